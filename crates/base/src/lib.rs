@@ -1,0 +1,14 @@
+//! The words every layer shares: digests, sizes, error categories, names of environment variables.
+//!
+//! Nothing here touches the file system, the environment or the clock of the machine.
+
+mod clock;
+mod digest;
+pub mod env;
+mod error;
+mod size;
+
+pub use clock::{Clock, Moment, SystemClock};
+pub use digest::{Digest, DigestHasher, ParseDigestError};
+pub use error::ErrorKind;
+pub use size::{ByteSize, ParseSizeError};

@@ -1,0 +1,257 @@
+//! The events of a run: what `stats`, `explain` and reports know.
+//!
+//! A run's log is a file of lines, each one [`Event`] as JSON with the format's version in `v`.
+//! Wrappers append whole lines, so a line that does not parse is one that a killed process or a full
+//! disk cut short: [`read_log`] leaves it out and counts it. A reader meets newer versions by
+//! leaving out what it does not know.
+
+mod reason;
+
+use rekindle_base::{Digest, Moment};
+use serde::{Deserialize, Serialize};
+
+pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
+
+/// The version of the format that this code writes.
+pub const VERSION: u32 = 1;
+
+/// One line of a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Version of the format.
+    pub v: u32,
+    /// When it was written.
+    pub at_ms: Moment,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A `rekindle` command began.
+    RunStarted(RunStarted),
+    /// A wrapper dealt with one unit.
+    Unit(Box<UnitEvent>),
+    /// A wrapper answered one of cargo's questions to the compiler.
+    Probe(ProbeEvent),
+    /// Something a person should know; the build went on.
+    Warning(WarningEvent),
+    /// A `rekindle` command ended.
+    RunFinished(RunFinished),
+}
+
+/// A `rekindle` command began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// Name of the run: also of its directory.
+    pub run: String,
+    /// cargo's subcommand, as in `build`. Arguments are not kept: they may hold secrets.
+    pub command: String,
+    /// Directory it ran in.
+    pub cwd: String,
+    /// Rekindle's version.
+    pub rekindle: String,
+}
+
+/// A `rekindle` command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// cargo's exit code, or 128 and the number of the signal that ended it.
+    pub exit_code: i32,
+    /// Wall time of cargo, in milliseconds.
+    pub wall_ms: u64,
+    /// Units that cargo found fresh; `None` where its output does not tell.
+    pub fresh: Option<u64>,
+    /// Build scripts that ran.
+    pub build_scripts: u64,
+    /// Time inside them, in milliseconds, added up.
+    pub build_scripts_ms: u64,
+}
+
+/// What became of a unit. Fresh units never reach a wrapper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Restored from the store.
+    Hit,
+    /// Compiled, and published for the next time where that was possible.
+    Miss,
+    /// Compiled, for a reason that no store can help.
+    Uncacheable,
+}
+
+/// Times of one unit, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnitTimes {
+    /// Start of the wrapper to its end.
+    pub total_us: u64,
+    /// Finding out whether the store has it.
+    pub lookup_us: u64,
+    /// Placing outputs.
+    pub restore_us: u64,
+    /// The compiler's run, linking included.
+    pub compile_us: u64,
+    /// Of that, what came after metadata was ready.
+    pub codegen_us: u64,
+    /// Of that, linking.
+    pub link_us: u64,
+    /// Storing outputs.
+    pub publish_us: u64,
+    /// CPU time of the wrapper itself, children apart.
+    pub wrapper_cpu_us: u64,
+}
+
+/// A wrapper dealt with one unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnitEvent {
+    /// Package, as in `serde`.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Crate, as in `build_script_build`.
+    pub crate_name: String,
+    /// Kind of unit: a crate type, or `test`, `check`, `build-script`.
+    pub kind: String,
+    /// Tells units of one name apart: cargo's `-C extra-filename`, without the dash.
+    pub id: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why it missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub miss: Option<MissReason>,
+    /// Why no store can help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncacheable: Option<UncacheableReason>,
+    /// Digest of the whole manifest: the key of the action entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Digest>,
+    /// File names of the outputs, and of the crates that it was given: `explain` follows them.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// Whether the outputs hold a real path, so that only the same directory can hit.
+    #[serde(default)]
+    pub path_bound: bool,
+    /// Times.
+    pub times: UnitTimes,
+    /// Bytes placed or published.
+    #[serde(default)]
+    pub bytes: u64,
+    /// On a hit, the compiler's time when the entry was made, in microseconds.
+    #[serde(default)]
+    pub saved_us: u64,
+    /// Compilers started.
+    #[serde(default)]
+    pub rustc: u32,
+    /// Linkers started.
+    #[serde(default)]
+    pub linkers: u32,
+    /// The linker that made a linked output, as the output itself says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linker: Option<String>,
+    /// Under `REKINDLE_VERIFY=1`: whether a fresh compile gave the same bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+    /// The compiler's exit code.
+    #[serde(default)]
+    pub exit_code: i32,
+}
+
+/// A wrapper answered one of cargo's questions to the compiler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeEvent {
+    /// Whether the answer came from a memo, so that no compiler started.
+    pub from_memo: bool,
+}
+
+/// Something a person should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningEvent {
+    /// What kind, as in `store-unwritable`: summaries show one of each.
+    pub id: String,
+    /// One sentence, with the thing, the reason and the next step.
+    pub message: String,
+}
+
+impl Event {
+    /// An event of this version.
+    #[must_use]
+    pub fn new(at_ms: Moment, kind: EventKind) -> Self {
+        Self {
+            v: VERSION,
+            at_ms,
+            kind,
+        }
+    }
+
+    /// The line that is appended to a log, its end included.
+    #[must_use]
+    pub fn to_line(&self) -> Vec<u8> {
+        // The types hold nothing that JSON cannot: maps with text keys, numbers, text.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
+/// A log, read.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// The events, in the order in which they were written.
+    pub events: Vec<Event>,
+    /// Lines that could not be read: cut short, or from a newer version.
+    pub unread_lines: usize,
+}
+
+/// Reads a log.
+#[must_use]
+pub fn read_log(bytes: &[u8]) -> Log {
+    let mut log = Log::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        if line.is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Event>(line) {
+            Ok(event) => log.events.push(event),
+            Err(_) => log.unread_lines += 1,
+        }
+    }
+    log
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_line_costs_only_itself() {
+        let event = Event::new(
+            Moment(7),
+            EventKind::Warning(WarningEvent {
+                id: "x".into(),
+                message: "y".into(),
+            }),
+        );
+        let mut bytes = event.to_line();
+        let whole = bytes.len();
+        bytes.extend(event.to_line());
+        bytes.truncate(whole + 10);
+        bytes.push(b'\n');
+        bytes.extend(event.to_line());
+        let log = read_log(&bytes);
+        assert_eq!(log.events, [event.clone(), event]);
+        assert_eq!(log.unread_lines, 1);
+    }
+
+    #[test]
+    fn the_line_format_is_fixed() {
+        let event = Event::new(Moment(1), EventKind::Probe(ProbeEvent { from_memo: true }));
+        assert_eq!(
+            String::from_utf8(event.to_line()).unwrap(),
+            "{\"v\":1,\"at_ms\":1,\"event\":\"probe\",\"from_memo\":true}\n"
+        );
+    }
+}

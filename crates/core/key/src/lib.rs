@@ -1,0 +1,1 @@
+//! What an invocation is and which inputs its key holds; pure.

@@ -1,0 +1,44 @@
+//! What the CLI decided for a run, frozen, as every wrapper of the run reads it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Which linker to use where the user's own flags name none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkerChoice {
+    /// The toolchain's own lld where it has one, else what the system's driver uses.
+    #[default]
+    Auto,
+    /// What rustc and the system's driver use without us.
+    System,
+    /// A linker by name, as gcc's `-fuse-ld=` knows it, or `rust-lld`.
+    Named(String),
+}
+
+/// Settings of the unit cache. Written as JSON into `REKINDLE_SETTINGS`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The version of Rekindle that wrote them: a wrapper of another version resolves its own.
+    pub rekindle: String,
+    /// Directory of the local store.
+    pub store_dir: PathBuf,
+    /// Directory of the run: events go to `events.jsonl` in it. `None` under a plain cargo: a run
+    /// is then made up for each cargo process.
+    pub run_dir: Option<PathBuf>,
+    /// Whether paths are mapped to names that are the same in every directory.
+    pub remap: bool,
+    /// Whether everything is compiled again and replaced.
+    pub recache: bool,
+    /// Whether hits are compiled again and compared.
+    pub verify: bool,
+    /// Which linker.
+    pub linker: LinkerChoice,
+    /// cargo's home: registry and git sources below it are named relative to it.
+    pub cargo_home: PathBuf,
+    /// The user's own `RUSTC_WRAPPER`, called as cargo would have called it.
+    pub inner_wrapper: Option<PathBuf>,
+    /// File names of wrappers that the user declares to leave outputs alone.
+    pub trusted_wrappers: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! Folds the events of runs into summaries.

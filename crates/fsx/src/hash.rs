@@ -1,0 +1,48 @@
+//! Digests of files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rekindle_base::{Digest, DigestHasher};
+
+/// Larger pieces keep BLAKE3's wide lanes busy; much larger ones only cost memory and cache.
+pub(crate) const PIECE_BYTES: usize = 256 * 1024;
+
+/// The digest and size of a file.
+///
+/// # Errors
+/// As opening and reading.
+pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut file = File::open(path)?;
+    let mut hasher = DigestHasher::new();
+    let mut piece = vec![0; PIECE_BYTES.min(piece_for(&file))];
+    let mut size = 0u64;
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok((hasher.finish(), size));
+        }
+        hasher.update(&piece[..read]);
+        size += read as u64;
+    }
+}
+
+/// A small file needs no large buffer: most sources are a few KiB.
+fn piece_for(file: &File) -> usize {
+    let size = file.metadata().map_or(0, |data| data.len());
+    usize::try_from(size)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1)
+        .max(4096)
+}
+
+/// The bytes of a file and their digest.
+///
+/// # Errors
+/// As [`std::fs::read`].
+pub fn read_and_hash(path: &Path) -> io::Result<(Vec<u8>, Digest)> {
+    let bytes = std::fs::read(path)?;
+    let digest = Digest::of(&bytes);
+    Ok((bytes, digest))
+}

@@ -1,0 +1,263 @@
+//! The only user of `std::fs`: atomic writes, placing files, locks, times, signatures of files.
+//!
+//! Parts: [`StatSig`] tells whether a file is still the one that was seen; [`place`] moves bytes
+//! between the store and a target directory, checking their digest on the way; [`atomic`] publishes
+//! by rename; [`lock`] is advisory locking; [`time`] the clocks that decide whether a source was
+//! changed while it was compiled. The rest are thin wrappers, so that every other crate can be
+//! checked not to reach around them.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this crate is the one that owns the file system"
+)]
+
+pub mod atomic;
+mod failpoint;
+mod hash;
+pub mod lock;
+pub mod place;
+mod stat;
+pub mod time;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use hash::{hash_file, read_and_hash};
+pub use stat::{FileKind, StatSig, stat, stat_follow};
+
+/// The bytes of a file.
+///
+/// # Errors
+/// As [`fs::read`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
+/// The bytes of a file, or `None` where there is none.
+///
+/// # Errors
+/// As [`fs::read`], but for a missing file.
+pub fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    found(fs::read(path))
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// As [`fs::read_to_string`].
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
+/// Turns "not found" into `None`.
+///
+/// # Errors
+/// Any other error, unchanged.
+pub fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates a directory and its parents.
+///
+/// # Errors
+/// As [`fs::create_dir_all`].
+pub fn create_dir_all(path: &Path) -> io::Result<()> {
+    failpoint::hit();
+    fs::create_dir_all(path)
+}
+
+/// Removes a file; a missing one is fine.
+///
+/// # Errors
+/// As [`fs::remove_file`], but for a missing file.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    failpoint::hit();
+    found(fs::remove_file(path)).map(|_| ())
+}
+
+/// Removes a directory with all it holds; a missing one is fine.
+///
+/// # Errors
+/// As [`fs::remove_dir_all`], but for a missing directory.
+pub fn remove_dir_all(path: &Path) -> io::Result<()> {
+    failpoint::hit();
+    found(fs::remove_dir_all(path)).map(|_| ())
+}
+
+/// Moves a file within one file system, replacing what is there.
+///
+/// # Errors
+/// As [`fs::rename`].
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    failpoint::hit();
+    fs::rename(from, to)
+}
+
+/// Whether something is at `path`, without following a last link.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// The path with links resolved.
+///
+/// # Errors
+/// As [`fs::canonicalize`].
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
+}
+
+/// Where a symbolic link points.
+///
+/// # Errors
+/// As [`fs::read_link`].
+pub fn read_link(path: &Path) -> io::Result<PathBuf> {
+    fs::read_link(path)
+}
+
+/// Makes `link` a symbolic link to `original`, replacing what was there by rename.
+///
+/// # Errors
+/// As [`std::os::unix::fs::symlink`].
+pub fn symlink(original: &Path, link: &Path) -> io::Result<()> {
+    let temporary = atomic::beside(link);
+    remove_file(&temporary)?;
+    failpoint::hit();
+    std::os::unix::fs::symlink(original, &temporary)?;
+    rename(&temporary, link)
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone)]
+pub struct DirEntry {
+    /// Its name.
+    pub name: std::ffi::OsString,
+    /// The directory joined with its name.
+    pub path: PathBuf,
+    /// What it is, its size and times, links not followed.
+    pub sig: StatSig,
+}
+
+/// The entries of a directory, in no order; those that vanish meanwhile are left out.
+///
+/// # Errors
+/// As [`fs::read_dir`].
+pub fn list_dir(path: &Path) -> io::Result<Vec<DirEntry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let path = entry.path();
+        if let Ok(sig) = stat(&path) {
+            entries.push(DirEntry {
+                name: entry.file_name(),
+                path,
+                sig,
+            });
+        }
+    }
+    Ok(entries)
+}
+
+/// The names in a directory, sorted, without a look at what they are; a missing directory has none.
+///
+/// # Errors
+/// As [`fs::read_dir`], but for a missing directory.
+pub fn list_names(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    let Some(entries) = found(fs::read_dir(path))? else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Every regular file below `root` (links not followed), in no order; a missing root has none.
+///
+/// # Errors
+/// As [`fs::read_dir`], but for what vanishes meanwhile.
+pub fn walk_files(root: &Path) -> io::Result<Vec<DirEntry>> {
+    let mut files = Vec::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(dir) = pending.pop() {
+        let Some(entries) = found(list_dir(&dir))? else {
+            continue;
+        };
+        for entry in entries {
+            match entry.sig.kind() {
+                FileKind::Dir => pending.push(entry.path),
+                FileKind::File => files.push(entry),
+                FileKind::Other => {}
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Adds bytes to the end of a file with one `write`, which the kernel keeps whole among several
+/// appenders on a local file system; makes the file if it is missing.
+///
+/// # Errors
+/// As opening and writing; a short write is an error.
+pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    failpoint::hit();
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)?;
+    let written = file.write(bytes)?;
+    if written == bytes.len() {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::WriteZero,
+            "the disk took only a part of an appended line",
+        ))
+    }
+}
+
+/// Sets both times of a file to now.
+///
+/// # Errors
+/// As `utimensat`.
+pub fn touch(path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+    failpoint::hit();
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    utimensat(CWD, path, &times, AtFlags::empty())?;
+    Ok(())
+}
+
+/// Bytes free for this user on the file system that holds `path`.
+///
+/// # Errors
+/// As `statvfs`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Sets the permission bits of a file.
+///
+/// # Errors
+/// As `chmod`.
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    failpoint::hit();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}

@@ -1,0 +1,273 @@
+//! Moving bytes between the store and a target directory, with their digest checked on the way.
+//!
+//! A placed file is a *reflink* where the file system can, else a *hardlink* where the caller allows
+//! one (it then shares its inode with the store, so its bytes are read and checked each time that
+//! they are served), else a *copy*. Every way ends in a rename, so that no half-written file is
+//! ever seen under its own name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rekindle_base::{Digest, DigestHasher};
+
+use crate::hash::PIECE_BYTES;
+use crate::{StatSig, atomic, failpoint};
+
+/// How the bytes came to be where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Shares blocks until either side is written.
+    Reflink,
+    /// Shares the inode.
+    Hardlink,
+    /// Bytes of its own.
+    Copy,
+}
+
+/// What a caller wants of a placed file.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Whether sharing an inode is acceptable: never for what people or tools change in place.
+    pub hardlink: bool,
+    /// Whether it must be executable.
+    pub executable: bool,
+}
+
+/// A file that was placed.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// How.
+    pub method: Method,
+    /// The digest of its bytes, as read on the way.
+    pub digest: Digest,
+    /// Its signature afterwards.
+    pub sig: StatSig,
+}
+
+/// Why a file could not be placed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// There is no source.
+    #[error("there is no such file")]
+    Missing,
+    /// The source's bytes are not those that its name promises.
+    #[error("its bytes have the digest {found}, not {expected}")]
+    Corrupt {
+        /// What was promised.
+        expected: Digest,
+        /// What was read.
+        found: Digest,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Places `source` at `dest` by way of `temporary` (on `dest`'s file system). With `expected`, the
+/// bytes read must have that digest. A reflink or copy gets the present as its modification time;
+/// a hardlink keeps its own.
+///
+/// # Errors
+/// [`PlaceError`]; `dest` is then as it was and `temporary` is gone.
+pub fn place(
+    source: &Path,
+    dest: &Path,
+    temporary: &Path,
+    expected: Option<Digest>,
+    wish: Wish,
+) -> Result<Placed, PlaceError> {
+    let result = place_inner(source, dest, temporary, expected, wish);
+    if result.is_err() {
+        let _ = fs::remove_file(temporary);
+    }
+    result
+}
+
+fn place_inner(
+    source: &Path,
+    dest: &Path,
+    temporary: &Path,
+    expected: Option<Digest>,
+    wish: Wish,
+) -> Result<Placed, PlaceError> {
+    let mut file = match File::open(source) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlaceError::Missing),
+        Err(error) => return Err(error.into()),
+    };
+    failpoint::hit();
+    crate::found(fs::remove_file(temporary))?;
+    let (method, digest) = if reflinked(source, temporary, wish) {
+        (Method::Reflink, hash_open(&mut file)?)
+    } else if wish.hardlink && hardlinked(source, temporary, &file, wish) {
+        (Method::Hardlink, hash_open(&mut file)?)
+    } else {
+        (Method::Copy, copy_open(&mut file, temporary, wish)?)
+    };
+    if let Some(expected) = expected
+        && expected != digest
+    {
+        return Err(PlaceError::Corrupt {
+            expected,
+            found: digest,
+        });
+    }
+    crate::rename(temporary, dest)?;
+    if method == Method::Hardlink {
+        // Renaming over another name of the same inode does nothing and leaves both names.
+        crate::found(fs::remove_file(temporary))?;
+    }
+    let sig = crate::stat(dest)?;
+    Ok(Placed {
+        method,
+        digest,
+        sig,
+    })
+}
+
+fn mode_of(wish: Wish) -> u32 {
+    if wish.executable { 0o777 } else { 0o666 }
+}
+
+/// Tries a reflink; most file systems say no at once.
+fn reflinked(source: &Path, temporary: &Path, wish: Wish) -> bool {
+    failpoint::hit();
+    if reflink_copy::reflink(source, temporary).is_err() {
+        let _ = fs::remove_file(temporary);
+        return false;
+    }
+    // The umask was applied when the clone was created; only the execute bits may differ.
+    let Ok(data) = fs::metadata(temporary) else {
+        return false;
+    };
+    let sig = StatSig::of(&data);
+    if sig.is_executable() == wish.executable {
+        return true;
+    }
+    let readable = sig.mode & 0o444;
+    let mode = if wish.executable {
+        (sig.mode & 0o777) | (readable >> 2)
+    } else {
+        sig.mode & 0o666
+    };
+    crate::set_mode(temporary, mode).is_ok()
+}
+
+/// Tries a hardlink of a source that is as it was published: a changed mode is a changed file. A
+/// modification time that is still to come would make cargo rebuild what depends on it for ever.
+fn hardlinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool {
+    let Ok(data) = file.metadata() else {
+        return false;
+    };
+    let sig = StatSig::of(&data);
+    if sig.is_executable() != wish.executable
+        || sig.mode & 0o444 == 0
+        || sig.mtime_ns > crate::time::realtime_ns()
+    {
+        return false;
+    }
+    failpoint::hit();
+    fs::hard_link(source, temporary).is_ok()
+}
+
+fn hash_open(file: &mut File) -> io::Result<Digest> {
+    let mut hasher = DigestHasher::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&piece[..read]),
+        };
+    }
+}
+
+fn copy_open(file: &mut File, temporary: &Path, wish: Wish) -> io::Result<Digest> {
+    failpoint::hit();
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode_of(wish))
+        .open(temporary)?;
+    let mut hasher = DigestHasher::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(&piece[..read]);
+        failpoint::hit();
+        copy.write_all(&piece[..read])?;
+    }
+}
+
+/// A temporary name for placing `dest`, which one process at a time places.
+#[must_use]
+pub fn temporary_for(dest: &Path) -> std::path::PathBuf {
+    atomic::beside(dest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(hardlink: bool) -> Wish {
+        Wish {
+            hardlink,
+            executable: false,
+        }
+    }
+
+    #[test]
+    fn corrupt_bytes_are_never_placed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, dest) = (dir.path().join("source"), dir.path().join("dest"));
+        fs::write(&source, b"not what was promised").unwrap();
+        fs::write(&dest, b"old").unwrap();
+        for hardlink in [false, true] {
+            let error = place(
+                &source,
+                &dest,
+                &temporary_for(&dest),
+                Some(Digest::of(b"promised")),
+                wish(hardlink),
+            )
+            .unwrap_err();
+            assert!(matches!(error, PlaceError::Corrupt { .. }), "{error}");
+            assert_eq!(fs::read(&dest).unwrap(), b"old");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_independent_and_a_hardlink_placed_twice_leaves_no_second_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, dest) = (dir.path().join("source"), dir.path().join("dest"));
+        fs::write(&source, b"bytes").unwrap();
+        let placed = place(&source, &dest, &temporary_for(&dest), None, wish(false)).unwrap();
+        assert_eq!(placed.digest, Digest::of(b"bytes"));
+        fs::write(&dest, b"changed").unwrap();
+        assert_eq!(fs::read(&source).unwrap(), b"bytes");
+        for _ in 0..2 {
+            place(&source, &dest, &temporary_for(&dest), None, wish(true)).unwrap();
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_executable_is_executable() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, dest) = (dir.path().join("source"), dir.path().join("dest"));
+        fs::write(&source, b"#!/bin/true").unwrap();
+        let wish = Wish {
+            hardlink: true,
+            executable: true,
+        };
+        let placed = place(&source, &dest, &temporary_for(&dest), None, wish).unwrap();
+        assert!(placed.sig.is_executable());
+        assert_ne!(placed.method, Method::Hardlink);
+    }
+}

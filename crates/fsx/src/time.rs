@@ -1,0 +1,55 @@
+//! The clocks that decide whether a file was changed during a compile.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+fn nanoseconds(time: Timespec) -> i64 {
+    time.tv_sec
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.tv_nsec)
+}
+
+/// Wall-clock time: nanoseconds since 1970.
+#[must_use]
+pub fn realtime_ns() -> i64 {
+    nanoseconds(clock_gettime(ClockId::Realtime))
+}
+
+/// A span during which files are watched by their change times. The kernel stamps files from a
+/// coarse clock, so the start is read from the same one: a file changed after the start never has
+/// an earlier stamp.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    start_ns: i64,
+    offset_ns: i64,
+}
+
+/// More than a clock that is steered by NTP drifts during a compile, less than a person sets it by.
+const CLOCK_STEP_NS: i64 = 500_000_000;
+
+impl Watch {
+    /// Begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            start_ns: nanoseconds(clock_gettime(ClockId::RealtimeCoarse)),
+            offset_ns: offset_ns(),
+        }
+    }
+
+    /// Whether a file with this change time may have been changed since the start.
+    #[must_use]
+    pub fn may_have_changed(&self, ctime_ns: i64) -> bool {
+        ctime_ns >= self.start_ns
+    }
+
+    /// Whether the wall clock was set since the start, so that change times prove nothing.
+    #[must_use]
+    pub fn clock_was_set(&self) -> bool {
+        (offset_ns() - self.offset_ns).abs() > CLOCK_STEP_NS
+    }
+}
+
+/// Wall-clock time less the time since boot: constant unless somebody sets the clock.
+fn offset_ns() -> i64 {
+    nanoseconds(clock_gettime(ClockId::Realtime)) - nanoseconds(clock_gettime(ClockId::Boottime))
+}
