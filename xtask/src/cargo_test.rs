@@ -1,0 +1,161 @@
+//! `cargo xtask test`: every test of the workspace, and by name every test that could not run here.
+//!
+//! A test that lacks what it needs prints `SKIPPED: <test>: <why>` on stderr and appends the same
+//! line to the file that [`SKIPS_VARIABLE`] names; runners swallow the output of tests that pass, so
+//! the file is what is counted. The last line of all is `N passed, N failed, N skipped`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Failure;
+use crate::args::Args;
+use crate::counts::{Counts, Skips, closing_line};
+use crate::process::{self, cargo, command, watch, works};
+
+/// Where tests append the skips that they report.
+const SKIPS_VARIABLE: &str = "REKINDLE_TEST_SKIPS";
+
+/// What tests use of a toolchain beyond its minimal profile. Tests that miss one skip themselves.
+const COMPONENTS: &[&str] = &["clippy"];
+const TARGETS: &[&str] = &["x86_64-unknown-linux-musl"];
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let mut arguments = Args::new(arguments);
+    let filters = arguments.behind_dashes();
+    arguments.finish()?;
+
+    fetch_components();
+    let skips_file = fresh_skips_file()?;
+    let mut build = in_clean_environment(cargo(), &skips_file);
+    // Integration tests of several crates drive the programs that are shipped.
+    build.args(["build", "--package", "rekindle", "--bins", "--all-features"]);
+    process::run(&mut build).map_err(|failure| format!("the programs under test: {failure}"))?;
+
+    let mut counts = Counts::default();
+    let mut failures = Vec::new();
+    for mut step in steps(&filters) {
+        let mut step = in_clean_environment(std::mem::replace(&mut step, cargo()), &skips_file);
+        eprintln!("== {}", process::shown(&step));
+        if !watch(&mut step, |line| counts.read_line(line))? {
+            failures.push(process::shown(&step));
+        }
+    }
+    let skips = Skips::parse(&fs::read_to_string(&skips_file).unwrap_or_default());
+    for line in skips.lines() {
+        eprintln!("{line}");
+    }
+    println!("{}", closing_line(counts, &skips));
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} failed; its output is above",
+            failures.join(" and ")
+        ))
+    }
+}
+
+/// The commands that together run every test.
+fn steps(filters: &[String]) -> Vec<Command> {
+    let mut unit = cargo();
+    let mut doc = cargo();
+    if works("cargo", &["nextest", "--version"]) {
+        unit.args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--all-features",
+            "--no-fail-fast",
+        ]);
+        unit.args(["--no-tests", "pass", "--status-level", "fail"]);
+        unit.args(["--show-progress", "none"]);
+    } else {
+        unit.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+        unit.args(["--lib", "--bins", "--tests"]);
+    }
+    doc.args([
+        "test",
+        "--workspace",
+        "--all-features",
+        "--no-fail-fast",
+        "--doc",
+    ]);
+    for step in [&mut unit, &mut doc] {
+        if !filters.is_empty() {
+            step.arg("--").args(filters);
+        }
+    }
+    vec![unit, doc]
+}
+
+/// Settings of the person who runs the tests must not reach them.
+fn in_clean_environment(mut command: Command, skips_file: &Path) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("REKINDLE_") || text.starts_with("SCCACHE_") {
+            command.env_remove(&name);
+        }
+    }
+    command.env(SKIPS_VARIABLE, skips_file);
+    command
+}
+
+fn fresh_skips_file() -> Result<PathBuf, Failure> {
+    let dir = process::target_dir()?.join("xtask");
+    let file = dir.join(format!("skips-{}.txt", std::process::id()));
+    fs::create_dir_all(&dir)
+        .and_then(|()| fs::write(&file, ""))
+        .map_err(|error| {
+            format!(
+                "cannot write `{}`: {error}; is the disk full?",
+                file.display()
+            )
+        })?;
+    Ok(file)
+}
+
+/// Asks rustup for what is missing. Without rustup or without a network the tests that need it are
+/// skipped, by name.
+fn fetch_components() {
+    if !works("rustup", &["--version"]) {
+        eprintln!("note: no rustup here; tests that need {COMPONENTS:?} or {TARGETS:?} may skip");
+        return;
+    }
+    fetch("component", COMPONENTS);
+    fetch("target", TARGETS);
+}
+
+fn fetch(kind: &str, names: &[&str]) {
+    let installed =
+        process::capture(command("rustup").args([kind, "list", "--installed"])).unwrap_or_default();
+    for name in names {
+        // Components are listed with their target behind them.
+        if installed.lines().any(|line| line.starts_with(name)) {
+            continue;
+        }
+        if let Err(failure) = process::run(command("rustup").args([kind, "add", name])) {
+            eprintln!("note: {failure}; tests that need the {kind} `{name}` will skip");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_reach_every_step() {
+        for step in steps(&["digest".to_owned()]) {
+            assert!(process::shown(&step).ends_with(" -- digest`"));
+        }
+    }
+
+    #[test]
+    fn the_skips_file_is_handed_to_tests() {
+        let file = Path::new("skips.txt");
+        let command = in_clean_environment(command("true"), file);
+        let given = command.get_envs().find(|(name, _)| *name == SKIPS_VARIABLE);
+        assert_eq!(given.and_then(|(_, value)| value), Some(file.as_os_str()));
+    }
+}
