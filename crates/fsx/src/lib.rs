@@ -42,6 +42,23 @@ pub fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
     found(fs::read(path))
 }
 
+/// The first `at_most` bytes of a file and its signature, of the same inode; `None` where there is
+/// none. For files that others may have damaged: a huge one costs no more than the bound.
+///
+/// # Errors
+/// As opening and reading, but for a missing file.
+pub fn read_with_sig(path: &Path, at_most: u64) -> io::Result<Option<(Vec<u8>, StatSig)>> {
+    use std::io::Read;
+    let Some(file) = found(fs::File::open(path))? else {
+        return Ok(None);
+    };
+    let sig = StatSig::of(&file.metadata()?);
+    let expected = usize::try_from(sig.size.min(at_most)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(expected.saturating_add(1));
+    file.take(at_most).read_to_end(&mut bytes)?;
+    Ok(Some((bytes, sig)))
+}
+
 /// The text of a file.
 ///
 /// # Errors

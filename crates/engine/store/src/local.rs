@@ -1,0 +1,304 @@
+//! The store on this machine's disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rekindle_base::Digest;
+use rekindle_fsx as fsx;
+use rekindle_fsx::place::{self, Method, PlaceError, Placed, Wish};
+
+use crate::active::{self, ActiveBuild};
+use crate::frame;
+use crate::layout::Layout;
+use crate::{Record, Space, Store, StoreError, Stored, account, at};
+
+const SECOND_NS: i64 = 1_000_000_000;
+const MINUTE_NS: i64 = 60 * SECOND_NS;
+
+/// An entry's last use is written down when what is written is older than this: evictions order by
+/// it, and leave alone what was used since a running build started, less twice this.
+const ENTRY_USE_NS: i64 = MINUTE_NS;
+/// The same for the other spaces, which are dropped by age alone.
+const OTHER_USE_NS: i64 = 24 * 60 * MINUTE_NS;
+/// An object that is stored again gets a new change time when it is older than this, so that an
+/// eviction under way does not take it before its new record appears: half of `gc`'s shortest grace.
+const RENEW_NS: i64 = 10 * MINUTE_NS;
+
+/// Objects and records in a directory. Opening one does no I/O; directories are made by the first
+/// write that needs them. Any number of processes use it at once.
+///
+/// ```text
+/// DIR/v1/objects/ab/cdef…   an object: its bytes, named by their BLAKE3 digest (2 + 62 digits)
+///        pathsets/ab/…      a record of this space: see [`crate::frame`]
+///        entries/ latest/ outputs/ memos/   likewise
+///        tmp/               what is being written; left over after a kill, removed after a day
+///        active/            a locked file for each running build: see [`ActiveBuild`]
+///        runs/              a directory for each run; others write it, evictions prune it
+///        gc.lock            held by the one eviction that runs
+///        size, growth       how large the store is, roughly
+/// ```
+///
+/// Every file appears by rename from `tmp/`. Nothing is synced: after a power failure a file may be
+/// empty or hold anything, which its digest or checksum shows when it is read. What is damaged is
+/// removed and is a miss.
+///
+/// **Times.** A record's modification time is its last use. An object's is never touched, since the
+/// inode may be shared with a target directory where cargo compares it; its change time says when it
+/// was stored or last shared.
+///
+/// **Modes.** An object has the mode of any file of its owner, with execute bits where its first
+/// publisher wished them: a shared inode is part of a target directory, where tools write, strip and
+/// replace files as they please, so a read-only one would break builds. What protects objects is that
+/// their bytes are checked each time that they are served.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    pub(crate) layout: Layout,
+    renew_ns: i64,
+}
+
+impl LocalStore {
+    /// The store in `dir`, whether or not there is one yet.
+    #[must_use]
+    pub fn open(dir: &Path) -> Self {
+        Self {
+            layout: Layout::new(dir),
+            renew_ns: RENEW_NS,
+        }
+    }
+
+    /// Where runs have their directories, one each. Missing until somebody makes it.
+    #[must_use]
+    pub fn runs_dir(&self) -> PathBuf {
+        self.layout.runs()
+    }
+
+    /// Says that a build is running, until the value is dropped or the process ends: what it uses
+    /// from now on is not evicted.
+    ///
+    /// # Errors
+    /// Where the file cannot be made or locked. The build can go on: what is evicted under it is a
+    /// miss.
+    pub fn register_active(&self) -> io::Result<ActiveBuild> {
+        active::register(&self.layout)
+    }
+
+    /// Refuses to replace what a later Rekindle wrote. (One that is written between this look and
+    /// our rename is replaced all the same; the later Rekindle then has a miss.)
+    fn check_not_newer(&self, path: &Path, space: Space, key: &Digest) -> io::Result<()> {
+        let Some((bytes, _)) =
+            fsx::read_with_sig(path, frame::MAX_BYTES + 1).map_err(at("read", path))?
+        else {
+            return Ok(());
+        };
+        match frame::parse(&bytes, space, key) {
+            Ok(frame) if frame.version.is_newer() => Err(at("replace", path)(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a newer version of rekindle wrote it",
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the object that waits at `arrival` its name, unless it is there already.
+    fn settle(&self, arrival: &Path, placed: &Placed) -> io::Result<bool> {
+        let path = self.layout.object(&placed.digest);
+        let there = fsx::found(fsx::stat(&path)).map_err(at("read", &path))?;
+        if let Some(sig) = there
+            && sig.kind() == fsx::FileKind::File
+            && sig.size == placed.sig.size
+        {
+            fsx::remove_file(arrival).map_err(at("remove", arrival))?;
+            if fsx::time::realtime_ns().saturating_sub(sig.ctime_ns) > self.renew_ns {
+                // Setting the mode that it has sets the change time and nothing else.
+                let _ = fsx::set_mode(&path, sig.mode & 0o7777);
+            }
+            return Ok(false);
+        }
+        let dir = path.parent().unwrap_or(&self.layout.root);
+        with_dir(dir, || fsx::rename(arrival, &path)).map_err(at("write", &path))?;
+        if placed.method == Method::Hardlink {
+            // Another process may have just published the same inode: the rename then did nothing.
+            fsx::remove_file(arrival).map_err(at("remove", arrival))?;
+        }
+        account::note(&self.layout, placed.sig.size, &placed.digest);
+        Ok(true)
+    }
+
+    /// Brings the bytes of `source` into `tmp/`.
+    fn receive(&self, source: &Path, arrival: &Path, wish: Wish) -> io::Result<Placed> {
+        let attempt = || {
+            place::place(source, arrival, &self.layout.temporary(), None, wish).map_err(|error| {
+                match error {
+                    // Marked, so as not to be taken for a missing directory of ours.
+                    PlaceError::Missing => Err(io::Error::from(io::ErrorKind::NotFound)),
+                    PlaceError::Io(error) => Ok(error),
+                    PlaceError::Corrupt { .. } => Ok(io::Error::other(error)),
+                }
+            })
+        };
+        let mut result = attempt();
+        if let Err(Ok(error)) = &result
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            let dir = self.layout.temporaries();
+            fsx::create_dir_all(&dir).map_err(at("make", &dir))?;
+            result = attempt();
+        }
+        result.map_err(|error| match error {
+            Err(error) => at("read", source)(error),
+            Ok(error) => {
+                let doing = format!("copy {} to", source.display());
+                at(&doing, arrival)(error)
+            }
+        })
+    }
+}
+
+impl Store for LocalStore {
+    fn get_record(&self, space: Space, key: &Digest) -> Result<Option<Record>, StoreError> {
+        let path = self.layout.record(space, key);
+        // One byte more than a frame may have shows that there are more.
+        let read = fsx::read_with_sig(&path, frame::MAX_BYTES + 1).map_err(at("read", &path))?;
+        let Some((bytes, sig)) = read else {
+            return Ok(None);
+        };
+        let Ok(frame) = frame::parse(&bytes, space, key) else {
+            // In a read-only store it stays, and stays a miss.
+            let _ = fsx::remove_file(&path);
+            return Err(StoreError::Corrupt);
+        };
+        if frame.version.is_newer() {
+            return Ok(None);
+        }
+        let record = Record {
+            refs: frame.refs().collect(),
+            payload: frame.payload.to_vec(),
+        };
+        let due_ns = match space {
+            Space::Entries => ENTRY_USE_NS,
+            _ => OTHER_USE_NS,
+        };
+        let age_ns = fsx::time::realtime_ns().saturating_sub(sig.mtime_ns);
+        // A time to come, from a clock since corrected, would keep it for ever.
+        if age_ns > due_ns || age_ns < -due_ns {
+            let _ = fsx::touch(&path);
+        }
+        Ok(Some(record))
+    }
+
+    fn put_record(
+        &self,
+        space: Space,
+        key: &Digest,
+        refs: &[Digest],
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
+        let path = self.layout.record(space, key);
+        let bytes = frame::encode(space, key, refs, payload)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+            .map_err(at("write", &path))?;
+        self.check_not_newer(&path, space, key)?;
+        let write = || fsx::atomic::write_via(&self.layout.temporary(), &path, &bytes);
+        let result = match write() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let dir = path.parent().unwrap_or(&self.layout.root);
+                for dir in [dir, &self.layout.temporaries()] {
+                    fsx::create_dir_all(dir).map_err(at("make", dir))?;
+                }
+                write()
+            }
+            result => result,
+        };
+        result.map_err(at("write", &path))?;
+        account::note(&self.layout, bytes.len() as u64, key);
+        Ok(())
+    }
+
+    fn remove_record(&self, space: Space, key: &Digest) -> Result<(), StoreError> {
+        let path = self.layout.record(space, key);
+        Ok(fsx::remove_file(&path).map_err(at("remove", &path))?)
+    }
+
+    fn place_object(&self, digest: &Digest, dest: &Path, wish: Wish) -> Result<Placed, StoreError> {
+        let path = self.layout.object(digest);
+        let temporary = place::temporary_for(dest);
+        place::place(&path, dest, &temporary, Some(*digest), wish).map_err(|error| match error {
+            PlaceError::Missing => StoreError::Missing,
+            PlaceError::Corrupt { .. } => {
+                let _ = fsx::remove_file(&path);
+                StoreError::Corrupt
+            }
+            PlaceError::Io(error) => {
+                let doing = format!("place {} at", path.display());
+                StoreError::Io(at(&doing, dest)(error))
+            }
+        })
+    }
+
+    fn put_object(&self, source: &Path, wish: Wish) -> Result<Stored, StoreError> {
+        let arrival = self.layout.temporary();
+        let placed = self.receive(source, &arrival, wish)?;
+        let settled = self.settle(&arrival, &placed);
+        if settled.is_err() {
+            let _ = fsx::remove_file(&arrival);
+        }
+        Ok(Stored {
+            digest: placed.digest,
+            size: placed.sig.size,
+            new: settled?,
+        })
+    }
+}
+
+/// Makes a change; where its directory is missing makes that and tries once more.
+pub(crate) fn with_dir<T>(dir: &Path, change: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match change() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fsx::create_dir_all(dir)?;
+            change()
+        }
+        result => result,
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests make files as others would"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_stored_again_is_young_again_but_keeps_its_modification_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("source");
+        std::fs::write(&source, b"bytes").unwrap();
+        let wish = Wish {
+            hardlink: false,
+            executable: false,
+        };
+        let mut store = LocalStore::open(&dir.path().join("store"));
+        let digest = store.put_object(&source, wish).unwrap().digest;
+        let path = store.layout.object(&digest);
+        let before = fsx::stat(&path).unwrap();
+        for (renew_ns, renewed) in [(RENEW_NS, false), (0, true)] {
+            store.renew_ns = renew_ns;
+            // The kernel stamps from a clock of some milliseconds.
+            wait_for_next_stamp(&dir.path().join("stamp"), before.ctime_ns);
+            assert!(!store.put_object(&source, wish).unwrap().new);
+            let after = fsx::stat(&path).unwrap();
+            assert_eq!(after.ctime_ns > before.ctime_ns, renewed);
+            assert_eq!((after.mtime_ns, after.ino), (before.mtime_ns, before.ino));
+        }
+    }
+
+    fn wait_for_next_stamp(file: &Path, after_ns: i64) {
+        loop {
+            std::fs::write(file, b"").unwrap();
+            if fsx::stat(file).unwrap().ctime_ns > after_ns {
+                return;
+            }
+        }
+    }
+}
