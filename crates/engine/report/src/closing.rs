@@ -1,0 +1,183 @@
+//! The lines that follow cargo's own output: never more than three.
+
+use rekindle_events::{Event, EventKind, MissReason};
+
+use crate::Summary;
+use crate::words::{count, duration};
+
+/// No more lines than this.
+pub const MAX_LINES: usize = 3;
+
+/// Less saved time than this is not worth a line.
+const SAVED_MIN_MS: u64 = 100;
+
+/// The lines, without Rekindle's name before them. `is_build` says whether the command is one that
+/// builds: another one gets lines only where units were compiled after all, or for warnings.
+///
+/// The first line counts units; then come warnings, then what was saved and where to look next,
+/// as far as there is room.
+#[must_use]
+pub fn lines(summary: &Summary, events: &[Event], is_build: bool) -> Vec<String> {
+    let units = summary.requests();
+    // cargo found a fault before it looked at any unit, and has said so.
+    let stopped_early =
+        summary.exit_code.is_some_and(|code| code != 0) && units + summary.fresh.unwrap_or(0) == 0;
+    let mut lines = Vec::new();
+    if units > 0 || (is_build && !stopped_early) {
+        lines.push(counts(summary));
+    }
+    add_warnings(&mut lines, summary);
+    if units > 0 {
+        let rest = saved(summary).into_iter().chain(hint(summary, events));
+        lines.extend(rest.take(MAX_LINES - lines.len()));
+    }
+    lines
+}
+
+fn counts(summary: &Summary) -> String {
+    let compiled = format!(
+        "{}, {}, {} uncacheable",
+        count(summary.hits, "hit", "hits"),
+        count(summary.misses, "miss", "misses"),
+        summary.uncacheable
+    );
+    match summary.fresh {
+        Some(fresh) => format!("{fresh} fresh, {compiled}"),
+        None => format!("{compiled} (fresh not counted)"),
+    }
+}
+
+fn add_warnings(lines: &mut Vec<String>, summary: &Summary) {
+    let room = MAX_LINES - lines.len();
+    let all = summary.warnings.len();
+    let shown = if all > room { room - 1 } else { all };
+    for warning in &summary.warnings[..shown] {
+        lines.push(format!("warning: {}", warning.message));
+    }
+    if all > shown {
+        let more = count(
+            (all - shown) as u64,
+            "more kind of warning",
+            "more kinds of warnings",
+        );
+        lines.push(format!("{more}: see `rekindle stats`"));
+    }
+}
+
+fn saved(summary: &Summary) -> Option<String> {
+    let saved_ms = summary.saved_us / 1000;
+    (saved_ms >= SAVED_MIN_MS).then(|| {
+        format!(
+            "saved about {} of compiling (estimated from recorded compile times)",
+            duration(saved_ms)
+        )
+    })
+}
+
+/// Where to look next: at the reasons, where there are any that a person can do something about.
+fn hint(summary: &Summary, events: &[Event]) -> Option<String> {
+    let surprising = events.iter().any(|event| match &event.kind {
+        EventKind::Unit(unit) => {
+            unit.uncacheable.is_some()
+                || !matches!(
+                    unit.miss,
+                    None | Some(MissReason::NeverSeen | MissReason::Recache)
+                )
+        }
+        _ => false,
+    });
+    if surprising {
+        let compiled = summary.misses + summary.uncacheable;
+        Some(format!(
+            "see `rekindle explain` for why {} compiled",
+            count(compiled, "unit was", "units were")
+        ))
+    } else if summary.misses > 0 {
+        Some("see `rekindle stats` for times and sizes".to_owned())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle_events::ChangeKind;
+
+    use super::*;
+    use crate::fixtures::{changed, finished, hit, log, missed, never_seen, started, warning};
+
+    fn check(mut kinds: Vec<EventKind>, fresh: Option<u64>, is_build: bool, expected: &[&str]) {
+        kinds.insert(0, started("r"));
+        kinds.push(finished(fresh));
+        let events = log(kinds);
+        let summary = Summary::of_run("r", &events);
+        assert_eq!(lines(&summary, &events, is_build), expected);
+    }
+
+    #[test]
+    fn a_build_says_counts_savings_and_where_to_look() {
+        let mut restored = hit("serde");
+        restored.saved_us = 134_000_000;
+        let source = changed(&[(ChangeKind::Source, "src/lib.rs")]);
+        check(
+            vec![
+                EventKind::Unit(restored),
+                EventKind::Unit(missed("app", source)),
+            ],
+            Some(12),
+            true,
+            &[
+                "12 fresh, 1 hit, 1 miss, 0 uncacheable",
+                "saved about 2m 14s of compiling (estimated from recorded compile times)",
+                "see `rekindle explain` for why 1 unit was compiled",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_first_build_has_nothing_to_explain() {
+        check(
+            vec![EventKind::Unit(missed("app", never_seen()))],
+            None,
+            true,
+            &[
+                "0 hits, 1 miss, 0 uncacheable (fresh not counted)",
+                "see `rekindle stats` for times and sizes",
+            ],
+        );
+    }
+
+    #[test]
+    fn other_commands_get_lines_only_where_something_was_compiled() {
+        check(vec![], None, false, &[]);
+        check(
+            vec![EventKind::Unit(hit("a"))],
+            None,
+            false,
+            &["1 hit, 0 misses, 0 uncacheable (fresh not counted)"],
+        );
+    }
+
+    #[test]
+    fn warnings_come_once_each_and_within_the_three_lines() {
+        check(
+            vec![warning("a"), warning("a")],
+            Some(1),
+            true,
+            &[
+                "1 fresh, 0 hits, 0 misses, 0 uncacheable",
+                "warning: about a",
+            ],
+        );
+        check(
+            vec![warning("a"), warning("b"), warning("c")],
+            Some(1),
+            true,
+            &[
+                "1 fresh, 0 hits, 0 misses, 0 uncacheable",
+                "warning: about a",
+                "2 more kinds of warnings: see `rekindle stats`",
+            ],
+        );
+    }
+}

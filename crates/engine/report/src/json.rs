@@ -1,0 +1,342 @@
+//! The JSON forms, version 1. Their types are their own: what the code keeps inside may change,
+//! these may only grow. A reader checks `version` and ignores fields that it does not know.
+
+use std::collections::BTreeMap;
+
+use rekindle_events::{Change, MissReason};
+use serde::Serialize;
+
+use crate::{Explanation, Summary, UnitName, summary::tag};
+
+/// The version of both forms.
+pub const VERSION: u32 = 1;
+
+/// `rekindle stats --format json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// Version of this form.
+    pub version: u32,
+    /// Name of the run; `null` for several.
+    pub run: Option<String>,
+    /// cargo's subcommand; `null` under a plain cargo, and for several runs.
+    pub command: Option<String>,
+    /// How many runs are added up.
+    pub runs: u64,
+    /// When the first of them began: milliseconds since 1970.
+    pub began_ms: Option<u64>,
+    /// cargo's exit code; `null` under a plain cargo, for several runs, and for a run that did not
+    /// end in order.
+    pub exit_code: Option<i32>,
+    /// Units by fate.
+    pub units: Units,
+    /// Hits among hits and misses, in per cent; `null` where there are neither.
+    pub hit_rate: Option<f64>,
+    /// Processes started.
+    pub processes: Processes,
+    /// Wall time of cargo in milliseconds, added up over runs.
+    pub wall_ms: u64,
+    /// What compilers took when the restored units were stored, in milliseconds, added up.
+    pub saved_ms: u64,
+    /// Time inside compilers in milliseconds, linking included, added up.
+    pub compile_ms: u64,
+    /// Time inside linkers in milliseconds, added up.
+    pub link_ms: u64,
+    /// Time inside build scripts in milliseconds, added up.
+    pub build_script_ms: u64,
+    /// Bytes moved.
+    pub bytes: Bytes,
+    /// Compiled units by the reason's type.
+    pub reasons: BTreeMap<String, u64>,
+    /// Linked units by the linker that the output names.
+    pub linkers: BTreeMap<String, u64>,
+    /// Hits that were compiled again and compared.
+    pub verified: Verified,
+    /// The first warning of each kind.
+    pub warnings: Vec<Warning>,
+}
+
+/// Units by fate.
+#[derive(Clone, Debug, Serialize)]
+pub struct Units {
+    /// Found fresh by cargo; `null` where its output does not tell.
+    pub fresh: Option<u64>,
+    /// Restored from the store.
+    pub hit: u64,
+    /// Compiled, though a store could have served them.
+    pub miss: u64,
+    /// Compiled, as no store can serve them.
+    pub uncacheable: u64,
+}
+
+/// Processes started.
+#[derive(Clone, Debug, Serialize)]
+pub struct Processes {
+    /// Compilers, for units and for cargo's questions.
+    pub rustc: u64,
+    /// Linkers.
+    pub linker: u64,
+    /// Build scripts.
+    pub build_script: u64,
+}
+
+/// Bytes moved.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bytes {
+    /// Placed on hits.
+    pub restored: u64,
+    /// Stored on misses.
+    pub published: u64,
+}
+
+/// Hits that were compiled again and compared.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verified {
+    /// With the same bits.
+    pub same: u64,
+    /// With other bits.
+    pub different: u64,
+}
+
+/// A warning.
+#[derive(Clone, Debug, Serialize)]
+pub struct Warning {
+    /// Its kind.
+    pub id: String,
+    /// One sentence.
+    pub message: String,
+}
+
+impl From<&Summary> for Stats {
+    fn from(summary: &Summary) -> Self {
+        let warnings = summary.warnings.iter().map(|warning| Warning {
+            id: warning.id.clone(),
+            message: warning.message.clone(),
+        });
+        Self {
+            version: VERSION,
+            run: summary.run.clone(),
+            command: summary.command.clone(),
+            runs: summary.runs,
+            began_ms: summary.began.map(|moment| moment.0),
+            exit_code: summary.exit_code,
+            units: Units {
+                fresh: summary.fresh,
+                hit: summary.hits,
+                miss: summary.misses,
+                uncacheable: summary.uncacheable,
+            },
+            hit_rate: summary.hit_rate(),
+            processes: Processes {
+                rustc: summary.rustc_processes,
+                linker: summary.linker_processes,
+                build_script: summary.build_scripts,
+            },
+            wall_ms: summary.wall_ms,
+            saved_ms: summary.saved_us / 1000,
+            compile_ms: summary.compile_us / 1000,
+            link_ms: summary.link_us / 1000,
+            build_script_ms: summary.build_scripts_ms,
+            bytes: Bytes {
+                restored: summary.restored_bytes,
+                published: summary.published_bytes,
+            },
+            reasons: summary.reasons.clone(),
+            linkers: summary.linkers.clone(),
+            verified: Verified {
+                same: summary.verified.same,
+                different: summary.verified.different,
+            },
+            warnings: warnings.collect(),
+        }
+    }
+}
+
+/// `rekindle explain --format json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explain {
+    /// Version of this form.
+    pub version: u32,
+    /// Name of the run.
+    pub run: String,
+    /// Units in the run's log, explained or not.
+    pub units: usize,
+    /// Units that missed for a reason of their own.
+    pub roots: Vec<Root>,
+    /// Units that missed only because others did.
+    pub followers: Vec<Group>,
+    /// Units that no store can serve.
+    pub uncacheable: Vec<Reasoned>,
+    /// Units restored; only where one crate was asked for.
+    pub hits: Vec<Unit>,
+}
+
+/// A unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unit {
+    /// Package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Crate.
+    pub crate_name: String,
+    /// Kind: a crate type, or `test`, `check`, `build-script`.
+    pub kind: String,
+    /// Tells units of one name apart.
+    pub id: String,
+}
+
+/// A unit with the reason that it was compiled for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reasoned {
+    /// Which.
+    pub unit: Unit,
+    /// The reason's type; `null` where the log does not say.
+    pub reason: Option<String>,
+    /// The reason in a sentence.
+    pub message: Option<String>,
+}
+
+/// A unit that missed for a reason of its own.
+#[derive(Clone, Debug, Serialize)]
+pub struct Root {
+    /// Which, and why.
+    #[serde(flatten)]
+    pub reasoned: Reasoned,
+    /// Every recorded input that differs, where that is the reason.
+    pub changes: Vec<InputChange>,
+}
+
+/// An input that differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputChange {
+    /// Kind of input, as in `source`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// What it was; `null` where it was not there.
+    pub old: Option<String>,
+    /// What it is; `null` where it is not there.
+    pub new: Option<String>,
+}
+
+/// Units that missed only because the same others did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Group {
+    /// Those others; empty where an earlier run built them.
+    pub roots: Vec<Unit>,
+    /// The units that followed.
+    pub units: Vec<Unit>,
+}
+
+impl From<&UnitName> for Unit {
+    fn from(name: &UnitName) -> Self {
+        Self {
+            package: name.package.clone(),
+            version: name.version.clone(),
+            crate_name: name.crate_name.clone(),
+            kind: name.kind.clone(),
+            id: name.id.clone(),
+        }
+    }
+}
+
+impl From<&Change> for InputChange {
+    fn from(change: &Change) -> Self {
+        let kind = serde_json::to_value(change.kind).ok();
+        Self {
+            kind: kind
+                .and_then(|kind| kind.as_str().map(ToOwned::to_owned))
+                .unwrap_or_default(),
+            name: change.name.clone(),
+            old: change.old.clone(),
+            new: change.new.clone(),
+        }
+    }
+}
+
+impl Reasoned {
+    fn of<T: Serialize + ToString>(unit: &UnitName, reason: Option<&T>) -> Self {
+        Self {
+            unit: unit.into(),
+            reason: reason.and_then(tag),
+            message: reason.map(ToString::to_string),
+        }
+    }
+}
+
+impl Explain {
+    /// The JSON form of an explanation of `run`.
+    #[must_use]
+    pub fn new(run: &str, explanation: &Explanation) -> Self {
+        let roots = explanation.roots.iter().map(|root| Root {
+            reasoned: Reasoned::of(&root.unit, root.reason.as_ref()),
+            changes: match &root.reason {
+                Some(MissReason::Changed { changes }) => changes.iter().map(Into::into).collect(),
+                _ => Vec::new(),
+            },
+        });
+        let followers = explanation.followers.iter().map(|group| Group {
+            roots: group.roots.iter().map(Into::into).collect(),
+            units: group.units.iter().map(Into::into).collect(),
+        });
+        let uncacheable = explanation.uncacheable.iter();
+        Self {
+            version: VERSION,
+            run: run.to_owned(),
+            units: explanation.units,
+            roots: roots.collect(),
+            followers: followers.collect(),
+            uncacheable: uncacheable
+                .map(|(unit, reason)| Reasoned::of(unit, reason.as_ref()))
+                .collect(),
+            hits: explanation.hits.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle_events::{ChangeKind, EventKind};
+
+    use super::*;
+    use crate::fixtures::{changed, finished, hit, log, missed, probe, started};
+
+    #[test]
+    fn the_form_of_stats_is_fixed() {
+        let events = log(vec![
+            started("r"),
+            probe(false),
+            EventKind::Unit(hit("a")),
+            finished(None),
+        ]);
+        let stats = Stats::from(&Summary::of_run("r", &events));
+        assert_eq!(
+            serde_json::to_string(&stats).unwrap(),
+            concat!(
+                r#"{"version":1,"run":"r","command":"build","runs":1,"began_ms":1000,"exit_code":0,"#,
+                r#""units":{"fresh":null,"hit":1,"miss":0,"uncacheable":0},"hit_rate":100.0,"#,
+                r#""processes":{"rustc":1,"linker":0,"build_script":1},"#,
+                r#""wall_ms":4000,"saved_ms":0,"compile_ms":0,"link_ms":0,"build_script_ms":20,"#,
+                r#""bytes":{"restored":0,"published":0},"reasons":{},"linkers":{},"#,
+                r#""verified":{"same":0,"different":0},"warnings":[]}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn the_form_of_explain_is_fixed() {
+        let source = changed(&[(ChangeKind::Source, "src/lib.rs")]);
+        let events = log(vec![EventKind::Unit(missed("a", source))]);
+        let explain = Explain::new("r", &Explanation::of(&events, None));
+        assert_eq!(
+            serde_json::to_string(&explain).unwrap(),
+            concat!(
+                r#"{"version":1,"run":"r","units":1,"roots":[{"unit":{"package":"a","version":"1.0.0","#,
+                r#""crate_name":"a","kind":"lib","id":"aid"},"reason":"changed","#,
+                r#""message":"source `src/lib.rs`: one → two","#,
+                r#""changes":[{"kind":"source","name":"src/lib.rs","old":"one","new":"two"}]}],"#,
+                r#""followers":[],"uncacheable":[],"hits":[]}"#,
+            )
+        );
+    }
+}

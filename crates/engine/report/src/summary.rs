@@ -1,0 +1,294 @@
+//! What a run came to.
+
+use std::collections::BTreeMap;
+
+use rekindle_base::Moment;
+use rekindle_events::{Event, EventKind, Fate, UnitEvent, WarningEvent};
+use serde::Serialize;
+
+/// Hits that `REKINDLE_VERIFY=1` compiled again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// With the same bits.
+    pub same: u64,
+    /// With other bits.
+    pub different: u64,
+}
+
+/// What one run, or several added up, came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Name of the run; `None` for several.
+    pub run: Option<String>,
+    /// cargo's subcommand; `None` under a plain cargo, and for several runs.
+    pub command: Option<String>,
+    /// When it began.
+    pub began: Option<Moment>,
+    /// cargo's exit code; `None` under a plain cargo, or where the run did not end in order.
+    pub exit_code: Option<i32>,
+    /// How many runs this adds up.
+    pub runs: u64,
+    /// Wall time in milliseconds; without an end of the run, first to last event.
+    pub wall_ms: u64,
+    /// Units that cargo found fresh, where its output told.
+    pub fresh: Option<u64>,
+    /// Units restored from the store.
+    pub hits: u64,
+    /// Units compiled that a store could have served.
+    pub misses: u64,
+    /// Units compiled that no store can serve.
+    pub uncacheable: u64,
+    /// Compilers started, for units and for cargo's questions.
+    pub rustc_processes: u64,
+    /// Linkers started.
+    pub linker_processes: u64,
+    /// Build scripts that ran.
+    pub build_scripts: u64,
+    /// Time inside them in milliseconds, added up.
+    pub build_scripts_ms: u64,
+    /// Time inside compilers in microseconds, linking included, added up.
+    pub compile_us: u64,
+    /// Time inside linkers in microseconds, added up.
+    pub link_us: u64,
+    /// What compilers took when the restored units were stored, in microseconds, added up.
+    pub saved_us: u64,
+    /// Bytes placed on hits.
+    pub restored_bytes: u64,
+    /// Bytes stored on misses.
+    pub published_bytes: u64,
+    /// Units by the typed reason that they were compiled for.
+    pub reasons: BTreeMap<String, u64>,
+    /// Linked units by the linker that the output names.
+    pub linkers: BTreeMap<String, u64>,
+    /// Hits compared with a fresh compile.
+    pub verified: Verified,
+    /// Warnings, the first of each kind.
+    pub warnings: Vec<WarningEvent>,
+}
+
+impl Summary {
+    /// Folds the events of one run. `run` is the name of its directory: the run of a plain cargo
+    /// has no event that says it.
+    #[must_use]
+    pub fn of_run(run: &str, events: &[Event]) -> Self {
+        let mut summary = Self {
+            run: Some(run.to_owned()),
+            runs: 1,
+            began: events.iter().map(began).min(),
+            ..Self::default()
+        };
+        for event in events {
+            match &event.kind {
+                EventKind::RunStarted(started) => summary.command = Some(started.command.clone()),
+                EventKind::Unit(unit) => summary.add_unit(unit),
+                EventKind::Probe(probe) => {
+                    summary.rustc_processes += u64::from(!probe.from_memo);
+                }
+                EventKind::Warning(warning) => summary.add_warning(warning),
+                EventKind::RunFinished(finished) => {
+                    summary.exit_code = Some(finished.exit_code);
+                    summary.wall_ms = finished.wall_ms;
+                    summary.fresh = finished.fresh;
+                    summary.build_scripts = finished.build_scripts;
+                    summary.build_scripts_ms = finished.build_scripts_ms;
+                }
+            }
+        }
+        if summary.exit_code.is_none() {
+            summary.wall_ms = span_ms(summary.began, events);
+        }
+        summary
+    }
+
+    /// Adds the figures of another run; names are dropped.
+    pub fn add(&mut self, other: &Self) {
+        self.run = None;
+        self.command = None;
+        self.exit_code = None;
+        self.began = match (self.began, other.began) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.fresh = match (self.fresh, other.fresh) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        self.runs += other.runs;
+        self.wall_ms += other.wall_ms;
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.uncacheable += other.uncacheable;
+        self.rustc_processes += other.rustc_processes;
+        self.linker_processes += other.linker_processes;
+        self.build_scripts += other.build_scripts;
+        self.build_scripts_ms += other.build_scripts_ms;
+        self.compile_us += other.compile_us;
+        self.link_us += other.link_us;
+        self.saved_us += other.saved_us;
+        self.restored_bytes += other.restored_bytes;
+        self.published_bytes += other.published_bytes;
+        self.verified.same += other.verified.same;
+        self.verified.different += other.verified.different;
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(reason.clone()).or_default() += count;
+        }
+        for (linker, count) in &other.linkers {
+            *self.linkers.entry(linker.clone()).or_default() += count;
+        }
+        for warning in &other.warnings {
+            self.add_warning(warning);
+        }
+    }
+
+    /// Units that reached a wrapper.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.hits + self.misses + self.uncacheable
+    }
+
+    /// Hits among the units that a store can serve, in per cent.
+    #[must_use]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let cacheable = self.hits + self.misses;
+        #[allow(clippy::cast_precision_loss, reason = "units are few")]
+        (cacheable > 0).then(|| self.hits as f64 * 100.0 / cacheable as f64)
+    }
+
+    /// Adds a warning unless there is one of its kind.
+    pub fn add_warning(&mut self, warning: &WarningEvent) {
+        if !self.warnings.iter().any(|known| known.id == warning.id) {
+            self.warnings.push(warning.clone());
+        }
+    }
+
+    fn add_unit(&mut self, unit: &UnitEvent) {
+        self.rustc_processes += u64::from(unit.rustc);
+        self.linker_processes += u64::from(unit.linkers);
+        self.compile_us += unit.times.compile_us;
+        self.link_us += unit.times.link_us;
+        match unit.fate {
+            Fate::Hit => {
+                self.hits += 1;
+                self.saved_us += unit.saved_us;
+                self.restored_bytes += unit.bytes;
+            }
+            Fate::Miss => {
+                self.misses += 1;
+                self.published_bytes += unit.bytes;
+            }
+            Fate::Uncacheable => self.uncacheable += 1,
+        }
+        let reasons = [
+            unit.miss.as_ref().and_then(tag),
+            unit.uncacheable.as_ref().and_then(tag),
+        ];
+        for reason in reasons.into_iter().flatten() {
+            *self.reasons.entry(reason).or_default() += 1;
+        }
+        if let Some(linker) = &unit.linker {
+            *self.linkers.entry(linker.clone()).or_default() += 1;
+        }
+        match unit.verified {
+            Some(true) => self.verified.same += 1,
+            Some(false) => self.verified.different += 1,
+            None => {}
+        }
+    }
+}
+
+/// The name that a typed reason has in the log, so that both say the same.
+pub(crate) fn tag<T: Serialize>(reason: &T) -> Option<String> {
+    let value = serde_json::to_value(reason).ok()?;
+    Some(value.get("reason")?.as_str()?.to_owned())
+}
+
+/// When what an event tells of began: a unit's is written at its end.
+fn began(event: &Event) -> Moment {
+    match &event.kind {
+        EventKind::Unit(unit) => Moment(event.at_ms.0.saturating_sub(unit.times.total_us / 1000)),
+        _ => event.at_ms,
+    }
+}
+
+fn span_ms(began: Option<Moment>, events: &[Event]) -> u64 {
+    let last = events.iter().map(|event| event.at_ms).max();
+    match (began, last) {
+        (Some(first), Some(last)) => last.0.saturating_sub(first.0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{finished, hit, log, missed, never_seen, probe, started};
+
+    #[test]
+    fn a_run_adds_up() {
+        let mut hit = hit("serde");
+        hit.saved_us = 2_000_000;
+        hit.bytes = 10;
+        hit.verified = Some(true);
+        let mut miss = missed("app", never_seen());
+        miss.bytes = 5;
+        miss.rustc = 1;
+        miss.linkers = 1;
+        miss.linker = Some("lld".into());
+        let events = log(vec![
+            started("r"),
+            probe(true),
+            probe(false),
+            EventKind::Unit(hit),
+            EventKind::Unit(miss),
+            finished(Some(3)),
+        ]);
+        let summary = Summary::of_run("r", &events);
+        assert_eq!((summary.hits, summary.misses), (1, 1));
+        assert_eq!(summary.fresh, Some(3));
+        assert_eq!(summary.rustc_processes, 2);
+        assert_eq!(summary.linker_processes, 1);
+        assert_eq!(summary.saved_us, 2_000_000);
+        assert_eq!((summary.restored_bytes, summary.published_bytes), (10, 5));
+        assert_eq!(summary.reasons["never_seen"], 1);
+        assert_eq!(summary.linkers["lld"], 1);
+        assert_eq!(summary.verified.same, 1);
+        assert_eq!(summary.hit_rate(), Some(50.0));
+    }
+
+    #[test]
+    fn a_plain_cargo_has_times_from_its_events() {
+        let mut first = hit("a");
+        first.times.total_us = 500_000;
+        let events = log(vec![EventKind::Unit(first), EventKind::Unit(hit("b"))]);
+        let summary = Summary::of_run("r", &events);
+        // The fixture's events are one second apart, the first of them at 1 s.
+        assert_eq!(summary.began, Some(Moment(500)));
+        assert_eq!(summary.wall_ms, 1_500);
+        assert_eq!(summary.fresh, None);
+        assert_eq!(summary.exit_code, None);
+    }
+
+    #[test]
+    fn several_runs_add_up() {
+        let one = Summary::of_run(
+            "a",
+            &log(vec![
+                started("a"),
+                EventKind::Unit(hit("x")),
+                finished(Some(2)),
+            ]),
+        );
+        let two = Summary::of_run(
+            "b",
+            &log(vec![
+                started("b"),
+                EventKind::Unit(hit("y")),
+                finished(None),
+            ]),
+        );
+        let mut all = one;
+        all.add(&two);
+        assert_eq!((all.runs, all.hits, all.fresh), (2, 2, Some(2)));
+        assert_eq!(all.run, None);
+    }
+}
