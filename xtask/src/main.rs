@@ -10,8 +10,8 @@
     reason = "a chore reads the tree, starts programs and talks to a person; it is never shipped"
 )]
 
-#[allow(dead_code, reason = "the bench takes values")]
 mod args;
+mod bench;
 mod cargo_test;
 mod ci;
 mod counts;
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     let outcome = match command.as_str() {
+        "bench" => bench::run(&rest),
         "test" => cargo_test::run(&rest),
         "tidy" => tidy::run(&rest),
         "docs" => docs::run(&rest),

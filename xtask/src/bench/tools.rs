@@ -1,0 +1,365 @@
+//! Plain cargo and the caches that are compared: where each is found, and how it is driven.
+//!
+//! Each has its own store, home and environment; nothing of the person who measures reaches it but
+//! the toolchain. A daemon is started before a clock runs and stopped after, for its own good.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::projects::{make_dir, remove};
+use crate::Failure;
+use crate::process::{self, capture, cargo};
+
+/// Who builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Plain,
+    Rekindle,
+    Sccache,
+    Kache,
+    Mbx,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Plain,
+        Self::Rekindle,
+        Self::Sccache,
+        Self::Kache,
+        Self::Mbx,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Rekindle => "rekindle",
+            Self::Sccache => "sccache",
+            Self::Kache => "kache",
+            Self::Mbx => "mbx",
+        }
+    }
+
+    /// How it was set up, for the reader of the figures.
+    const fn note(self) -> &'static str {
+        match self {
+            Self::Plain => "`cargo build`",
+            Self::Rekindle => "`rekindle build`",
+            Self::Sccache => {
+                "`RUSTC_WRAPPER`; `CARGO_INCREMENTAL=0`, as its documentation asks; server started beforehand"
+            }
+            Self::Kache => "`RUSTC_WRAPPER`; daemon started beforehand",
+            Self::Mbx => "`mbx build`; its managed target removed together with `target/`",
+        }
+    }
+
+    pub(super) fn choose(names: Option<&str>) -> Result<Vec<Self>, Failure> {
+        let Some(names) = names else {
+            return Ok(Self::ALL.to_vec());
+        };
+        names
+            .split(',')
+            .map(|name| {
+                Self::ALL
+                    .into_iter()
+                    .find(|kind| kind.name() == name)
+                    .ok_or_else(|| {
+                        let known: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+                        format!("`{name}` is no tool here; choose from {}", known.join(", "))
+                    })
+            })
+            .collect()
+    }
+}
+
+/// A tool that was found, with its own places.
+pub(super) struct Tool {
+    pub(super) kind: Kind,
+    /// What it says of its version.
+    pub(super) version: String,
+    program: PathBuf,
+    /// Below the scratch directory.
+    dir: PathBuf,
+    /// Sockets want short paths.
+    runtime: PathBuf,
+    port: u16,
+}
+
+impl Tool {
+    /// Finds a tool; the error says why it is not measured.
+    pub(super) fn find(kind: Kind, scratch: &Path, rivals: Option<&Path>) -> Result<Self, Failure> {
+        let program = match kind {
+            Kind::Plain => PathBuf::from(cargo().get_program()),
+            Kind::Rekindle => build_rekindle()?,
+            _ => find_program(kind.name(), rivals)?,
+        };
+        let version = capture(process::command(&program.to_string_lossy()).arg("--version"))
+            .map(|said| said.lines().next().unwrap_or_default().trim().to_owned())?;
+        let runtime =
+            std::env::temp_dir().join(format!("rk-bench-{}-{}", std::process::id(), kind.name()));
+        Ok(Self {
+            kind,
+            version,
+            program,
+            dir: scratch.join("tools").join(kind.name()),
+            runtime,
+            port: free_port()?,
+        })
+    }
+
+    pub(super) fn note(&self) -> &'static str {
+        self.kind.note()
+    }
+
+    /// Where it keeps what it caches.
+    pub(super) fn store(&self) -> PathBuf {
+        self.dir.join("store")
+    }
+
+    /// Where a project is built by this tool.
+    pub(super) fn checkout(&self, place: &str) -> PathBuf {
+        self.dir.join(place)
+    }
+
+    /// Forgets all that it ever cached.
+    pub(super) fn empty_store(&self) -> Result<(), Failure> {
+        for dir in [
+            self.store(),
+            self.dir.join("home"),
+            self.managed_targets(),
+            self.runtime.clone(),
+        ] {
+            remove(&dir)?;
+            make_dir(&dir)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a build left in a checkout, where the tool put it elsewhere as well.
+    pub(super) fn remove_target(&self, checkout: &Path, cargo_home: &Path) -> Result<(), Failure> {
+        if self.kind == Kind::Mbx && checkout.exists() {
+            // Its own way first, so that its records agree; whether there was one does not matter.
+            let mut clean = self.command(checkout, cargo_home);
+            let _ = clean
+                .arg("clean")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            remove(&self.managed_targets())?;
+            make_dir(&self.managed_targets())?;
+        }
+        remove(&checkout.join("target"))
+    }
+
+    fn managed_targets(&self) -> PathBuf {
+        self.dir.join("targets")
+    }
+
+    /// Starts what runs in the background.
+    pub(super) fn start(&self, checkout: &Path, cargo_home: &Path) -> Result<(), Failure> {
+        match self.kind {
+            Kind::Sccache => self.drive(checkout, cargo_home, &["--start-server"]),
+            Kind::Kache => self.drive(checkout, cargo_home, &["daemon", "start"]),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stops what runs in the background.
+    pub(super) fn stop(&self, checkout: &Path, cargo_home: &Path) -> Result<(), Failure> {
+        match self.kind {
+            Kind::Sccache => self.drive(checkout, cargo_home, &["--stop-server"]),
+            Kind::Kache => self.drive(checkout, cargo_home, &["daemon", "stop"]),
+            _ => Ok(()),
+        }
+    }
+
+    fn drive(&self, dir: &Path, cargo_home: &Path, arguments: &[&str]) -> Result<(), Failure> {
+        // Not `capture`: a daemon would keep the pipe open.
+        let mut command = self.command(dir, cargo_home);
+        command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        process::run(&mut command)
+    }
+
+    /// The command that is measured.
+    pub(super) fn build(&self, checkout: &Path, cargo_home: &Path) -> Command {
+        let wrapped = matches!(self.kind, Kind::Sccache | Kind::Kache);
+        let mut command = if wrapped {
+            self.command_of(cargo().get_program().into(), checkout, cargo_home)
+        } else {
+            self.command(checkout, cargo_home)
+        };
+        command.args(["build", "--offline", "--locked"]);
+        command
+    }
+
+    /// What Rekindle says of the last run, as JSON.
+    pub(super) fn statistics(&self, checkout: &Path, cargo_home: &Path) -> Option<String> {
+        if self.kind != Kind::Rekindle {
+            return None;
+        }
+        let mut command = self.command(checkout, cargo_home);
+        capture(command.args(["stats", "--format", "json"])).ok()
+    }
+
+    fn command(&self, dir: &Path, cargo_home: &Path) -> Command {
+        self.command_of(self.program.clone().into(), dir, cargo_home)
+    }
+
+    fn command_of(&self, program: OsString, dir: &Path, cargo_home: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(dir).stdin(Stdio::null()).env_clear();
+        for name in ["PATH", "LANG", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        if std::env::var_os("RUSTUP_HOME").is_none()
+            && let Some(home) = std::env::var_os("HOME")
+        {
+            command.env("RUSTUP_HOME", Path::new(&home).join(".rustup"));
+        }
+        command
+            .env("HOME", self.dir.join("home"))
+            .env("CARGO_HOME", cargo_home)
+            .env("CARGO_TERM_COLOR", "never")
+            // Build scripts that ask git must not find the repository around the scratch directory.
+            .env("GIT_CEILING_DIRECTORIES", &self.dir);
+        self.set_up(&mut command);
+        command
+    }
+
+    fn set_up(&self, command: &mut Command) {
+        let store = self.store();
+        match self.kind {
+            Kind::Plain => {}
+            Kind::Rekindle => {
+                command
+                    .env("REKINDLE_DIR", store)
+                    .env("REKINDLE_CACHE_SIZE", "50G");
+            }
+            Kind::Sccache => {
+                command
+                    .env("RUSTC_WRAPPER", &self.program)
+                    .env("CARGO_INCREMENTAL", "0")
+                    .env("SCCACHE_DIR", store)
+                    .env("SCCACHE_CACHE_SIZE", "50G")
+                    .env("SCCACHE_IDLE_TIMEOUT", "0")
+                    .env("SCCACHE_SERVER_PORT", self.port.to_string());
+            }
+            Kind::Kache => {
+                command
+                    .env("RUSTC_WRAPPER", &self.program)
+                    .env("KACHE_CACHE_DIR", store)
+                    .env("KACHE_RUNTIME_DIR", &self.runtime)
+                    .env("KACHE_HOST_CONFIG", "")
+                    .env("KACHE_LOCAL_ONLY", "1")
+                    .env("KACHE_MAX_SIZE", "50GiB");
+            }
+            Kind::Mbx => {
+                command
+                    .env("MBX_CACHE_DIR", store)
+                    .env("MBX_TARGET_ROOT", self.managed_targets())
+                    .env("MBX_DISPLAY", "plain");
+            }
+        }
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Best effort: it is in the temporary directory.
+        let _ = std::fs::remove_dir_all(&self.runtime);
+    }
+}
+
+/// The program of this workspace, as users would install it.
+fn build_rekindle() -> Result<PathBuf, Failure> {
+    let mut build = cargo();
+    process::run(build.args(["build", "--release", "--package", "rekindle", "--bins"]))?;
+    Ok(process::target_dir()?.join("release/rekindle"))
+}
+
+fn find_program(name: &str, rivals: Option<&Path>) -> Result<PathBuf, Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let given = rivals
+        .into_iter()
+        .flat_map(|dir| [dir.join("bin"), dir.to_owned()]);
+    given
+        .chain(std::env::split_paths(&path))
+        .map(|dir| dir.join(name))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| {
+            format!(
+                "`{name}` is neither on PATH nor in --rivals-path; `cargo install {name}` brings it"
+            )
+        })
+}
+
+fn free_port() -> Result<u16, Failure> {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("no free port on 127.0.0.1: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(kind: Kind) -> Tool {
+        Tool {
+            kind,
+            version: String::new(),
+            program: PathBuf::from(kind.name()),
+            dir: PathBuf::from("scratch/tools").join(kind.name()),
+            runtime: PathBuf::from("no-such-runtime-dir"),
+            port: 1,
+        }
+    }
+
+    #[test]
+    fn tools_are_chosen_by_name() {
+        assert_eq!(Kind::choose(None).unwrap().len(), 5);
+        assert_eq!(
+            Kind::choose(Some("plain,mbx")).unwrap(),
+            [Kind::Plain, Kind::Mbx]
+        );
+        assert!(Kind::choose(Some("tarball")).is_err());
+    }
+
+    #[test]
+    fn each_tool_sees_its_own_settings_only() {
+        for kind in Kind::ALL {
+            let tool = tool(kind);
+            let command = tool.build(Path::new("checkout"), Path::new("home"));
+            let names: Vec<String> = command
+                .get_envs()
+                .filter(|(_, value)| value.is_some())
+                .map(|(name, _)| name.to_string_lossy().into_owned())
+                .collect();
+            for other in [
+                "SCCACHE_DIR",
+                "KACHE_CACHE_DIR",
+                "MBX_CACHE_DIR",
+                "REKINDLE_DIR",
+            ] {
+                let own = other.to_lowercase().starts_with(kind.name());
+                assert_eq!(
+                    names.iter().any(|name| name == other),
+                    own,
+                    "{kind:?} {other}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_rival_is_named() {
+        let failure = find_program("no-such-rival", None).unwrap_err();
+        assert!(failure.contains("no-such-rival"));
+    }
+}
