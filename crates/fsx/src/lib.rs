@@ -16,6 +16,7 @@ mod failpoint;
 mod hash;
 pub mod lock;
 pub mod place;
+pub mod scan;
 mod stat;
 pub mod time;
 
@@ -277,4 +278,12 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     failpoint::hit();
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// As [`fs::File::open`].
+pub fn open(path: &Path) -> io::Result<fs::File> {
+    fs::File::open(path)
 }

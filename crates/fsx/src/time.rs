@@ -53,3 +53,10 @@ impl Watch {
 fn offset_ns() -> i64 {
     nanoseconds(clock_gettime(ClockId::Realtime)) - nanoseconds(clock_gettime(ClockId::Boottime))
 }
+
+/// CPU time that this process has used itself, children apart, in microseconds.
+#[must_use]
+pub fn own_cpu_us() -> u64 {
+    let used = nanoseconds(clock_gettime(ClockId::ProcessCPUTime));
+    u64::try_from(used / 1000).unwrap_or(0)
+}

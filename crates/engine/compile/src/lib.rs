@@ -1,5 +1,37 @@
 //! The unit cache: an invocation is looked up, its outputs are restored, or it runs and is published.
+//!
+//! Callers: the wrapper binary, once per unit, through [`wrapper::run`]; and the linker shim, once per
+//! link, through [`shim::run`]. Phases, each borrowing what the one before it made:
+//!
+//! 1. [`chain`] tells the compiler from wrappers before it; a question to the compiler is answered from a
+//!    memo ([`probe`]).
+//! 2. `rekindle_key` takes the command line apart; [`toolchain`] identifies the compiler by content.
+//! 3. [`inputs`] builds the manifest: what the invocation says, then what such invocations were seen
+//!    to read; [`lookup`] finds the entry for it.
+//! 4. On a hit, [`restore`] places the outputs and replays what the compiler printed. No compiler starts.
+//! 5. On a miss, [`execute`] runs the compiler, passing its output on as it comes, and [`publish`]
+//!    stores what it made with what it read.
+//!
+//! Whatever fails here costs a miss or a warning, never the build.
 
+pub mod chain;
+mod context;
+mod elf;
+mod execute;
+mod files;
+mod inputs;
+mod journal;
+mod link;
+mod lookup;
+mod natives;
+mod probe;
+mod publish;
+mod restore;
 mod settings;
+pub mod shim;
+mod toolchain;
+mod verify;
+pub mod wrapper;
 
+pub use context::Environment;
 pub use settings::{LinkerChoice, Settings};

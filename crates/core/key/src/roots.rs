@@ -1,0 +1,268 @@
+//! Names for paths that are the same in every directory.
+//!
+//! A path below a known root is named by the root and the rest, as in `{target}/debug/deps/x.rlib`;
+//! any other by itself. The longest root wins, so a target directory inside a workspace is itself.
+//! In text (diagnostics), roots are replaced by tokens of control characters, which no JSON line holds.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
+/// Where a path begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Root {
+    /// cargo's target directory.
+    Target = b'T',
+    /// cargo's home: registry and git sources.
+    CargoHome = b'C',
+    /// The directory that the compiler runs in: for members, the workspace.
+    Workspace = b'W',
+    /// The package's own directory, where it is outside the workspace.
+    Package = b'P',
+    /// The toolchain.
+    Sysroot = b'S',
+}
+
+impl Root {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Target,
+        Self::CargoHome,
+        Self::Workspace,
+        Self::Package,
+        Self::Sysroot,
+    ];
+
+    /// Its name, for people and for keys.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Target => "{target}",
+            Self::CargoHome => "{cargo-home}",
+            Self::Workspace => "{workspace}",
+            Self::Package => "{package}",
+            Self::Sysroot => "{sysroot}",
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|root| *root as u8 == byte)
+    }
+}
+
+/// Frames a root's byte in canonical text.
+const TOKEN: u8 = 0x01;
+
+/// The roots of one invocation.
+#[derive(Clone, Debug, Default)]
+pub struct Roots {
+    /// Longest first.
+    roots: Vec<(Root, PathBuf)>,
+    cwd: PathBuf,
+}
+
+impl Roots {
+    /// Roots for an invocation that runs in `cwd`. A root that is not absolute, or is `/`, is left
+    /// out: everything lies below `/`, so it would name nothing.
+    #[must_use]
+    pub fn new(cwd: &Path, roots: impl IntoIterator<Item = (Root, PathBuf)>) -> Self {
+        let mut list: Vec<(Root, PathBuf)> = Vec::new();
+        for (root, path) in roots {
+            let usable = path.is_absolute() && path.components().count() > 1;
+            if usable && !list.iter().any(|(_, other)| *other == path) {
+                list.push((root, path));
+            }
+        }
+        list.sort_by_key(|(root, path)| (std::cmp::Reverse(path.as_os_str().len()), *root));
+        Self {
+            roots: list,
+            cwd: cwd.to_owned(),
+        }
+    }
+
+    /// The roots and their real paths, longest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Root, &Path)> {
+        self.roots.iter().map(|(root, path)| (*root, path.as_path()))
+    }
+
+    /// The real path of a root.
+    #[must_use]
+    pub fn real(&self, root: Root) -> Option<&Path> {
+        self.iter().find(|(other, _)| *other == root).map(|(_, path)| path)
+    }
+
+    /// `path` made absolute by the directory of the invocation.
+    #[must_use]
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.cwd.join(path)
+    }
+
+    /// The name of `path` that is the same in every directory.
+    #[must_use]
+    pub fn canonical(&self, path: &Path) -> Vec<u8> {
+        let absolute = self.absolute(path);
+        for (root, prefix) in self.iter() {
+            if let Ok(rest) = absolute.strip_prefix(prefix) {
+                let mut name = root.name().as_bytes().to_vec();
+                if !rest.as_os_str().is_empty() {
+                    name.push(b'/');
+                    name.extend_from_slice(rest.as_os_str().as_bytes());
+                }
+                return name;
+            }
+        }
+        absolute.into_os_string().as_bytes().to_vec()
+    }
+
+    /// The real path behind a canonical name; `None` where it names a root that this invocation does
+    /// not have, or is no name at all.
+    #[must_use]
+    pub fn resolve(&self, name: &[u8]) -> Option<PathBuf> {
+        if name.first() == Some(&b'/') {
+            return Some(PathBuf::from(OsStr::from_bytes(name)));
+        }
+        for root in Root::ALL {
+            if let Some(rest) = name.strip_prefix(root.name().as_bytes()) {
+                let real = self.real(root)?;
+                return match rest.split_first() {
+                    None => Some(real.to_owned()),
+                    Some((b'/', rest)) => Some(real.join(OsStr::from_bytes(rest))),
+                    Some(_) => None,
+                };
+            }
+        }
+        None
+    }
+
+    /// Replaces the real paths of roots in a line of JSON by tokens. `None` where the line holds a
+    /// token's frame already, so that it could not be put back.
+    #[must_use]
+    pub fn canonical_text(&self, line: &[u8]) -> Option<Vec<u8>> {
+        if memchr::memchr(TOKEN, line).is_some() {
+            return None;
+        }
+        let mut text = line.to_vec();
+        for (root, path) in self.iter() {
+            let token = [TOKEN, root as u8, TOKEN];
+            text = replace_paths(&text, &json_escaped(path), &token);
+        }
+        Some(text)
+    }
+
+    /// Puts the real paths of this invocation's roots back into text from [`Roots::canonical_text`].
+    /// `None` where a token names a root that it does not have.
+    #[must_use]
+    pub fn real_text(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut line = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = memchr::memchr(TOKEN, rest) {
+            line.extend_from_slice(&rest[..at]);
+            let [_, byte, TOKEN, ..] = rest[at..] else {
+                return None;
+            };
+            let real = self.real(Root::from_byte(byte)?)?;
+            line.extend_from_slice(&json_escaped(real));
+            rest = &rest[at + 3..];
+        }
+        line.extend_from_slice(rest);
+        Some(line)
+    }
+
+    /// The roots whose real paths stand in `bytes`.
+    #[must_use]
+    pub fn found_in(&self, bytes: &[u8]) -> Vec<Root> {
+        self.iter()
+            .filter(|(_, path)| memmem::find(bytes, path.as_os_str().as_bytes()).is_some())
+            .map(|(root, _)| root)
+            .collect()
+    }
+}
+
+/// Replaces `path` by `token` where it is a whole path or the beginning of one: `/a/b` in `/a/b/c`
+/// but not in `/a/bc`.
+fn replace_paths(text: &[u8], path: &[u8], token: &[u8]) -> Vec<u8> {
+    let mut replaced = Vec::with_capacity(text.len());
+    let mut done = 0;
+    for at in memmem::find_iter(text, path) {
+        let end = at + path.len();
+        let ends_there = text
+            .get(end)
+            .is_none_or(|next| !(next.is_ascii_alphanumeric() || b"_-.".contains(next) || *next >= 0x80));
+        if ends_there && at >= done {
+            replaced.extend_from_slice(&text[done..at]);
+            replaced.extend_from_slice(token);
+            done = end;
+        }
+    }
+    replaced.extend_from_slice(&text[done..]);
+    replaced
+}
+
+/// The path as it stands inside a JSON string. Control characters keep their raw bytes: such a path
+/// is then not found in text, and the line stays as it is.
+fn json_escaped(path: &Path) -> Vec<u8> {
+    let mut escaped = Vec::new();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte == b'"' || byte == b'\\' {
+            escaped.push(b'\\');
+        }
+        escaped.push(byte);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots(workspace: &str) -> Roots {
+        let workspace = PathBuf::from(workspace);
+        Roots::new(
+            &workspace,
+            [
+                (Root::Workspace, workspace.clone()),
+                (Root::Target, workspace.join("target")),
+                (Root::CargoHome, PathBuf::from("/home/a b/.cargo")),
+                (Root::Sysroot, PathBuf::from("/")),
+            ],
+        )
+    }
+
+    #[test]
+    fn the_longest_root_names_a_path() {
+        let roots = roots("/w/p");
+        let check = |path: &str, name: &str| {
+            assert_eq!(roots.canonical(Path::new(path)), name.as_bytes());
+            assert_eq!(
+                roots.resolve(name.as_bytes()),
+                Some(Path::new("/w/p").join(path))
+            );
+        };
+        check("/w/p/target/debug/x", "{target}/debug/x");
+        check("/w/p/src/lib.rs", "{workspace}/src/lib.rs");
+        check("src/lib.rs", "{workspace}/src/lib.rs");
+        check("/w/p", "{workspace}");
+        check("/w/pq/x", "/w/pq/x");
+        check("/home/a b/.cargo/registry", "{cargo-home}/registry");
+        assert_eq!(roots.resolve(b"{sysroot}/x"), None);
+        assert_eq!(roots.resolve(b"{workspace}x"), None);
+    }
+
+    #[test]
+    fn text_moves_from_one_directory_to_another() {
+        let line = br#"{"a":"/w/p/src/lib.rs","b":"/w/pq/x /w/p: /w/p/target/x","c":"/w/p"}"#;
+        let canonical = roots("/w/p").canonical_text(line).unwrap();
+        assert_eq!(roots("/w/p").real_text(&canonical).unwrap(), line);
+        let moved = roots("/elsewhere/\"q").real_text(&canonical).unwrap();
+        assert_eq!(
+            String::from_utf8(moved).unwrap(),
+            r#"{"a":"/elsewhere/\"q/src/lib.rs","b":"/w/pq/x /elsewhere/\"q: /elsewhere/\"q/target/x","c":"/elsewhere/\"q"}"#
+        );
+        assert_eq!(roots("/w/p").canonical_text(b"a\x01b"), None);
+        assert_eq!(roots("/w/p").real_text(b"a\x01S\x01"), None);
+    }
+}

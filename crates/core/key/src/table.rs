@@ -1,0 +1,253 @@
+//! The one table of what a key holds, and of what it leaves out and why. The reference page
+//! `docs/reference/keys.md` is generated from it.
+
+use rekindle_events::ChangeKind;
+
+/// Raised whenever the meaning of any item changes, so that no entry is found under an old meaning.
+pub const KEY_VERSION: u32 = 1;
+
+macro_rules! tags {
+    ($($name:ident = $byte:literal, $kind:ident, $title:literal, $why:literal;)+) => {
+        /// What an item of a manifest is. The byte is part of every key: never reuse one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[repr(u8)]
+        pub enum Tag {
+            $(#[doc = $title] $name = $byte,)+
+        }
+
+        impl Tag {
+            /// How `explain` groups it.
+            #[must_use]
+            pub const fn change_kind(self) -> ChangeKind {
+                match self { $(Self::$name => ChangeKind::$kind,)+ }
+            }
+        }
+
+        /// Every input, in the order of the reference page.
+        pub const INPUTS: &[Input] = &[
+            $(Input { tag: Tag::$name, title: $title, why: $why },)+
+        ];
+    };
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Input {
+    /// Its tag.
+    pub tag: Tag,
+    /// What is keyed.
+    pub title: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+tags! {
+    Version = 1, Format, "Format version of keys",
+        "An entry made under another meaning of a key is never found.";
+    Compiler = 2, Compiler, "Compiler and sysroot, by content",
+        "The compiler, its libraries, the target's standard library and the tools that the sysroot ships, each by digest: a toolchain of the same name with other bytes is another compiler.";
+    Driver = 3, Compiler, "Workspace wrapper and trusted wrappers, by content",
+        "clippy-driver and the like are compilers of their own.";
+    Argument = 4, Argument, "Arguments",
+        "Each with its option name, in order; paths that only say where things lie are named relative to their root.";
+    SourcePath = 5, Argument, "Path of the crate's root source",
+        "file!() and debug information hold it; whether it was given relative matters too.";
+    Env = 6, Env, "Variables that cargo sets for a package",
+        "Macros may read CARGO_PKG_*, CARGO_CRATE_NAME and the like without telling anyone.";
+    CompilerEnv = 7, Env, "Variables that the compiler itself reads",
+        "RUSTC_BOOTSTRAP, SOURCE_DATE_EPOCH and the like change what is accepted or emitted.";
+    EnvDep = 8, Env, "Variables that dep-info names, by digest of the value",
+        "env!() and option_env!() put the value into the output. A value is kept as a digest alone.";
+    EnvDepPath = 9, Env, "OUT_DIR, where it is only used to include files",
+        "The included files are keyed by content; the directory itself reaches no output.";
+    Source = 10, Source, "Files that dep-info names: path and content",
+        "Swapped contents and renamed files are other inputs.";
+    Extern = 11, Extern, "Crates on the command line: name, file, content, and what is behind them",
+        "The digest of the crate's own file joined with those of its own dependencies, down to the leaves: a procedural macro's native code changes its effect without changing any metadata.";
+    LinkedCrate = 12, Extern, "Every library crate behind a linked output, by content",
+        "The linker, or link-time optimisation, reads their code.";
+    Native = 13, Native, "Native libraries that arguments name, by content",
+        "A static one is bundled into the output.";
+    NativeDirectory = 14, Native, "Names in directories searched for native libraries",
+        "A library that appears earlier in the search path would be taken instead.";
+    LinkerDriver = 15, Linker, "The linker driver, by content, as found on PATH now",
+        "The driver chooses start files, libraries and the linker.";
+    LinkerChoice = 16, Linker, "The linker that was chosen for speed",
+        "Another linker gives another output.";
+    LinkerEnv = 17, Linker, "Variables that linker drivers read",
+        "LIBRARY_PATH, COMPILER_PATH and the like change what is found.";
+    LinkerFile = 18, Linker, "Files that the linker read, by content",
+        "Start files, libraries of the system, scripts: as the linker's own dependency file lists them.";
+    LinkerProgram = 19, Linker, "Programs that the driver starts, as found now, by content",
+        "The driver finds `ld` on PATH.";
+    Absent = 20, Linker, "Library files that were not there",
+        "One that appears earlier in the search path would be taken instead.";
+    Directory = 21, Directory, "A directory whose real path the output holds",
+        "Found by a search of the output's bytes: such a unit is only reused in the same directory.";
+    TargetSpec = 22, Compiler, "Target specification file, by content",
+        "It decides about everything the compiler emits.";
+    ProfileData = 23, Source, "Profile data, by content",
+        "Profile-guided optimisation reads it.";
+    HostCpu = 24, Compiler, "The processor, under `target-cpu=native`",
+        "The compiler asks it for its features.";
+    DiagnosticWidth = 25, Argument, "Width of the terminal, where diagnostics were printed",
+        "The compiler wraps what it prints; a unit that printed nothing does not depend on it.";
+    Incremental = 26, Argument, "Whether the compile is incremental",
+        "It splits code into other units. The state itself does not change what is emitted.";
+    Remap = 27, Argument, "Whether paths are mapped to names that are the same everywhere",
+        "It changes debug information and panic messages.";
+}
+
+/// Something a key leaves out.
+#[derive(Clone, Copy, Debug)]
+pub struct Exclusion {
+    /// What.
+    pub what: &'static str,
+    /// Why it cannot change the outputs, or how it is keyed otherwise.
+    pub reason: &'static str,
+}
+
+/// Everything that an invocation holds and a key does not.
+pub const EXCLUSIONS: &[Exclusion] = &[
+    Exclusion {
+        what: "--out-dir, and the directory of `-C incremental`",
+        reason: "where outputs go; that there is incremental state is keyed",
+    },
+    Exclusion {
+        what: "-L dependency=…",
+        reason: "the crates found there are keyed by content, through the externs",
+    },
+    Exclusion {
+        what: "the directories before the names of externs and sources",
+        reason: "named relative to target directory, cargo home, workspace or package; an output that holds the real path is keyed by it",
+    },
+    Exclusion {
+        what: "--diagnostic-width, where nothing was printed",
+        reason: "it only wraps diagnostics",
+    },
+    Exclusion {
+        what: "sources' times, owners and modes",
+        reason: "the compiler reads contents",
+    },
+    Exclusion {
+        what: "files of the sysroot, one by one",
+        reason: "the whole sysroot is keyed once, by content",
+    },
+    Exclusion {
+        what: "incremental state",
+        reason: "the compiler checks it against its own digests and gives the same outputs without it",
+    },
+    Exclusion {
+        what: "the linker's temporary objects",
+        reason: "made by the compiler from inputs that are keyed",
+    },
+    Exclusion {
+        what: "MAKEFLAGS, CARGO_MAKEFLAGS and the jobserver",
+        reason: "they bound parallelism",
+    },
+    Exclusion {
+        what: "LD_LIBRARY_PATH",
+        reason: "cargo points it at the sysroot and the target directory, for the compiler's own libraries and macros, which are keyed by content",
+    },
+    Exclusion {
+        what: "RUST_BACKTRACE, RUSTC_LOG, RUST_MIN_STACK, TERM, COLORTERM, CARGO_TERM_*",
+        reason: "they change what is said of failures, and failures are not stored",
+    },
+    Exclusion {
+        what: "CARGO, CARGO_HOME, CARGO_TARGET_DIR, CARGO_INCREMENTAL, RUSTFLAGS and other settings of cargo",
+        reason: "they reach the compiler as arguments, which are keyed",
+    },
+];
+
+/// Variables of cargo's that reach macros: those with one of these beginnings, or names.
+pub const CARGO_ENV_PREFIXES: &[&str] = &["CARGO_PKG_", "CARGO_BIN_EXE_", "CARGO_CFG_", "CARGO_FEATURE_"];
+
+/// See [`CARGO_ENV_PREFIXES`].
+pub const CARGO_ENV_NAMES: &[&str] = &[
+    "CARGO_CRATE_NAME",
+    "CARGO_BIN_NAME",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_TARGET_TMPDIR",
+    "OUT_DIR",
+];
+
+/// Variables that rustc, clippy or LLVM read themselves.
+pub const COMPILER_ENV_NAMES: &[&str] = &[
+    "RUSTC_BOOTSTRAP",
+    "RUSTC_BOOTSTRAP_SYNTHETIC_TARGET",
+    "RUSTC_FORCE_RUSTC_VERSION",
+    "RUSTC_OVERRIDE_VERSION_STRING",
+    "RUSTC_ICE",
+    "RUST_TARGET_PATH",
+    "SOURCE_DATE_EPOCH",
+    "CLIPPY_ARGS",
+    "CLIPPY_CONF_DIR",
+    "CLIPPY_DISABLE_DOCS_LINKS",
+    "CLIPPY_TERMINAL_WIDTH",
+    "__CLIPPY_INTERNAL_TESTS",
+    "MACOSX_DEPLOYMENT_TARGET",
+    "IPHONEOS_DEPLOYMENT_TARGET",
+];
+
+/// Variables that gcc, clang and their linkers read.
+pub const LINKER_ENV_NAMES: &[&str] = &[
+    "COMPILER_PATH",
+    "GCC_EXEC_PREFIX",
+    "LIBRARY_PATH",
+    "LD_RUN_PATH",
+    "LDEMULATION",
+    "LDFLAGS",
+    "GNUTARGET",
+    "LD_LIBRARY_PATH_64",
+    "COLLECT_NO_DEMANGLE",
+    "SOURCE_DATE_EPOCH",
+    "MOLD_JOBS",
+    "WILD_ARGS",
+    "CCC_OVERRIDE_OPTIONS",
+    "CCC_ADD_ARGS",
+];
+
+/// Whether cargo sets `name` for the package that is compiled.
+#[must_use]
+pub fn is_package_variable(name: &str) -> bool {
+    CARGO_ENV_NAMES.contains(&name)
+        || CARGO_ENV_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// The reference page.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# What a key holds\n\nGenerated from `crates/core/key/src/table.rs`; `cargo xtask docs` writes it.\n\n## Inputs\n\n| tag | input | why |\n|---|---|---|\n",
+    );
+    for input in INPUTS {
+        page.push_str(&format!(
+            "| {} | {} | {} |\n",
+            input.tag as u8, input.title, input.why
+        ));
+    }
+    page.push_str("\n## Left out\n\n| what | why |\n|---|---|\n");
+    for exclusion in EXCLUSIONS {
+        page.push_str(&format!("| {} | {} |\n", exclusion.what, exclusion.reason));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_unique_and_explained() {
+        let mut bytes: Vec<u8> = INPUTS.iter().map(|input| input.tag as u8).collect();
+        bytes.sort_unstable();
+        bytes.dedup();
+        assert_eq!(bytes.len(), INPUTS.len());
+        assert!(INPUTS.iter().all(|input| input.why.ends_with('.')));
+    }
+}

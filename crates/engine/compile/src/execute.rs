@@ -1,0 +1,143 @@
+//! Running the compiler, passing on what it prints as it comes.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rekindle_fsx::time::Watch;
+
+/// A compiler's run.
+pub(crate) struct Ran {
+    /// Its exit code.
+    pub(crate) exit_code: i32,
+    /// Lines of standard error, ends included.
+    pub(crate) stderr: Vec<Vec<u8>>,
+    /// Whether it printed anything to standard output, which is passed on but not kept.
+    pub(crate) printed_stdout: bool,
+    /// How long it took.
+    pub(crate) time: Duration,
+    /// When metadata was ready.
+    pub(crate) metadata_at: Option<Duration>,
+    /// Tells whether inputs changed meanwhile.
+    pub(crate) watch: Watch,
+}
+
+/// Replaces one path by another name in what is passed on: the compiler's errors name the linker.
+pub(crate) struct Disguise<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) name: &'a OsStr,
+}
+
+/// Runs a compiler. What it prints goes on line by line, so that cargo starts dependents as soon as
+/// metadata is announced.
+pub(crate) fn run(
+    program: &OsStr,
+    arguments: &[OsString],
+    disguise: Option<&Disguise<'_>>,
+    stderr: &mut dyn Write,
+    stdout: &mut (dyn Write + Send),
+) -> io::Result<Ran> {
+    let watch = Watch::start();
+    let start = Instant::now();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let child_stdout = child.stdout.take();
+    let child_stderr = child.stderr.take();
+    let (lines, metadata_at, printed_stdout) = std::thread::scope(|scope| {
+        let printed = scope.spawn(move || child_stdout.is_some_and(|pipe| pass_on(pipe, stdout)));
+        let mut lines = Vec::new();
+        let mut metadata_at = None;
+        let mut reader = BufReader::new(child_stderr.map_or_else(
+            || Box::new(io::empty()) as Box<dyn Read>,
+            |pipe| Box::new(pipe),
+        ));
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            if let Some(disguise) = disguise {
+                line = disguise.apply(line);
+            }
+            if metadata_at.is_none() && is_metadata(&line) {
+                metadata_at = Some(start.elapsed());
+            }
+            // A reader that is gone is cargo's end; the compiler goes on to a consistent state.
+            let _ = stderr.write_all(&line);
+            let _ = stderr.flush();
+            lines.push(std::mem::take(&mut line));
+        }
+        (lines, metadata_at, printed.join().unwrap_or(true))
+    });
+    let status = child.wait()?;
+    Ok(Ran {
+        exit_code: exit_code(status),
+        stderr: lines,
+        printed_stdout,
+        time: start.elapsed(),
+        metadata_at,
+        watch,
+    })
+}
+
+fn pass_on(mut pipe: impl Read, out: &mut (dyn Write + Send)) -> bool {
+    let mut piece = [0; 4096];
+    let mut printed = false;
+    while let Ok(read @ 1..) = pipe.read(&mut piece) {
+        printed = true;
+        let _ = out.write_all(&piece[..read]);
+    }
+    let _ = out.flush();
+    printed
+}
+
+impl Disguise<'_> {
+    fn apply(&self, line: Vec<u8>) -> Vec<u8> {
+        let path = self.path.as_os_str().as_bytes();
+        if memchr::memmem::find(&line, path).is_none() {
+            return line;
+        }
+        let mut replaced = Vec::with_capacity(line.len());
+        let mut done = 0;
+        for at in memchr::memmem::find_iter(&line, path) {
+            replaced.extend_from_slice(&line[done..at]);
+            replaced.extend_from_slice(self.name.as_bytes());
+            done = at + path.len();
+        }
+        replaced.extend_from_slice(&line[done..]);
+        replaced
+    }
+}
+
+/// The notification of an output, if the line is one.
+#[derive(serde::Deserialize)]
+pub(crate) struct Artifact {
+    /// Its path.
+    pub(crate) artifact: String,
+    /// What it is.
+    pub(crate) emit: String,
+}
+
+/// Reads a notification.
+pub(crate) fn artifact(line: &[u8]) -> Option<Artifact> {
+    // Diagnostics are long; a notification says early what it is.
+    let head = &line[..line.len().min(64)];
+    memchr::memmem::find(head, b"\"artifact\"")?;
+    serde_json::from_slice(line).ok()
+}
+
+fn is_metadata(line: &[u8]) -> bool {
+    artifact(line).is_some_and(|artifact| artifact.emit == "metadata")
+}
+
+/// The exit code as a shell gives it.
+pub(crate) fn exit_code(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}

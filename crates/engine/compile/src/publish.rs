@@ -1,0 +1,434 @@
+//! Storing what a compile made, under everything that it was seen to read.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rekindle_base::{Digest, DigestHasher};
+use rekindle_events::{MissReason, UncacheableReason};
+use rekindle_fsx::scan;
+use rekindle_key::depinfo::DepInfo;
+use rekindle_key::entry::{Entry, Line, Output};
+use rekindle_key::explain;
+use rekindle_key::pathset::{Name, PathSet};
+use rekindle_key::{Manifest, Root};
+use rekindle_store::{Space, Store, StoreError};
+
+use crate::execute::{self, Ran};
+use crate::inputs::{Inputs, Unit, unreadable};
+use crate::natives;
+use crate::restore::{self, RELATIVE};
+use crate::shim::LinkRun;
+
+/// What was stored.
+pub(crate) struct Published {
+    pub(crate) key: Digest,
+    pub(crate) bytes: u64,
+    pub(crate) path_bound: bool,
+    pub(crate) linker: Option<String>,
+    /// What differs from the last time that this unit was built.
+    pub(crate) reason: MissReason,
+    /// What kept the store from taking it.
+    pub(crate) store_error: Option<String>,
+}
+
+/// Linking, as the shim saw it.
+pub(crate) struct Linked {
+    pub(crate) runs: Vec<LinkRun>,
+    pub(crate) list: Option<Vec<u8>>,
+}
+
+/// What a compile made and read, before anything is stored.
+pub(crate) struct Made {
+    pub(crate) outputs: Vec<PathBuf>,
+    pub(crate) entry: Entry,
+    pub(crate) set: PathSet,
+}
+
+/// Collects what a finished compile made and read.
+pub(crate) fn collect(
+    unit: &Unit<'_>,
+    inputs: &Inputs,
+    ran: &Ran,
+    linked: Option<&Linked>,
+) -> Result<Made, UncacheableReason> {
+    if ran.exit_code != 0 {
+        return Err(UncacheableReason::CompilerFailed {
+            exit_code: ran.exit_code,
+        });
+    }
+    if ran.printed_stdout {
+        return Err(UncacheableReason::Other {
+            detail: "the compiler printed to standard output".into(),
+        });
+    }
+    unit.files.forget_sources();
+    let dep_info = read_dep_info(unit)?;
+    let (outputs, stderr) = outputs(unit, ran)?;
+    let mut bound = BTreeSet::new();
+    let mut linker = None;
+    for path in &outputs {
+        inspect(unit, path, &mut bound, &mut linker)?;
+    }
+    let mut names = source_names(unit, &dep_info)?;
+    names.extend(environment_names(unit, &dep_info, &bound));
+    let path_bound = !bound.is_empty() || !unit.remap;
+    names.extend(bound.into_iter().map(Name::Directory));
+    if let (Some(plan), Some(linked)) = (&unit.link, linked) {
+        let run = linked.runs.last().ok_or_else(|| UncacheableReason::UnknownLinker {
+            detail: "no linker was started through the shim".into(),
+        })?;
+        let list = linked.list.as_deref().unwrap_or_default();
+        names.extend(plan.observed(unit, list, run)?);
+    }
+    if stderr.iter().any(|line| matches!(line, Line::Other(_))) {
+        names.push(Name::DiagnosticWidth);
+    }
+    check_unchanged(unit, ran, &names)?;
+    let set = PathSet { names };
+    let manifest = unit.observe(&inputs.manifest, &set).ok_or_else(|| UncacheableReason::UnreadableInput {
+        file: "one of the inputs".into(),
+        error: "gone after the compile".into(),
+    })?;
+    let entry = Entry {
+        outputs: Vec::new(),
+        dep_info: canonical_dep_info(unit, &dep_info),
+        stderr,
+        compile_us: micros(ran.time),
+        codegen_us: ran.metadata_at.map_or(0, |at| micros(ran.time.saturating_sub(at))),
+        link_us: linked.map_or(0, |linked| linked.runs.iter().map(|run| run.link_us).sum()),
+        linker,
+        path_bound,
+        manifest,
+    };
+    Ok(Made { outputs, entry, set })
+}
+
+/// Stores what was collected. A store that fails costs the entry, not the build.
+pub(crate) fn publish(unit: &Unit<'_>, inputs: &Inputs, made: Made) -> Published {
+    let key = made.entry.manifest.digest();
+    let reason = reason(unit, &made.entry.manifest);
+    let mut published = Published {
+        key,
+        bytes: 0,
+        path_bound: made.entry.path_bound,
+        linker: made.entry.linker.clone(),
+        reason,
+        store_error: None,
+    };
+    if let Err(error) = store(unit, inputs, made, &mut published) {
+        published.store_error = Some(error.to_string());
+    }
+    published
+}
+
+fn store(
+    unit: &Unit<'_>,
+    inputs: &Inputs,
+    mut made: Made,
+    published: &mut Published,
+) -> Result<(), StoreError> {
+    let store = &unit.context.store;
+    let externs = unit.extern_paths();
+    let mut refs = Vec::new();
+    for path in &made.outputs {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let executable = rekindle_fsx::stat(path)?.is_executable();
+        let wish = restore::wish(&name, unit.invocation.emit.metadata, executable);
+        let stored = store.put_object(path, wish)?;
+        // The signature is taken after storing: a hardlink made by it sets the change time.
+        let sig = rekindle_fsx::stat(path)?;
+        unit.files
+            .remember_output(path, sig, stored.digest, inputs.closure, &externs);
+        published.bytes += stored.size;
+        refs.push(stored.digest);
+        made.entry.outputs.push(Output {
+            name,
+            digest: stored.digest,
+            size: stored.size,
+            executable,
+        });
+    }
+    store.put_record(Space::Entries, &published.key, &refs, &made.entry.encode())?;
+    promote(unit, inputs, made.set)?;
+    remember_latest(unit, &published.key)
+}
+
+/// Puts a path set first among those of its invocation. Two processes that do so at once may lose one of
+/// two sets: that costs a miss.
+pub(crate) fn promote(unit: &Unit<'_>, inputs: &Inputs, set: PathSet) -> Result<(), StoreError> {
+    let store = &unit.context.store;
+    let mut sets = crate::lookup::path_sets(store, inputs).unwrap_or_default();
+    if sets.promote(set) {
+        store.put_record(Space::PathSets, &inputs.invocation_key, &[], &sets.encode())?;
+    }
+    Ok(())
+}
+
+/// Names of a unit for `explain`: the very unit, and whatever unit of its package and kind.
+fn latest_keys(unit: &Unit<'_>) -> [Digest; 2] {
+    let environment = unit.context.environment;
+    let mut hasher = DigestHasher::new();
+    for part in [
+        "latest 1",
+        &unit.invocation.crate_name,
+        &unit.invocation.kind(),
+    ] {
+        hasher.field(part.as_bytes());
+    }
+    hasher.field(environment.get("CARGO_PKG_NAME").unwrap_or_default().as_bytes());
+    hasher.field(&unit.roots.canonical(&unit.invocation.out_dir));
+    let general = hasher.finish();
+    hasher.field(unit.invocation.extra_filename.as_bytes());
+    [hasher.finish(), general]
+}
+
+/// Remembers under which key a unit was built or found last.
+pub(crate) fn remember_latest(unit: &Unit<'_>, key: &Digest) -> Result<(), StoreError> {
+    let store = &unit.context.store;
+    let [exact, general] = latest_keys(unit);
+    let known = store.get_record(Space::Latest, &exact).ok().flatten();
+    if known.is_some_and(|record| record.payload == key.as_bytes()) {
+        return Ok(());
+    }
+    for latest in [exact, general] {
+        store.put_record(Space::Latest, &latest, &[], key.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What differs from the last time that this unit was built.
+pub(crate) fn reason(unit: &Unit<'_>, manifest: &Manifest) -> MissReason {
+    let store = &unit.context.store;
+    for latest in latest_keys(unit) {
+        let Ok(Some(record)) = store.get_record(Space::Latest, &latest) else {
+            continue;
+        };
+        let Ok(key) = <[u8; 32]>::try_from(record.payload.as_slice()) else {
+            continue;
+        };
+        let key = Digest::from_bytes(key);
+        let entry = store.get_record(Space::Entries, &key).ok().flatten();
+        return match entry.and_then(|record| Entry::decode(&record.payload)) {
+            Some(entry) if entry.manifest != *manifest => MissReason::Changed {
+                changes: explain::changes(&entry.manifest, manifest),
+            },
+            _ => MissReason::Evicted,
+        };
+    }
+    MissReason::NeverSeen
+}
+
+fn read_dep_info(unit: &Unit<'_>) -> Result<DepInfo, UncacheableReason> {
+    let path = unit.roots.absolute(&unit.invocation.dep_info_path());
+    let bytes = rekindle_fsx::read(&path).map_err(|error| unreadable(&path, &error))?;
+    DepInfo::parse(&bytes).ok_or_else(|| UncacheableReason::UnreadableInput {
+        file: path.display().to_string(),
+        error: "the dep-info is not in a form that this version knows".into(),
+    })
+}
+
+/// The outputs that the compiler announced, dep-info apart, and its lines in canonical form.
+fn outputs(unit: &Unit<'_>, ran: &Ran) -> Result<(Vec<PathBuf>, Vec<Line>), UncacheableReason> {
+    let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
+    let mut outputs: Vec<PathBuf> = Vec::new();
+    let mut lines = Vec::new();
+    for line in &ran.stderr {
+        let text = unit.roots.canonical_text(line).ok_or_else(|| UncacheableReason::Other {
+            detail: "the compiler printed control characters".into(),
+        })?;
+        let Some(artifact) = execute::artifact(line).filter(|artifact| artifact.emit != "dep-info") else {
+            // The notification of dep-info stands for a file that is written anew.
+            lines.push(Line::Other(text));
+            continue;
+        };
+        let path = unit.roots.absolute(Path::new(&artifact.artifact));
+        if path.parent() != Some(&out_dir) || !rekindle_fsx::exists(&path) {
+            return Err(UncacheableReason::MissingOutput {
+                file: path.display().to_string(),
+            });
+        }
+        let index = outputs.iter().position(|other| *other == path).unwrap_or_else(|| {
+            outputs.push(path);
+            outputs.len() - 1
+        });
+        lines.push(Line::Artifact(u32::try_from(index).unwrap_or(u32::MAX), text));
+    }
+    if outputs.is_empty() {
+        return Err(UncacheableReason::MissingOutput {
+            file: unit.invocation.file_stem(),
+        });
+    }
+    Ok((outputs, lines))
+}
+
+/// Looks into an output: which real paths it holds, who linked it, what it bundles.
+fn inspect(
+    unit: &Unit<'_>,
+    path: &Path,
+    bound: &mut BTreeSet<Root>,
+    linker: &mut Option<String>,
+) -> Result<(), UncacheableReason> {
+    let failed = |error: std::io::Error| unreadable(path, &error);
+    let roots: Vec<(Root, &[u8])> = unit
+        .roots
+        .iter()
+        .map(|(root, real)| (root, real.as_os_str().as_bytes()))
+        .collect();
+    let needles: Vec<&[u8]> = roots.iter().map(|(_, real)| *real).collect();
+    let found = scan::find_any(path, &needles).map_err(failed)?;
+    for ((root, _), found) in roots.iter().zip(found) {
+        if found {
+            bound.insert(*root);
+        }
+    }
+    if unit.link.is_some() {
+        *linker = crate::elf::linker_of(path).or(linker.take());
+    } else if path.extension() == Some(OsStr::new("rlib"))
+        && let Some(member) = natives::unnamed_member(unit, path)
+    {
+        return Err(UncacheableReason::UnnamedNativeLibrary { member });
+    }
+    Ok(())
+}
+
+fn source_names(unit: &Unit<'_>, dep_info: &DepInfo) -> Result<Vec<Name>, UncacheableReason> {
+    let mut names = Vec::with_capacity(dep_info.inputs.len());
+    for input in &dep_info.inputs {
+        let path = unit.roots.absolute(Path::new(OsStr::from_bytes(input)));
+        unit.files.source(&path).map_err(|error| unreadable(&path, &error))?;
+        names.push(Name::Source(unit.roots.canonical(&path)));
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>) -> Vec<Name> {
+    let mut names = Vec::new();
+    for (name, _) in &dep_info.env {
+        let name = String::from_utf8_lossy(name).into_owned();
+        let only_included =
+            name == "OUT_DIR" && !bound.contains(&Root::Target) && out_dir_is_only_included(unit, dep_info);
+        names.push(if only_included {
+            Name::EnvPath(name)
+        } else {
+            Name::Env(name)
+        });
+    }
+    names.sort();
+    names
+}
+
+/// Whether every mention of `OUT_DIR` in the crate's own sources is the beginning of an included
+/// file's path, and there is one: then the directory reaches the output by no way but the files, which
+/// are keyed by content. A macro of another crate that reads it could do anything with it.
+fn out_dir_is_only_included(unit: &Unit<'_>, dep_info: &DepInfo) -> bool {
+    let mut mentions = 0;
+    for input in &dep_info.inputs {
+        let path = unit.roots.absolute(Path::new(OsStr::from_bytes(input)));
+        let Ok(text) = rekindle_fsx::read(&path) else {
+            return false;
+        };
+        for at in memchr::memmem::find_iter(&text, b"OUT_DIR") {
+            if !is_include(&text[..at], &text[at + b"OUT_DIR".len()..]) {
+                return false;
+            }
+            mentions += 1;
+        }
+    }
+    mentions > 0
+}
+
+/// Whether a mention stands in `include…!(concat!(env!("` `"), …))`, however it is spaced and qualified.
+fn is_include(before: &[u8], after: &[u8]) -> bool {
+    // More than the longest form needs, qualified and spaced.
+    let before = &before[before.len().saturating_sub(200)..];
+    let mut form: String = String::from_utf8_lossy(before)
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| if matches!(c, '{' | '[') { '(' } else { c })
+        .collect();
+    for qualifier in ["::core::", "::std::", "core::", "std::"] {
+        form = form.replace(qualifier, "");
+    }
+    let begins = ["include!", "include_str!", "include_bytes!"]
+        .iter()
+        .any(|include| form.ends_with(&format!("{include}(concat!(env!(\"")));
+    let rest: Vec<u8> = after
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .take(3)
+        .collect();
+    begins && (rest == b"\")," || rest == b"\"),")
+}
+
+/// Whether anything that was read was written since the compiler started.
+fn check_unchanged(unit: &Unit<'_>, ran: &Ran, names: &[Name]) -> Result<(), UncacheableReason> {
+    for name in names {
+        let (Name::Source(path) | Name::LinkerFile(path)) = name else {
+            continue;
+        };
+        let Some(path) = unit.roots.resolve(path) else {
+            continue;
+        };
+        let sig = rekindle_fsx::stat_follow(&path).map_err(|error| unreadable(&path, &error))?;
+        if ran.watch.may_have_changed(sig.ctime_ns) {
+            return Err(UncacheableReason::ChangedDuringCompile {
+                file: path.display().to_string(),
+            });
+        }
+    }
+    if ran.watch.clock_was_set() {
+        return Err(UncacheableReason::ClockWasSet);
+    }
+    Ok(())
+}
+
+fn canonical_dep_info(unit: &Unit<'_>, dep_info: &DepInfo) -> DepInfo {
+    let canonical = |paths: &[Vec<u8>]| {
+        paths
+            .iter()
+            .map(|path| {
+                if path.first() == Some(&b'/') {
+                    unit.roots.canonical(Path::new(OsStr::from_bytes(path)))
+                } else {
+                    [RELATIVE, path].concat()
+                }
+            })
+            .collect()
+    };
+    DepInfo {
+        outputs: canonical(&dep_info.outputs),
+        inputs: canonical(&dep_info.inputs),
+        // Values are those of the present when they are written again; here they may be secrets.
+        env: dep_info.env.iter().map(|(name, _)| (name.clone(), None)).collect(),
+    }
+}
+
+pub(crate) fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_include_is_told_from_other_uses() {
+        let check = |text: &str, expected: bool| {
+            let at = text.find("OUT_DIR").unwrap();
+            let (before, after) = (&text.as_bytes()[..at], &text.as_bytes()[at + 7..]);
+            assert_eq!(is_include(before, after), expected, "{text}");
+        };
+        check("include!(concat!(env!(\"OUT_DIR\"), \"/x.rs\"));", true);
+        check("include_bytes! { concat!( env!( \"OUT_DIR\" ) , \"/x\") }", true);
+        check("include!(::core::concat!(std::env!(\"OUT_DIR\"),\"/x\"))", true);
+        check("const D: &str = env!(\"OUT_DIR\");", false);
+        check("const N: usize = concat!(env!(\"OUT_DIR\"), \"/x\").len();", false);
+        check("my!(\"OUT_DIR\")", false);
+        check("// what OUT_DIR is", false);
+    }
+}

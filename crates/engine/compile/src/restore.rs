@@ -1,0 +1,129 @@
+//! Placing the outputs of an entry and replaying what the compiler printed.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rekindle_base::Digest;
+use rekindle_events::MissReason;
+use rekindle_fsx::place::Wish;
+use rekindle_key::Roots;
+use rekindle_key::depinfo::DepInfo;
+use rekindle_key::entry::{Entry, Line, Output};
+use rekindle_store::{Store, StoreError};
+
+use crate::inputs::Unit;
+
+/// Places everything, then replays what the compiler printed, notifications included. Metadata is not
+/// announced before all is in place: were an object damaged after that, the compile that follows would
+/// announce it a second time, which cargo does not expect.
+pub(crate) fn restore(
+    unit: &Unit<'_>,
+    entry: &Entry,
+    closure: Digest,
+    stderr: &mut dyn Write,
+) -> Result<u64, MissReason> {
+    let failed = |error: String| MissReason::RestoreFailed { error };
+    let lines = real_lines(&unit.roots, entry)
+        .ok_or_else(|| failed("it names a directory that this build does not have".into()))?;
+    let dep_info = dep_info(unit, &entry.dep_info)
+        .ok_or_else(|| failed("its dep-info names a directory that this build does not have".into()))?;
+    let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
+    let externs = unit.extern_paths();
+    let mut bytes = 0;
+    for output in &entry.outputs {
+        place(unit, output, &out_dir, closure, &externs)?;
+        bytes += output.size;
+    }
+    let path = unit.roots.absolute(&unit.invocation.dep_info_path());
+    rekindle_fsx::atomic::write_via(&rekindle_fsx::atomic::beside(&path), &path, &dep_info)
+        .map_err(|error| failed(format!("{}: {error}", path.display())))?;
+    for line in &lines {
+        let _ = stderr.write_all(line);
+    }
+    Ok(bytes)
+}
+
+/// How an output is placed, and published. Only libraries share their inode with the store: nobody
+/// changes them in place, while cargo hardlinks programs and shared libraries to where people find
+/// them. The metadata beside a library is always a copy with the present as its time, and the newest
+/// output of a unit is what cargo compares.
+pub(crate) fn wish(name: &str, has_metadata: bool, executable: bool) -> Wish {
+    Wish {
+        hardlink: name.ends_with(".rlib") && has_metadata,
+        executable,
+    }
+}
+
+fn place(
+    unit: &Unit<'_>,
+    output: &Output,
+    out_dir: &Path,
+    closure: Digest,
+    externs: &[std::path::PathBuf],
+) -> Result<(), MissReason> {
+    let dest = out_dir.join(&output.name);
+    let wish = wish(&output.name, unit.invocation.emit.metadata, output.executable);
+    let placed = unit
+        .context
+        .store
+        .place_object(&output.digest, &dest, wish)
+        .map_err(|error| match error {
+            StoreError::Missing => MissReason::ObjectMissing {
+                output: output.name.clone(),
+            },
+            StoreError::Corrupt => MissReason::ObjectCorrupt {
+                output: output.name.clone(),
+            },
+            StoreError::Io(error) => MissReason::RestoreFailed {
+                error: format!("{}: {error}", dest.display()),
+            },
+        })?;
+    unit.files
+        .remember_output(&dest, placed.sig, placed.digest, closure, externs);
+    Ok(())
+}
+
+fn real_lines(roots: &Roots, entry: &Entry) -> Option<Vec<Vec<u8>>> {
+    entry
+        .stderr
+        .iter()
+        .map(|line| match line {
+            Line::Artifact(_, text) | Line::Other(text) => roots.real_text(text),
+        })
+        .collect()
+}
+
+/// The dep-info file as the compiler would have written it here.
+fn dep_info(unit: &Unit<'_>, canonical: &DepInfo) -> Option<Vec<u8>> {
+    let real = |names: &[Vec<u8>]| -> Option<Vec<Vec<u8>>> {
+        names.iter().map(|name| real_path(unit, name)).collect()
+    };
+    let environment = unit.context.environment;
+    let env = canonical
+        .env
+        .iter()
+        .map(|(name, _)| {
+            let value = environment.get(OsStr::from_bytes(name).to_str()?);
+            Some((name.clone(), value.map(|value| value.as_bytes().to_vec())))
+        })
+        .collect::<Option<_>>()?;
+    let info = DepInfo {
+        outputs: real(&canonical.outputs)?,
+        inputs: real(&canonical.inputs)?,
+        env,
+    };
+    Some(info.write())
+}
+
+/// Marks a path that was given relative to the compiler's directory, and is written so again.
+pub(crate) const RELATIVE: &[u8] = b"./";
+
+fn real_path(unit: &Unit<'_>, name: &[u8]) -> Option<Vec<u8>> {
+    if let Some(relative) = name.strip_prefix(RELATIVE) {
+        return Some(relative.to_vec());
+    }
+    let path = unit.roots.resolve(name)?;
+    Some(path.into_os_string().as_bytes().to_vec())
+}

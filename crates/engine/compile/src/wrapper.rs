@@ -1,0 +1,401 @@
+//! One wrapper process, from cargo's words to an exit code.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+use rekindle_events::{EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitTimes};
+use rekindle_key::entry::Entry;
+use rekindle_key::pathset::PathSet;
+use rekindle_key::{Invocation, Manifest, NotAUnit, arguments};
+use rekindle_store::{LocalStore, Space, Store};
+
+use crate::chain::{self, Chain};
+use crate::context::{Context, Environment};
+use crate::execute::{self, Disguise};
+use crate::files::Files;
+use crate::inputs::{Inputs, Unit};
+use crate::journal::Journal;
+use crate::lookup::{self, Found};
+use crate::publish::{self, Linked, micros};
+use crate::settings::Settings;
+use crate::{probe, restore, shim, toolchain, verify};
+
+/// Where a wrapper's output goes.
+pub struct Streams<'a> {
+    /// Standard error: diagnostics and notifications.
+    pub stderr: &'a mut dyn Write,
+    /// Standard output: answers to questions.
+    pub stdout: &'a mut (dyn Write + Send),
+}
+
+/// Deals with one call by cargo. `words` are those behind the wrapper's own name.
+///
+/// # Errors
+/// The compiler could not be started.
+pub fn run(
+    settings: &Settings,
+    environment: &Environment,
+    words: &[OsString],
+    streams: &mut Streams<'_>,
+) -> io::Result<i32> {
+    let start = Instant::now();
+    let Some(chain) = Chain::parse(words) else {
+        let _ = writeln!(
+            streams.stderr,
+            "rekindle-rustc: cargo starts this program in front of rustc; run `rekindle build` instead"
+        );
+        return Ok(2);
+    };
+    let context = Context {
+        settings,
+        environment,
+        store: LocalStore::open(&settings.store_dir),
+    };
+    let files = Files::new(&context.store);
+    let call = Call {
+        context: &context,
+        files: &files,
+        chain: &chain,
+        start,
+    };
+    call.deal(streams)
+}
+
+/// One call by cargo.
+struct Call<'a> {
+    context: &'a Context<'a>,
+    files: &'a Files<'a>,
+    chain: &'a Chain,
+    start: Instant,
+}
+
+impl Call<'_> {
+    fn deal(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
+        let invocation = match self.expand().and_then(|words| Invocation::parse(&words)) {
+            Ok(invocation) => invocation,
+            Err(NotAUnit::Probe) => return self.probe(streams),
+            Err(NotAUnit::Uncacheable(UncacheableReason::NotCargo { .. })) => {
+                // A build script that tries the compiler out.
+                self.probed(false);
+                return self.plain(streams);
+            }
+            Err(NotAUnit::Uncacheable(reason)) => {
+                return self.uncacheable(None, reason, streams);
+            }
+        };
+        match self.cached(&invocation, streams) {
+            Ok(code) => code,
+            Err(reason) => self.uncacheable(Some(&invocation), reason, streams),
+        }
+    }
+
+    /// The arguments with response files expanded.
+    fn expand(&self) -> Result<Vec<OsString>, NotAUnit> {
+        let mut expanded = Vec::with_capacity(self.chain.arguments.len());
+        for argument in &self.chain.arguments {
+            let Some(path) = argument.as_bytes().strip_prefix(b"@") else {
+                expanded.push(argument.clone());
+                continue;
+            };
+            let path = self.context.environment.cwd.join(OsStr::from_bytes(path));
+            let bytes = rekindle_fsx::read(&path)
+                .map_err(|error| crate::inputs::unreadable(&path, &error))?;
+            expanded.extend(arguments::response_file(&bytes));
+        }
+        Ok(expanded)
+    }
+
+    fn probe(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
+        let answer = probe::answer(self.context, self.files, self.chain, streams.stderr, streams.stdout);
+        match answer {
+            Some((code, from_memo)) => {
+                self.probed(from_memo);
+                Ok(code)
+            }
+            None => {
+                self.probed(false);
+                self.plain(streams)
+            }
+        }
+    }
+
+    fn probed(&self, from_memo: bool) {
+        Journal::open(self.context).write(EventKind::Probe(ProbeEvent { from_memo }));
+    }
+
+    /// Runs the compiler as if this program were not there.
+    fn plain(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
+        let inner = self.context.settings.inner_wrapper.as_deref();
+        let (program, arguments) = self.chain.command(inner, &self.chain.arguments);
+        let mut command = std::process::Command::new(&program);
+        match command.args(arguments).status() {
+            Ok(status) => Ok(execute::exit_code(status)),
+            Err(error) => {
+                let _ = writeln!(
+                    streams.stderr,
+                    "rekindle-rustc: cannot start `{}`: {error}",
+                    program.to_string_lossy()
+                );
+                Err(error)
+            }
+        }
+    }
+
+    fn uncacheable(
+        &self,
+        invocation: Option<&Invocation>,
+        reason: UncacheableReason,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<i32> {
+        let compile_start = Instant::now();
+        let code = self.plain(streams)?;
+        let mut event = self.event(invocation, Fate::Uncacheable);
+        event.times.compile_us = micros(compile_start.elapsed());
+        event.uncacheable = Some(reason);
+        event.rustc = 1;
+        event.linkers = u32::from(invocation.is_some_and(Invocation::is_linked));
+        event.exit_code = code;
+        self.finish(event);
+        Ok(code)
+    }
+
+    /// Through the cache. An error is found before anything was printed or run.
+    fn cached(
+        &self,
+        invocation: &Invocation,
+        streams: &mut Streams<'_>,
+    ) -> Result<io::Result<i32>, UncacheableReason> {
+        let settings = self.context.settings;
+        let inner = settings.inner_wrapper.as_deref();
+        if let Some(path) = chain::unknown_wrapper(self.chain, inner, &settings.trusted_wrappers) {
+            return Err(UncacheableReason::UnknownWrapper {
+                path: path.to_string_lossy().into_owned(),
+            });
+        }
+        let toolchain = toolchain::identify(
+            self.files,
+            self.context.environment,
+            &self.chain.rustc,
+            invocation.sysroot.as_deref(),
+            invocation.target.as_deref(),
+        )
+        .map_err(|detail| UncacheableReason::UnknownCompiler { detail })?;
+        let unit = Unit::new(self.context, self.files, self.chain, invocation, &toolchain)?;
+        let inputs = unit.inputs()?;
+        let mut event = self.event(Some(invocation), Fate::Miss);
+        let mut reason = Some(MissReason::Recache);
+        if !settings.recache {
+            reason = match lookup::find(&unit, &inputs) {
+                Found::Entry(entry, manifest, set) => {
+                    event.times.lookup_us = micros(self.start.elapsed());
+                    match self.hit(&unit, &inputs, &entry, (&manifest, set), &mut event, streams) {
+                        Ok(()) => return Ok(Ok(0)),
+                        Err(reason) => Some(reason),
+                    }
+                }
+                Found::Nothing(reason) => reason,
+            };
+        }
+        if event.times.lookup_us == 0 {
+            event.times.lookup_us = micros(self.start.elapsed());
+        }
+        Ok(self.miss(&unit, &inputs, reason, event, streams))
+    }
+
+    fn hit(
+        &self,
+        unit: &Unit<'_>,
+        inputs: &Inputs,
+        entry: &Entry,
+        (manifest, set): (&Manifest, PathSet),
+        event: &mut UnitEvent,
+        streams: &mut Streams<'_>,
+    ) -> Result<(), MissReason> {
+        let key = manifest.digest();
+        event.key = Some(key);
+        if self.context.settings.verify {
+            event.rustc += 1;
+            let verified = verify::verify(unit, entry);
+            event.linkers += verified.as_ref().map_or(0, |verified| verified.linkers);
+            let same = verified.is_ok_and(|verified| verified.same);
+            event.verified = Some(same);
+            if !same {
+                let _ = self.context.store.remove_record(Space::Entries, &key);
+                return Err(MissReason::VerifyMismatch);
+            }
+        }
+        let restore_start = Instant::now();
+        event.bytes = restore::restore(unit, entry, inputs.closure, streams.stderr).inspect_err(|_| {
+            // An entry whose objects are gone is of no use to anyone.
+            let _ = self.context.store.remove_record(Space::Entries, &key);
+        })?;
+        // What failed here costs the order of path sets, or what `explain` knows.
+        let _ = publish::promote(unit, inputs, set);
+        let _ = publish::remember_latest(unit, &key);
+        event.times.restore_us = micros(restore_start.elapsed());
+        event.fate = Fate::Hit;
+        event.outputs = entry.outputs.iter().map(|output| output.name.clone()).collect();
+        event.path_bound = entry.path_bound;
+        event.linker.clone_from(&entry.linker);
+        event.saved_us = entry.compile_us;
+        self.finish(event.clone());
+        Ok(())
+    }
+
+    fn miss(
+        &self,
+        unit: &Unit<'_>,
+        inputs: &Inputs,
+        reason: Option<MissReason>,
+        mut event: UnitEvent,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<i32> {
+        let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
+        let link_dir = out_dir.join(format!(".rekindle-link-{}", unit.invocation.file_stem()));
+        let (ran, linked) = self.compile(unit, &out_dir, &link_dir, streams)?;
+        let _ = rekindle_fsx::remove_dir_all(&link_dir);
+        event.rustc += 1;
+        event.exit_code = ran.exit_code;
+        event.times.compile_us = micros(ran.time);
+        event.times.codegen_us =
+            ran.metadata_at.map_or(0, |at| micros(ran.time.saturating_sub(at)));
+        if let Some(linked) = &linked {
+            event.linkers += linked.runs.iter().map(|run| run.started).sum::<u32>();
+            event.times.link_us = linked.runs.iter().map(|run| run.link_us).sum();
+            self.warn_of_fallback(unit, linked);
+        }
+        let publish_start = Instant::now();
+        match publish::collect(unit, inputs, &ran, linked.as_ref()) {
+            Ok(made) => {
+                event.outputs = made.outputs.iter().map(|path| file_name(path)).collect();
+                let published = publish::publish(unit, inputs, made);
+                if let Some(error) = &published.store_error {
+                    self.warn_of_store(error);
+                }
+                event.miss = Some(reason.unwrap_or(published.reason));
+                event.key = Some(published.key);
+                event.bytes = published.bytes;
+                event.path_bound = published.path_bound;
+                event.linker = published.linker;
+            }
+            Err(reason) => {
+                event.fate = Fate::Uncacheable;
+                event.uncacheable = Some(reason);
+            }
+        }
+        event.times.publish_us = micros(publish_start.elapsed());
+        let code = ran.exit_code;
+        self.finish(event);
+        Ok(code)
+    }
+
+    fn compile(
+        &self,
+        unit: &Unit<'_>,
+        out_dir: &Path,
+        link_dir: &Path,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<(execute::Ran, Option<Linked>)> {
+        remove_shared_outputs(unit, out_dir);
+        let mut arguments = unit.remap_arguments();
+        arguments.extend_from_slice(&self.chain.arguments);
+        let mut disguise = None;
+        let shim_path = link_dir.join(shim::DRIVER);
+        if let Some(plan) = &unit.link {
+            rekindle_fsx::remove_dir_all(link_dir)?;
+            arguments.extend(verify::shim_argument(unit, plan, link_dir)?);
+            disguise = Some(Disguise {
+                path: &shim_path,
+                name: plan.driver(),
+            });
+        }
+        let inner = self.context.settings.inner_wrapper.as_deref();
+        let (program, arguments) = self.chain.command(inner, &arguments);
+        let ran = execute::run(
+            &program,
+            &arguments,
+            disguise.as_ref(),
+            streams.stderr,
+            streams.stdout,
+        )?;
+        let linked = unit.link.as_ref().map(|_| Linked {
+            runs: shim::runs(link_dir),
+            list: rekindle_fsx::read(&shim::dependency_file(link_dir)).ok(),
+        });
+        Ok((ran, linked))
+    }
+
+    fn warn_of_fallback(&self, unit: &Unit<'_>, linked: &Linked) {
+        if linked.runs.iter().any(|run| run.fell_back) {
+            let choice = unit.link.as_ref().map_or("", |plan| plan.choice());
+            Journal::open(self.context).warn(
+                "linker-failed",
+                format!(
+                    "linking `{}` with {choice} failed, so the system's linker was used; set `build.linker = \"system\"` to stop trying",
+                    unit.invocation.crate_name
+                ),
+            );
+        }
+    }
+
+    fn warn_of_store(&self, error: &str) {
+        let directory = self.context.settings.store_dir.display();
+        Journal::open(self.context).warn(
+            "store-unwritable",
+            format!("nothing can be stored in {directory}: {error}; the build goes on without"),
+        );
+    }
+
+    fn event(&self, invocation: Option<&Invocation>, fate: Fate) -> UnitEvent {
+        let variable = |name| {
+            let value = self.context.environment.get(name).unwrap_or_default();
+            value.to_string_lossy().into_owned()
+        };
+        let id = invocation.map_or("", |invocation| &invocation.extra_filename);
+        UnitEvent {
+            package: variable("CARGO_PKG_NAME"),
+            version: variable("CARGO_PKG_VERSION"),
+            crate_name: invocation.map_or_else(
+                || variable("CARGO_CRATE_NAME"),
+                |invocation| invocation.crate_name.clone(),
+            ),
+            kind: invocation.map_or_else(String::new, Invocation::kind),
+            id: id.trim_start_matches('-').to_owned(),
+            fate,
+            miss: None,
+            uncacheable: None,
+            key: None,
+            outputs: Vec::new(),
+            path_bound: false,
+            times: UnitTimes::default(),
+            bytes: 0,
+            saved_us: 0,
+            rustc: 0,
+            linkers: 0,
+            linker: None,
+            verified: None,
+            exit_code: 0,
+        }
+    }
+
+    fn finish(&self, mut event: UnitEvent) {
+        event.times.total_us = micros(self.start.elapsed());
+        event.times.wrapper_cpu_us = rekindle_fsx::time::own_cpu_us();
+        Journal::open(self.context).write(EventKind::Unit(Box::new(event)));
+    }
+}
+
+/// Removes libraries that share their inode with the store, before a compiler could write into them.
+fn remove_shared_outputs(unit: &Unit<'_>, out_dir: &Path) {
+    let library = out_dir.join(format!("lib{}.rlib", unit.invocation.file_stem()));
+    if rekindle_fsx::stat(&library).is_ok_and(|sig| sig.nlink > 1) {
+        let _ = rekindle_fsx::remove_file(&library);
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
