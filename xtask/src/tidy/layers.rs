@@ -8,7 +8,8 @@ use super::tree::{Package, Tree};
 const LAYERS: &[(&str, &[&str])] = &[
     ("rekindle-base", &[]),
     ("rekindle-fsx", &["rekindle-base"]),
-    ("rekindle-key", &["rekindle-base"]),
+    // Beside it, not below: the reasons and kinds of change that it finds are the events' vocabulary.
+    ("rekindle-key", &["rekindle-base", "rekindle-events"]),
     ("rekindle-events", &["rekindle-base"]),
     ("rekindle-store", &["rekindle-base", "rekindle-fsx"]),
     (

@@ -100,7 +100,7 @@ pub(super) fn unfinished(tree: &Tree) -> Vec<Finding> {
         concat!("FIX", "ME"),
         concat!("XX", "X"),
     ];
-    let code_marks = ["todo!", "unimplemented!", "#[ignore"];
+    let code_marks = ["todo!", "unimplemented!"];
     let mut findings = Vec::new();
     for (path, text) in tree.texts(&[".rs", ".toml", ".md", ".yml", ".sh"]) {
         let next_step = "finish it, or write an issue and remove the mark";
@@ -115,9 +115,27 @@ pub(super) fn unfinished(tree: &Tree) -> Vec<Finding> {
                 &code_marks,
                 next_step,
             );
+            ignored_tests(&mut findings, path, text, &code);
         }
     }
     findings
+}
+
+/// A test that is never run proves nothing. What a test starts as a process of its own is none, and
+/// says so: its reason begins with "run by".
+fn ignored_tests(findings: &mut Vec<Finding>, path: &str, text: &str, code: &str) {
+    for (index, (line, code)) in text.lines().zip(code.lines()).enumerate() {
+        if code.contains("#[ignore") && !line.contains("#[ignore = \"run by ") {
+            findings.push(Finding {
+                rule: "unfinished",
+                path: path.to_owned(),
+                message: format!(
+                    "line {}: a test that is never run; make it skip itself by name where it cannot run",
+                    index + 1
+                ),
+            });
+        }
+    }
 }
 
 /// Looks for words in what is shipped of every crate but the `owners`.
@@ -247,6 +265,12 @@ mod tests {
             "rekindle-key",
             "fn a() { todo!() }\n#[ignore]\nfn b() {}",
             2,
+        );
+        check(
+            unfinished,
+            "rekindle-key",
+            "#[ignore = \"run by the test below\"]\nfn helper() {}",
+            0,
         );
         check(
             unfinished,
