@@ -23,7 +23,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut stale = Vec::new();
     for (page, topic) in PAGES {
         let path = dir.join(format!("{page}.md"));
-        let text = generate(topic)?;
+        let text = match generate(topic) {
+            Ok(text) => text,
+            // A page that nobody generates yet and nobody wrote: its links are findings of tidy.
+            Err(why) if check && !path.exists() => {
+                eprintln!("note: docs/reference/{page}.md is not generated yet: {why}");
+                continue;
+            }
+            Err(why) => {
+                stale.push(format!(
+                    "docs/reference/{page}.md cannot be generated: {why}"
+                ));
+                continue;
+            }
+        };
         if check {
             let written = fs::read_to_string(&path).unwrap_or_default();
             if let Some(difference) = difference(&written, &text) {

@@ -21,6 +21,9 @@ pub(super) fn render(records: &Records) -> String {
          `target/` is removed before each build but the no-op. CPU is that of the process tree; daemons\n\
          are not in it. The JSON file beside this page holds every run.\n",
     );
+    if records.projects.is_empty() {
+        page.push_str("\nNothing is measured yet.\n");
+    }
     for project in &records.projects {
         render_project(&mut page, project);
     }
