@@ -75,3 +75,33 @@ pub(crate) fn scan(layout: &Layout) -> io::Result<Active> {
     }
     Ok(seen)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// An eviction may see the file before it is locked, and take it for a dead build's.
+    #[test]
+    fn a_build_that_registers_during_an_eviction_is_seen_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let evictions = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    scan(&layout).unwrap();
+                }
+            });
+            let mut lost = 0;
+            for _ in 0..300 {
+                let build = register(&layout).unwrap();
+                lost += usize::from(!fsx::exists(&build.path));
+            }
+            done.store(true, Ordering::Relaxed);
+            evictions.join().unwrap();
+            assert_eq!(lost, 0);
+        });
+    }
+}

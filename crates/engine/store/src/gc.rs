@@ -311,3 +311,76 @@ fn sweep_runs(layout: &Layout, bounds: Bounds, report: &mut GcReport) -> io::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests make files as others would"
+)]
+mod tests {
+    use rekindle_fsx::place::Wish;
+
+    use super::*;
+    use crate::Store;
+
+    const WISH: Wish = Wish {
+        hardlink: false,
+        executable: false,
+    };
+
+    /// Everything is old, and nothing fits.
+    const BOUNDS: Bounds = Bounds {
+        budget: ByteSize(0),
+        now_ns: i64::MAX,
+        horizon_ns: i64::MAX,
+    };
+
+    fn store_with_an_entry(dir: &Path) -> (LocalStore, Digest, Digest) {
+        let store = LocalStore::open(&dir.join("store"));
+        let source = dir.join("source");
+        std::fs::write(&source, b"bytes").unwrap();
+        let object = store.put_object(&source, WISH).unwrap().digest;
+        let key = Digest::of(b"key");
+        store
+            .put_record(Space::Entries, &key, &[object], b"")
+            .unwrap();
+        (store, key, object)
+    }
+
+    #[test]
+    fn an_entry_used_since_the_census_stays_with_its_object() {
+        for used in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, key, object) = store_with_an_entry(dir.path());
+            let path = store.layout.record(Space::Entries, &key);
+            let old = std::time::SystemTime::UNIX_EPOCH;
+            std::fs::File::open(&path)
+                .unwrap()
+                .set_modified(old)
+                .unwrap();
+            let mut report = GcReport::default();
+            let census = take_census(&store.layout, &mut report).unwrap();
+            if used {
+                store.get_record(Space::Entries, &key).unwrap();
+            }
+            let live = drop_records(&census, BOUNDS, &mut report);
+            sweep_objects(&census, &live, BOUNDS, &mut report);
+            assert_eq!(path.exists(), used);
+            assert_eq!(store.layout.object(&object).exists(), used);
+        }
+    }
+
+    #[test]
+    fn an_object_stored_again_since_the_census_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, key, object) = store_with_an_entry(dir.path());
+        store.remove_record(Space::Entries, &key).unwrap();
+        let mut report = GcReport::default();
+        let mut census = take_census(&store.layout, &mut report).unwrap();
+        // As if it had been seen a moment before its change time was set.
+        census.objects.get_mut(&object).unwrap().ctime_ns -= 1;
+        sweep_objects(&census, &HashSet::new(), BOUNDS, &mut report);
+        assert!(store.layout.object(&object).exists());
+        assert_eq!((report.removed_objects, report.young_bytes), (0, 5));
+    }
+}

@@ -126,18 +126,10 @@ impl LocalStore {
 
     /// Brings the bytes of `source` into `tmp/`.
     fn receive(&self, source: &Path, arrival: &Path, wish: Wish) -> io::Result<Placed> {
-        let attempt = || {
-            place::place(source, arrival, &self.layout.temporary(), None, wish).map_err(|error| {
-                match error {
-                    // Marked, so as not to be taken for a missing directory of ours.
-                    PlaceError::Missing => Err(io::Error::from(io::ErrorKind::NotFound)),
-                    PlaceError::Io(error) => Ok(error),
-                    PlaceError::Corrupt { .. } => Ok(io::Error::other(error)),
-                }
-            })
-        };
+        let attempt = || place::place(source, arrival, &self.layout.temporary(), None, wish);
         let mut result = attempt();
-        if let Err(Ok(error)) = &result
+        // A missing source is `Missing`; what else is not found is our own directory.
+        if let Err(PlaceError::Io(error)) = &result
             && error.kind() == io::ErrorKind::NotFound
         {
             let dir = self.layout.temporaries();
@@ -145,11 +137,13 @@ impl LocalStore {
             result = attempt();
         }
         result.map_err(|error| match error {
-            Err(error) => at("read", source)(error),
-            Ok(error) => {
+            PlaceError::Missing => at("read", source)(io::ErrorKind::NotFound.into()),
+            PlaceError::Io(error) => {
                 let doing = format!("copy {} to", source.display());
                 at(&doing, arrival)(error)
             }
+            // Nothing was promised of a source.
+            PlaceError::Corrupt { .. } => io::Error::other(error),
         })
     }
 }

@@ -113,7 +113,7 @@ fn what_a_running_build_used_or_stored_stays_until_it_ends() {
     let (just_before, _) = fixture.entry("just before", b"just before");
     let (used, used_object) = fixture.entry("used", b"used");
     fixture.age(Space::Entries, &unused, HOUR);
-    fixture.age(Space::Entries, &just_before, 119 * SECOND);
+    fixture.age(Space::Entries, &just_before, 60 * SECOND);
     fixture.age(Space::Entries, &used, HOUR);
     let build = fixture.store.register_active().unwrap();
     let second = fixture.store.register_active().unwrap();
