@@ -60,6 +60,8 @@ variables! {
     SCCACHE_RECACHE = Alias;
     /// The frozen settings of a run, as JSON, for the wrapper.
     REKINDLE_SETTINGS = Internal;
+    /// The user's own `RUSTC_WRAPPER`, for the wrapper to call: `rekindle env` sets it.
+    REKINDLE_INNER_WRAPPER = Internal;
     /// What the linker shim needs to know of the unit that it links, as JSON.
     REKINDLE_LINK = Internal;
 }

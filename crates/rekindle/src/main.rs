@@ -1,2 +1,50 @@
-//! The `rekindle` command.
-fn main() {}
+//! The `rekindle` command: cargo with Rekindle's wrapper, and Rekindle's own commands.
+//!
+//! Parts: [`invocation`] tells own commands from cargo's and reads what matters in cargo's
+//! arguments; [`cli`] defines the own commands; [`commands`] has one file for each; [`error`] is
+//! what a person sees of an error.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "this is the program that prints and reads the environment; files go through fsx"
+)]
+
+mod cli;
+mod commands;
+mod error;
+mod invocation;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, OwnCommand};
+use crate::error::CommandError;
+use crate::invocation::Request;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let result = match invocation::classify(&arguments) {
+        Request::Cargo(arguments) => commands::cargo::run(arguments),
+        Request::Own => own(Cli::parse().command),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+fn own(command: OwnCommand) -> Result<u8, CommandError> {
+    match command {
+        OwnCommand::Env(args) => commands::env::run(&args)?,
+        OwnCommand::Stats(args) => commands::stats::run(&args)?,
+        OwnCommand::Explain(args) => commands::explain::run(&args)?,
+        OwnCommand::Cache(args) => return commands::cache::run(&args),
+        OwnCommand::Docs(args) => commands::docs::run(&args)?,
+    }
+    Ok(0)
+}

@@ -1,0 +1,68 @@
+//! The wrapper that cargo starts in front of rustc, once for every unit, and that rustc starts in
+//! place of the linker's driver. On any fault of its own it runs the real tool unchanged.
+#![allow(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program's edge reads arguments and prints"
+)]
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use rekindle::{Surroundings, settings, wrapper_settings};
+use rekindle_compile::{Environment, shim, wrapper};
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let own_name = words.next().unwrap_or_default();
+    let words: Vec<OsString> = words.collect();
+    if let Some(directory) = shim::directory_of(&own_name) {
+        return code(shim::run(&directory, &words, &mut io::stderr()));
+    }
+    match deal(&words) {
+        Ok(Some(exit)) => code(exit),
+        Ok(None) => run_unchanged(&words),
+        Err(fault) => {
+            eprintln!("rekindle-rustc: {fault}; the compiler runs without the cache");
+            run_unchanged(&words)
+        }
+    }
+}
+
+/// The exit code; `None` where Rekindle is switched off.
+fn deal(words: &[OsString]) -> Result<Option<i32>, Box<dyn std::error::Error>> {
+    let surroundings = Surroundings::of_process()?;
+    if settings::is_disabled(&surroundings)? {
+        return Ok(None);
+    }
+    let settings = wrapper_settings(&surroundings)?;
+    let program = std::env::current_exe()?;
+    let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
+    let mut stderr = io::stderr();
+    let mut stdout = io::stdout();
+    let mut streams = wrapper::Streams {
+        stderr: &mut stderr,
+        stdout: &mut stdout,
+    };
+    // The compiler could not be started: starting it again says so in cargo's way.
+    Ok(Some(wrapper::run(&settings, &environment, words, &mut streams)?))
+}
+
+fn run_unchanged(words: &[OsString]) -> ExitCode {
+    let Some((program, arguments)) = words.split_first() else {
+        return ExitCode::from(2);
+    };
+    let error = Command::new(program).args(arguments).exec();
+    eprintln!(
+        "rekindle-rustc: cannot start `{}`: {error}",
+        program.display()
+    );
+    ExitCode::from(127)
+}
+
+/// What a process can end with: the low eight bits.
+fn code(exit: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(exit & 0xff).unwrap_or(1))
+}

@@ -1,0 +1,309 @@
+//! The few things that matter in cargo's configuration: its compiler wrapper, target directories
+//! and aliases.
+//!
+//! Reads what cargo reads, in its order: `--config` arguments, environment variables, then
+//! `.cargo/config.toml` from the working directory up, then the one in cargo's home. A file that
+//! cannot be read or parsed says nothing here: cargo itself reports it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::{Surroundings, WRAPPER};
+
+/// Programs that keep compilers' outputs: one of them behind Rekindle stores everything twice.
+const COMPILE_CACHES: &[&str] = &[
+    "sccache",
+    "ccache",
+    "cachepot",
+    "kache",
+    "mbx",
+    "fleche",
+    "buildcache",
+];
+
+/// The file name of a program that is known to be a compile cache.
+#[must_use]
+pub fn known_cache(program: &Path) -> Option<String> {
+    let name = program.file_name()?.to_str()?;
+    COMPILE_CACHES.contains(&name).then(|| name.to_owned())
+}
+
+/// A compiler wrapper that the user has set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserWrapper {
+    /// The program: a path, or a name to be looked up.
+    pub program: PathBuf,
+    /// Where it is set, for people.
+    pub set_in: String,
+}
+
+/// One source of configuration values.
+#[derive(Debug)]
+struct Layer {
+    /// For people.
+    name: String,
+    /// Programs with a slash in their names are relative to this.
+    base: PathBuf,
+    values: toml::Table,
+}
+
+/// cargo's configuration, the first source first.
+#[derive(Debug)]
+pub struct CargoConfig<'a> {
+    surroundings: &'a Surroundings,
+    arguments: Vec<Layer>,
+    files: Vec<Layer>,
+}
+
+/// Files include others to this depth.
+const INCLUDE_MAX: usize = 8;
+
+impl<'a> CargoConfig<'a> {
+    /// Reads it for a cargo that is started in `cwd` with these values of `--config`.
+    #[must_use]
+    pub fn read(surroundings: &'a Surroundings, cwd: &Path, arguments: &[String]) -> Self {
+        let mut layers = Vec::new();
+        // Of several, cargo lets the last decide.
+        for argument in arguments.iter().rev() {
+            if let Ok(values) = argument.parse::<toml::Table>() {
+                layers.push(Layer {
+                    name: "--config".to_owned(),
+                    base: cwd.to_owned(),
+                    values,
+                });
+            } else {
+                read_file(&cwd.join(argument), cwd, 0, &mut layers);
+            }
+        }
+        let mut files = Vec::new();
+        let home = surroundings.cargo_home();
+        let mut dirs: Vec<PathBuf> = cwd.ancestors().map(|dir| dir.join(".cargo")).collect();
+        dirs.extend(home.filter(|home| !dirs.contains(home)));
+        for dir in dirs {
+            let base = dir.parent().unwrap_or(&dir).to_owned();
+            // Where both are there, cargo reads the one with the old name.
+            for name in ["config", "config.toml"] {
+                if read_file(&dir.join(name), &base, 0, &mut files) {
+                    break;
+                }
+            }
+        }
+        Self {
+            surroundings,
+            arguments: layers,
+            files,
+        }
+    }
+
+    /// The compiler wrapper that cargo would call without us, if there is one and it is not ours.
+    #[must_use]
+    pub fn rustc_wrapper(&self) -> Option<UserWrapper> {
+        let user = self.any_wrapper()?;
+        let ours = user.program.file_name() == Some(OsStr::new(WRAPPER));
+        (!ours && !user.program.as_os_str().is_empty()).then_some(user)
+    }
+
+    fn any_wrapper(&self) -> Option<UserWrapper> {
+        if let Some(program) = self.surroundings.var("RUSTC_WRAPPER") {
+            return Some(UserWrapper {
+                program: program.into(),
+                set_in: "the environment variable RUSTC_WRAPPER".to_owned(),
+            });
+        }
+        let (program, base, set_in) = self.text("build", "rustc-wrapper")?;
+        let program = if program.contains('/') {
+            base.join(program)
+        } else {
+            PathBuf::from(program)
+        };
+        Some(UserWrapper { program, set_in })
+    }
+
+    /// A path of the `[build]` table.
+    #[must_use]
+    pub fn build_path(&self, key: &str) -> Option<PathBuf> {
+        let (path, base, _) = self.text("build", key)?;
+        (!path.is_empty()).then(|| base.join(path))
+    }
+
+    /// Whether the user has given a subcommand's name a meaning of their own.
+    #[must_use]
+    pub fn has_alias(&self, name: &str) -> bool {
+        let variable = format!("CARGO_ALIAS_{}", name.to_uppercase().replace('-', "_"));
+        let mut layers = self.arguments.iter().chain(&self.files);
+        self.surroundings.var(&variable).is_some()
+            || layers.any(|layer| {
+                layer
+                    .values
+                    .get("alias")
+                    .and_then(|t| t.get(name))
+                    .is_some()
+            })
+    }
+
+    /// A text value with the directory that it is relative to and where it is set.
+    fn text(&self, table: &str, key: &str) -> Option<(String, PathBuf, String)> {
+        if let Some(found) = find(&self.arguments, table, key) {
+            return Some(found);
+        }
+        let variable = format!("CARGO_{table}_{key}")
+            .to_uppercase()
+            .replace('-', "_");
+        if let Some(value) = self.surroundings.var(&variable) {
+            return Some((
+                value.to_str()?.to_owned(),
+                self.surroundings.cwd.clone(),
+                format!("the environment variable {variable}"),
+            ));
+        }
+        find(&self.files, table, key)
+    }
+}
+
+fn find(layers: &[Layer], table: &str, key: &str) -> Option<(String, PathBuf, String)> {
+    layers.iter().find_map(|layer| {
+        let value = layer.values.get(table)?.get(key)?.as_str()?;
+        let set_in = format!("`{table}.{key}` in {}", layer.name);
+        Some((value.to_owned(), layer.base.clone(), set_in))
+    })
+}
+
+/// Adds a file, then those that it includes: what it says itself goes before them. Whether it is
+/// there.
+fn read_file(file: &Path, base: &Path, depth: usize, layers: &mut Vec<Layer>) -> bool {
+    let Ok(text) = rekindle_fsx::read_to_string(file) else {
+        return false;
+    };
+    let Ok(values) = text.parse::<toml::Table>() else {
+        return true;
+    };
+    let dir = file.parent().unwrap_or(Path::new("/"));
+    let included = includes(&values);
+    layers.push(Layer {
+        name: format!("`{}`", file.display()),
+        base: base.to_owned(),
+        values,
+    });
+    if depth < INCLUDE_MAX {
+        for path in included.iter().rev() {
+            let path = dir.join(path);
+            // Relative programs in an included file are relative as in any other: to the
+            // directory above its own.
+            let base = path
+                .parent()
+                .and_then(Path::parent)
+                .unwrap_or(base)
+                .to_owned();
+            read_file(&path, &base, depth + 1, layers);
+        }
+    }
+    true
+}
+
+fn includes(values: &toml::Table) -> Vec<String> {
+    let one = |value: &toml::Value| {
+        let path = value.as_str().or_else(|| value.get("path")?.as_str())?;
+        Some(path.to_owned())
+    };
+    match values.get("include") {
+        Some(toml::Value::Array(list)) => list.iter().filter_map(one).collect(),
+        Some(value) => one(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        surroundings: Surroundings,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let surroundings = Surroundings {
+                cwd: dir.path().join("ws/member"),
+                home: Some(dir.path().join("home")),
+                ..Surroundings::default()
+            };
+            Self { dir, surroundings }
+        }
+
+        fn put(&self, name: &str, text: &str) {
+            let file = self.dir.path().join(name);
+            rekindle_fsx::create_dir_all(file.parent().unwrap()).unwrap();
+            rekindle_fsx::atomic::write(&file, text.as_bytes()).unwrap();
+        }
+
+        fn var(&mut self, name: &str, value: &str) {
+            self.surroundings.vars.insert(name.into(), value.into());
+        }
+
+        fn wrapper(&self, arguments: &[&str]) -> Option<PathBuf> {
+            let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+            let config = CargoConfig::read(&self.surroundings, &self.surroundings.cwd, &arguments);
+            config.rustc_wrapper().map(|wrapper| wrapper.program)
+        }
+    }
+
+    #[test]
+    fn the_closest_source_decides() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.wrapper(&[]), None);
+        fixture.put("home/.cargo/config.toml", "build.rustc-wrapper = 'sccache'");
+        assert_eq!(fixture.wrapper(&[]), Some("sccache".into()));
+        fixture.put(
+            "ws/.cargo/config.toml",
+            "[build]\nrustc-wrapper = 'tools/wrap'",
+        );
+        let tool = fixture.dir.path().join("ws/tools/wrap");
+        assert_eq!(fixture.wrapper(&[]), Some(tool));
+        fixture.var("CARGO_BUILD_RUSTC_WRAPPER", "fromvar");
+        assert_eq!(fixture.wrapper(&[]), Some("fromvar".into()));
+        assert_eq!(
+            fixture.wrapper(&["build.rustc-wrapper='arg'"]),
+            Some("arg".into())
+        );
+        fixture.var("RUSTC_WRAPPER", "first");
+        assert_eq!(
+            fixture.wrapper(&["build.rustc-wrapper='arg'"]),
+            Some("first".into())
+        );
+        fixture.var("RUSTC_WRAPPER", "");
+        assert_eq!(fixture.wrapper(&[]), None);
+        fixture.var("RUSTC_WRAPPER", "/x/rekindle-rustc");
+        assert_eq!(fixture.wrapper(&[]), None);
+    }
+
+    #[test]
+    fn includes_come_after_the_file_itself() {
+        let fixture = Fixture::new();
+        fixture.put(
+            "ws/.cargo/config.toml",
+            "include = ['more.toml']\n[alias]\nb = 'x'",
+        );
+        fixture.put("ws/.cargo/more.toml", "build.rustc-wrapper = 'included'");
+        assert_eq!(fixture.wrapper(&[]), Some("included".into()));
+        let config = CargoConfig::read(&fixture.surroundings, &fixture.surroundings.cwd, &[]);
+        assert!(config.has_alias("b") && !config.has_alias("c"));
+    }
+
+    #[test]
+    fn an_include_of_itself_ends() {
+        let fixture = Fixture::new();
+        fixture.put("ws/.cargo/config.toml", "include = 'config.toml'");
+        assert_eq!(fixture.wrapper(&[]), None);
+    }
+
+    #[test]
+    fn caches_are_known_by_name() {
+        assert_eq!(
+            known_cache(Path::new("/usr/bin/sccache")),
+            Some("sccache".into())
+        );
+        assert_eq!(known_cache(Path::new("my-wrapper")), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! Build scripts that ran, and how long: cargo writes `invoked.timestamp` before it starts one and
+//! `output` after it ended.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rekindle::Surroundings;
+use rekindle::cargo_config::CargoConfig;
+use rekindle_base::Moment;
+
+use crate::invocation::CargoLine;
+
+/// What ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BuildScripts {
+    /// How many.
+    pub(super) runs: u64,
+    /// Time inside them, added up.
+    pub(super) time_ms: u64,
+}
+
+/// The kernel stamps files from a clock that lags by as much as this.
+const COARSE_CLOCK_MS: u64 = 10;
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Counts what ran since `began` in the directories that cargo builds in.
+pub(super) fn count(
+    line: &CargoLine,
+    surroundings: &Surroundings,
+    config: &CargoConfig<'_>,
+    cwd: &Path,
+    began: SystemTime,
+) -> BuildScripts {
+    let since_ms = Moment::from_system(began).0.saturating_sub(COARSE_CLOCK_MS);
+    let since_ns = i64::try_from(since_ms).unwrap_or(i64::MAX / NS_PER_MS) * NS_PER_MS;
+    let mut counted = BuildScripts::default();
+    for dir in build_dirs(line, surroundings, config, cwd) {
+        for profile in profile_dirs(&dir) {
+            count_below(&profile.join("build"), NESTED_MAX, since_ns, &mut counted);
+        }
+    }
+    counted
+}
+
+/// Every directory that cargo may build in. A package's own `target` is tried as well as its
+/// workspace's: times tell which was used, so there is no need to know which manifest is the root.
+fn build_dirs(
+    line: &CargoLine,
+    surroundings: &Surroundings,
+    config: &CargoConfig<'_>,
+    cwd: &Path,
+) -> BTreeSet<PathBuf> {
+    let from_argument = line.target_dir.as_ref().map(|dir| cwd.join(dir));
+    let set = from_argument
+        .or_else(|| Some(cwd.join(surroundings.non_empty("CARGO_TARGET_DIR")?)))
+        .or_else(|| config.build_path("target-dir"));
+    let manifest = line.manifest_path.as_ref().map(|file| cwd.join(file));
+    let start = manifest.as_deref().and_then(Path::parent).unwrap_or(cwd);
+    let roots = || {
+        start
+            .ancestors()
+            .filter(|dir| rekindle_fsx::exists(&dir.join("Cargo.toml")))
+    };
+    let mut dirs = BTreeSet::new();
+    match set {
+        Some(dir) => dirs.extend([dir]),
+        None => dirs.extend(roots().map(|root| root.join("target"))),
+    }
+    if let Some(template) = config.build_path("build-dir") {
+        let template = template.display().to_string();
+        let home = surroundings.cargo_home().unwrap_or_default();
+        let template = template.replace("{cargo-cache-home}", &home.display().to_string());
+        // A value that begins with a template was joined to its file's directory.
+        let absolute = |dir: String, marker: &str| match template.find(marker) {
+            Some(at) => dir[at..].to_owned(),
+            None => dir,
+        };
+        for root in roots() {
+            let dir = template.replace("{workspace-root}", &root.display().to_string());
+            dirs.insert(PathBuf::from(absolute(dir, "{workspace-root}")));
+        }
+    }
+    dirs
+}
+
+/// `debug`, `release`, `x86_64-unknown-linux-gnu/debug` and so on.
+fn profile_dirs(target: &Path) -> Vec<PathBuf> {
+    let below = |dir: &Path| -> Vec<PathBuf> {
+        let names = rekindle_fsx::list_names(dir).unwrap_or_default();
+        names.into_iter().map(|name| dir.join(name)).collect()
+    };
+    let mut profiles = Vec::new();
+    for dir in below(target) {
+        if rekindle_fsx::exists(&dir.join("build")) {
+            profiles.push(dir);
+        } else {
+            let nested = below(&dir).into_iter();
+            profiles.extend(nested.filter(|dir| rekindle_fsx::exists(&dir.join("build"))));
+        }
+    }
+    profiles
+}
+
+/// `build/<package>-<hash>/` in the older layout, `build/<package>/<hash>/<what>/` in the newer.
+const NESTED_MAX: usize = 3;
+
+fn count_below(dir: &Path, depth: usize, since_ns: i64, counted: &mut BuildScripts) {
+    if depth == 0 {
+        return;
+    }
+    for name in rekindle_fsx::list_names(dir).unwrap_or_default() {
+        let dir = dir.join(name);
+        match rekindle_fsx::stat(&dir.join("invoked.timestamp")) {
+            Ok(invoked) => {
+                // Other units have such a file as well in the newer layout, but no output.
+                let output = rekindle_fsx::stat(&dir.join("output"));
+                if invoked.mtime_ns >= since_ns && rekindle_fsx::exists(&dir.join("out")) {
+                    let ended_ns = output.map_or(invoked.mtime_ns, |output| output.mtime_ns);
+                    let time_ms = (ended_ns - invoked.mtime_ns) / NS_PER_MS;
+                    counted.runs += 1;
+                    counted.time_ms += u64::try_from(time_ms).unwrap_or(0);
+                }
+            }
+            Err(_) => count_below(&dir, depth - 1, since_ns, counted),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `rekindle <cargo's command>`: runs cargo with Rekindle's wrapper and says what it came to.
+//!
+//! Phases: read the command line and the settings; prepare ([`wiring`]: what wrapper, which
+//! directory for the run); run cargo ([`child`], with its standard output read by [`messages`]
+//! where that changes nothing a person sees); count the build scripts ([`build_scripts`]); report.
+//! A fault of ours costs a warning, and cargo runs as if Rekindle were not there.
+
+mod build_scripts;
+mod child;
+mod messages;
+mod wiring;
+
+use std::ffi::OsString;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rekindle::cargo_config::CargoConfig;
+use rekindle::{Resolved, Surroundings, runs, settings};
+use rekindle_base::{Clock, ErrorKind, Moment, SystemClock};
+use rekindle_events::{Event, EventKind, RunFinished};
+use rekindle_report::{Summary, closing};
+use rekindle_store::LocalStore;
+
+use self::child::Ended;
+use self::messages::Reading;
+use self::wiring::Wiring;
+use crate::error::CommandError;
+use crate::invocation::CargoLine;
+
+pub(crate) use self::wiring::located;
+
+pub(crate) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
+    let line = CargoLine::parse(arguments);
+    let Ok(surroundings) = Surroundings::of_process() else {
+        // cargo says better than we could that there is no working directory.
+        return plain(&line, None);
+    };
+    if line.command.is_none() || line.informs || settings::is_disabled(&surroundings)? {
+        return plain(&line, Some(&surroundings));
+    }
+    let resolved = match settings::resolve(&surroundings) {
+        Ok(resolved) => resolved,
+        Err(error) if error.kind() == ErrorKind::Environment => {
+            warn(&format!("{error}: cargo runs without rekindle"));
+            return plain(&line, Some(&surroundings));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    with_wrapper(&line, &surroundings, resolved)
+}
+
+fn warn(message: &str) {
+    eprintln!("rekindle: warning: {message}");
+}
+
+/// cargo, as the user would call it.
+fn cargo(line: &CargoLine, surroundings: Option<&Surroundings>) -> Command {
+    let named = surroundings.and_then(|surroundings| surroundings.non_empty("CARGO"));
+    // `+nightly` means something to rustup's cargo alone, and `CARGO` names a toolchain's own.
+    let mut command = match (&line.toolchain, named) {
+        (None, Some(program)) => Command::new(program),
+        _ => Command::new("cargo"),
+    };
+    command.args(&line.toolchain);
+    command
+}
+
+/// Runs cargo without anything of ours.
+fn plain(line: &CargoLine, surroundings: Option<&Surroundings>) -> Result<u8, CommandError> {
+    let mut command = cargo(line, surroundings);
+    command.args(&line.arguments);
+    Ok(child::run(&mut command, Reading::Nothing)?.code)
+}
+
+fn with_wrapper(
+    line: &CargoLine,
+    surroundings: &Surroundings,
+    resolved: Resolved,
+) -> Result<u8, CommandError> {
+    let cwd = match &line.directory {
+        Some(dir) => surroundings.cwd.join(dir),
+        None => surroundings.cwd.clone(),
+    };
+    let config = CargoConfig::read(surroundings, &cwd, &line.config);
+    let began = SystemTime::now();
+    let quiet = resolved.quiet
+        || line.quiet
+        || surroundings
+            .var("CARGO_TERM_QUIET")
+            .is_some_and(|value| value == "true");
+    let size = resolved.size;
+    let store = LocalStore::open(&resolved.settings.store_dir);
+    let wiring = match Wiring::prepare(line, surroundings, &config, resolved.settings) {
+        Ok(wiring) => wiring,
+        Err(reason) => {
+            warn(&format!("{reason}: cargo runs without rekindle"));
+            return plain(line, Some(surroundings));
+        }
+    };
+    // What the build uses is not evicted meanwhile; where this fails, an eviction makes a miss.
+    let active = store.register_active();
+    let reading = messages::reading(line, &config);
+    let mut command = cargo(line, Some(surroundings));
+    command.args(messages::arguments(line, reading));
+    command.envs(wiring.variables());
+    let ended = child::run(&mut command, reading)?;
+    drop(active);
+    let scripts = if line.is_build() {
+        build_scripts::count(line, surroundings, &config, &cwd, began)
+    } else {
+        build_scripts::BuildScripts::default()
+    };
+    let finished = Event::new(
+        SystemClock::default().now(),
+        EventKind::RunFinished(RunFinished {
+            exit_code: i32::from(ended.code),
+            wall_ms: ended.wall_ms,
+            fresh: ended.fresh,
+            build_scripts: scripts.runs,
+            build_scripts_ms: scripts.time_ms,
+        }),
+    );
+    report(line, &wiring, finished, quiet);
+    evict(&store, size, &ended);
+    Ok(ended.code)
+}
+
+/// Ends the run's log and prints what it came to.
+fn report(line: &CargoLine, wiring: &Wiring, finished: Event, quiet: bool) {
+    let mut events = wiring.early_events();
+    if let Some(dir) = &wiring.run_dir {
+        let written = runs::append(dir, &finished);
+        match runs::read(dir) {
+            Ok(log) => events.extend(log.events),
+            Err(error) => events.push(wiring::log_unreadable(&error)),
+        }
+        if written.is_err() {
+            events.push(finished);
+        }
+        let of_units = |event: &Event| matches!(event.kind, EventKind::Unit(_));
+        if !line.is_build() && !events.iter().any(of_units) {
+            // `cargo metadata` and the like ask the compiler questions; that is not a run to show.
+            let _ = rekindle_fsx::remove_dir_all(dir);
+        }
+    }
+    if quiet {
+        return;
+    }
+    let summary = Summary::of_run(&wiring.run, &events);
+    // Without a log nothing is known of units, and zeros would be lies.
+    let counted = wiring.run_dir.is_some() && line.is_build();
+    for text in closing::lines(&summary, &events, counted) {
+        eprintln!("rekindle: {text}");
+    }
+}
+
+/// Keeps the store within its size. After the report, since the build's result need not wait; not
+/// after an interruption, since the user wants the prompt.
+fn evict(store: &LocalStore, size: rekindle_base::ByteSize, ended: &Ended) {
+    if !ended.interrupted {
+        // What goes wrong here is no fault of the build's; `rekindle cache gc` shows it.
+        let _ = store.maybe_gc(size, Moment::from_system(SystemTime::now()));
+    }
+}
+
+/// A flag that one thread sets for another.
+type Flag = Arc<std::sync::atomic::AtomicBool>;

@@ -1,0 +1,168 @@
+//! What cargo is given so that its compilers go through the wrapper, and where the run is recorded.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rekindle::cargo_config::{self, CargoConfig, UserWrapper};
+use rekindle::{Surroundings, VERSION, WRAPPER, runs, settings, sibling};
+use rekindle_base::{Clock, SystemClock, env};
+use rekindle_compile::Settings;
+use rekindle_events::{Event, EventKind, RunStarted, WarningEvent};
+
+use crate::invocation::CargoLine;
+
+/// Everything that is decided before cargo starts.
+pub(super) struct Wiring {
+    /// Name of the run.
+    pub(super) run: String,
+    /// Its directory; `None` where it cannot be made.
+    pub(super) run_dir: Option<PathBuf>,
+    /// Path of the wrapper.
+    wrapper: PathBuf,
+    /// The settings, frozen.
+    settings_json: String,
+    /// Warnings that could not be written into the run's log.
+    unlogged: Vec<Event>,
+}
+
+impl Wiring {
+    /// Prepares a run. An error says why cargo must run without the wrapper.
+    pub(super) fn prepare(
+        line: &CargoLine,
+        surroundings: &Surroundings,
+        config: &CargoConfig<'_>,
+        mut settings: Settings,
+    ) -> Result<Self, String> {
+        let wrapper = sibling(WRAPPER)
+            .map_err(|error| format!("the wrapper beside `rekindle` cannot be used: {error}"))?;
+        let user = user_wrapper(surroundings, config, &mut settings);
+        let run = runs::run_id(SystemClock::default().now(), std::process::id());
+        let mut unlogged = Vec::new();
+        let mut log = |event: Event, dir: Option<&Path>| {
+            if dir.is_none_or(|dir| runs::append(dir, &event).is_err()) {
+                unlogged.push(event);
+            }
+        };
+        let run_dir = match start(line, surroundings, &settings.store_dir, &run) {
+            Ok(dir) => Some(dir),
+            Err(error) => {
+                log(store_unwritable(&settings.store_dir, &error), None);
+                None
+            }
+        };
+        if let Some(event) = user.as_ref().and_then(second_cache) {
+            log(event, run_dir.as_deref());
+        }
+        settings.run_dir.clone_from(&run_dir);
+        let settings_json = serde_json::to_string(&settings)
+            .map_err(|error| format!("the settings cannot be handed on: {error}"))?;
+        Ok(Self {
+            run,
+            run_dir,
+            wrapper,
+            settings_json,
+            unlogged,
+        })
+    }
+
+    /// The variables that cargo gets. Wrappers of the workspace stay as they are: cargo passes them
+    /// to ours as an argument.
+    pub(super) fn variables(&self) -> [(&'static str, OsString); 2] {
+        [
+            ("RUSTC_WRAPPER", self.wrapper.clone().into()),
+            (env::REKINDLE_SETTINGS, self.settings_json.clone().into()),
+        ]
+    }
+
+    /// What happened before there was a log.
+    pub(super) fn early_events(&self) -> Vec<Event> {
+        self.unlogged.clone()
+    }
+}
+
+/// Finds the wrapper that cargo would call without us, and keeps it working behind ours.
+fn user_wrapper(
+    surroundings: &Surroundings,
+    config: &CargoConfig<'_>,
+    target: &mut Settings,
+) -> Option<UserWrapper> {
+    if let Some(user) = config.rustc_wrapper() {
+        settings::set_inner_wrapper(target, Some(located(surroundings, &user.program)));
+        return Some(user);
+    }
+    // Inside another run, or after `rekindle env`, cargo's wrapper is ours already.
+    if target.inner_wrapper.is_none()
+        && let Some(outer) = settings::frozen(surroundings)
+    {
+        settings::set_inner_wrapper(target, outer.inner_wrapper);
+    }
+    None
+}
+
+/// A program as every process of the build finds it, whatever its working directory.
+pub(crate) fn located(surroundings: &Surroundings, program: &Path) -> PathBuf {
+    if program.components().count() > 1 {
+        surroundings.cwd.join(program)
+    } else {
+        program.to_owned()
+    }
+}
+
+fn start(
+    line: &CargoLine,
+    surroundings: &Surroundings,
+    store_dir: &Path,
+    run: &str,
+) -> io::Result<PathBuf> {
+    let dir = runs::create(store_dir, run)?;
+    let started = RunStarted {
+        run: run.to_owned(),
+        command: line.command.clone().unwrap_or_default(),
+        cwd: surroundings.cwd.display().to_string(),
+        rekindle: VERSION.to_owned(),
+    };
+    runs::append(&dir, &event(EventKind::RunStarted(started)))?;
+    Ok(dir)
+}
+
+fn event(kind: EventKind) -> Event {
+    Event::new(SystemClock::default().now(), kind)
+}
+
+fn warning(id: &str, message: String) -> Event {
+    event(EventKind::Warning(WarningEvent {
+        id: id.to_owned(),
+        message,
+    }))
+}
+
+fn store_unwritable(dir: &Path, error: &io::Error) -> Event {
+    warning(
+        "store-unwritable",
+        format!(
+            "the store in `{}` cannot be written ({error}), so nothing is recorded; set {} to \
+             another directory",
+            dir.display(),
+            env::REKINDLE_DIR
+        ),
+    )
+}
+
+pub(super) fn log_unreadable(error: &io::Error) -> Event {
+    let message = format!("the log of this run could not be read: {error}");
+    warning("log-unreadable", message)
+}
+
+fn second_cache(user: &UserWrapper) -> Option<Event> {
+    cargo_config::known_cache(&user.program).map(|name| {
+        warning(
+            "second-compile-cache",
+            format!(
+                "`{name}` is set as compiler wrapper by {}, so what is compiled is stored twice; \
+                 remove it there",
+                user.set_in
+            ),
+        )
+    })
+}

@@ -1,0 +1,108 @@
+//! Run directories: `<store>/v1/runs/<run>/events.jsonl`.
+//!
+//! A run's name begins with its UTC time, so that names sort as runs began. The command makes the
+//! directory and writes first and last event; wrappers append what happens between. Under a plain
+//! cargo wrappers make a directory of their own, without a first and last event. Evictions of the store
+//! remove old ones.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rekindle_base::Moment;
+use rekindle_events::{Event, Log, read_log};
+use rekindle_store::LocalStore;
+
+/// File name of the event log in a run's directory.
+pub const LOG: &str = "events.jsonl";
+
+/// The directory of all runs of a store.
+#[must_use]
+pub fn runs_dir(store_dir: &Path) -> PathBuf {
+    LocalStore::open(store_dir).runs_dir()
+}
+
+/// A run's name: UTC time to the millisecond and the process, as in `20261122T184500.123Z-4711`.
+#[must_use]
+pub fn run_id(now: Moment, pid: u32) -> String {
+    let (days, ms) = (now.0 / 86_400_000, now.0 % 86_400_000);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    let ms = ms % 1000;
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{ms:03}Z-{pid}")
+}
+
+/// The date of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+/// Makes the directory of a run.
+///
+/// # Errors
+/// Where it cannot be made, or nothing can be written into it.
+pub fn create(store_dir: &Path, id: &str) -> io::Result<PathBuf> {
+    let dir = runs_dir(store_dir).join(id);
+    rekindle_fsx::create_dir_all(&dir)?;
+    rekindle_fsx::append(&dir.join(LOG), b"")?;
+    Ok(dir)
+}
+
+/// Appends an event to a run's log.
+///
+/// # Errors
+/// As appending.
+pub fn append(run_dir: &Path, event: &Event) -> io::Result<()> {
+    rekindle_fsx::append(&run_dir.join(LOG), &event.to_line())
+}
+
+/// Reads a run's log.
+///
+/// # Errors
+/// As reading.
+pub fn read(run_dir: &Path) -> io::Result<Log> {
+    Ok(read_log(&rekindle_fsx::read(&run_dir.join(LOG))?))
+}
+
+/// The names of all runs, oldest first.
+///
+/// # Errors
+/// As listing a directory, but for a missing one.
+pub fn list(store_dir: &Path) -> io::Result<Vec<String>> {
+    let names = rekindle_fsx::list_names(&runs_dir(store_dir))?;
+    Ok(names
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_utc_times() {
+        for (ms, name) in [
+            (0, "19700101T000000.000Z-7"),
+            (951_782_400_000, "20000229T000000.000Z-7"),
+            (1_795_373_100_123, "20261122T184500.123Z-7"),
+            (4_107_542_399_999, "21000228T235959.999Z-7"),
+        ] {
+            assert_eq!(run_id(Moment(ms), 7), name);
+        }
+    }
+}
