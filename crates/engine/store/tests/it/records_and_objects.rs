@@ -326,3 +326,20 @@ fn errors_name_the_path() {
     let source = fixture.file("source", b"bytes");
     check(store.put_object(&source, COPY).unwrap_err(), &not_a_dir);
 }
+
+/// A directory where the object should be: the last step fails.
+#[test]
+fn an_object_that_cannot_get_its_name_leaves_nothing() {
+    let fixture = Fixture::new();
+    let source = fixture.file("source", b"bytes");
+    let path = fixture.object_path(&Digest::of(b"bytes"));
+    fs::create_dir_all(path.join("inside")).unwrap();
+    for wish in [COPY, HARDLINK] {
+        let error = fixture.store.put_object(&source, wish).unwrap_err();
+        assert!(
+            error.to_string().contains(path.to_str().unwrap()),
+            "{error}"
+        );
+        assert_eq!(files_below(&fixture.inside("tmp")), 0);
+    }
+}
