@@ -115,10 +115,12 @@ fn collect_spans(dir: &Path, depth: usize, spans: &mut Vec<(u64, u64)>) {
         let time = fs::metadata(dir.join(name)).and_then(|found| found.modified());
         time.ok().map(epoch_ms)
     };
-    if let (Some(start), Some(end)) = (
-        written("invoked.timestamp"),
-        written("output").or_else(|| written("stdout")),
-    ) {
+    // cargo gives `output` the time of the start; what it writes behind it has the time of the end.
+    let end = ["output", "stdout", "stderr", "root-output"]
+        .into_iter()
+        .filter_map(written)
+        .max();
+    if let (Some(start), Some(end)) = (written("invoked.timestamp"), end) {
         spans.push((start, end));
         return;
     }
@@ -194,6 +196,24 @@ mod tests {
             ),
             250
         );
+    }
+
+    #[test]
+    fn a_script_ran_from_its_first_file_to_its_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("debug/build/a-1");
+        fs::create_dir_all(&script).unwrap();
+        for (name, ms) in [
+            ("invoked.timestamp", 5_000),
+            ("output", 5_000),
+            ("stderr", 5_250),
+        ] {
+            let file = File::create(script.join(name)).unwrap();
+            let time = UNIX_EPOCH + std::time::Duration::from_millis(ms);
+            file.set_modified(time).unwrap();
+        }
+        assert_eq!(build_scripts_ms(dir.path(), 4_000), 250);
+        assert_eq!(build_scripts_ms(dir.path(), 6_000), 0);
     }
 
     #[test]
