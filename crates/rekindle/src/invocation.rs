@@ -113,6 +113,11 @@ impl CargoLine {
         while at < rest.len() {
             if rest[at] == "--" {
                 line.insert_at = at;
+                let behind = &rest[at..];
+                // For `cargo rustc`: the compiler's answer comes on standard output.
+                line.prints |= behind
+                    .iter()
+                    .any(|a| a.to_string_lossy().starts_with("--print"));
                 break;
             }
             at += line.look(&rest[at], rest.get(at + 1));

@@ -47,7 +47,12 @@ fn deal(words: &[OsString]) -> Result<Option<i32>, Box<dyn std::error::Error>> {
         stdout: &mut stdout,
     };
     // The compiler could not be started: starting it again says so in cargo's way.
-    Ok(Some(wrapper::run(&settings, &environment, words, &mut streams)?))
+    Ok(Some(wrapper::run(
+        &settings,
+        &environment,
+        words,
+        &mut streams,
+    )?))
 }
 
 fn run_unchanged(words: &[OsString]) -> ExitCode {

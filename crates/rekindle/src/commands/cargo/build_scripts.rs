@@ -1,5 +1,5 @@
 //! Build scripts that ran, and how long: cargo writes `invoked.timestamp` before it starts one and
-//! `output` after it ended.
+//! `root-output` after it ended.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -114,10 +114,10 @@ fn count_below(dir: &Path, depth: usize, since_ns: i64, counted: &mut BuildScrip
         let dir = dir.join(name);
         match rekindle_fsx::stat(&dir.join("invoked.timestamp")) {
             Ok(invoked) => {
-                // Other units have such a file as well in the newer layout, but no output.
-                let output = rekindle_fsx::stat(&dir.join("output"));
-                if invoked.mtime_ns >= since_ns && rekindle_fsx::exists(&dir.join("out")) {
-                    let ended_ns = output.map_or(invoked.mtime_ns, |output| output.mtime_ns);
+                if invoked.mtime_ns >= since_ns && is_script_run(&dir) {
+                    // The last file that is written; `output` is set back to the begin.
+                    let ended = rekindle_fsx::stat(&dir.join("root-output"));
+                    let ended_ns = ended.map_or(invoked.mtime_ns, |file| file.mtime_ns);
                     let time_ms = (ended_ns - invoked.mtime_ns) / NS_PER_MS;
                     counted.runs += 1;
                     counted.time_ms += u64::try_from(time_ms).unwrap_or(0);
@@ -125,5 +125,46 @@ fn count_below(dir: &Path, depth: usize, since_ns: i64, counted: &mut BuildScrip
             }
             Err(_) => count_below(&dir, depth - 1, since_ns, counted),
         }
+    }
+}
+
+/// Whether a directory with an `invoked.timestamp` is a build script's: other units have that file
+/// too in the newer layout. Where the script failed, `root-output` is missing.
+fn is_script_run(dir: &Path) -> bool {
+    dir.ends_with("run")
+        || rekindle_fsx::exists(&dir.join("root-output"))
+        || rekindle_fsx::exists(&dir.join("out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_layouts_are_counted_and_other_units_are_not() {
+        let target = tempfile::tempdir().unwrap();
+        for file in [
+            "debug/build/a-1/invoked.timestamp",
+            "debug/build/a-1/root-output",
+            "debug/build/a-2/build-script-build",
+            "x86_64-unknown-linux-gnu/release/build/b/1/run/invoked.timestamp",
+            "x86_64-unknown-linux-gnu/release/build/b/2/fingerprint/invoked.timestamp",
+        ] {
+            let file = target.path().join(file);
+            rekindle_fsx::create_dir_all(file.parent().unwrap()).unwrap();
+            rekindle_fsx::append(&file, b"x").unwrap();
+        }
+        let count_since = |began| {
+            let surroundings = Surroundings::default();
+            let config = CargoConfig::read(&surroundings, "/nowhere".as_ref(), &[]);
+            let line = CargoLine {
+                target_dir: Some(target.path().to_owned()),
+                ..CargoLine::default()
+            };
+            count(&line, &surroundings, &config, "/nowhere".as_ref(), began).runs
+        };
+        assert_eq!(count_since(SystemTime::UNIX_EPOCH), 2);
+        let later = SystemTime::now() + std::time::Duration::from_secs(60);
+        assert_eq!(count_since(later), 0);
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Fresh units never reach a wrapper; only cargo's JSON messages tell them. With
 //! `--message-format=json-render-diagnostics` cargo writes messages to standard output and everything
-//! for people to standard error, byte for byte as without it (tried on a terminal and in a pipe,
-//! with warnings and errors, `-q`, `-v` and `--color`). So for commands that print nothing else on
+//! for people to standard error, as without it but for how often the progress bar is redrawn (tried
+//! on a terminal and in a file, with warnings and errors, `-q`, `-v` and `--color`). So for commands that print nothing else on
 //! standard output we ask for messages, keep them, and pass on what is not one.
 //!
 //! Not done where it would show: `run`, `test` and `bench` hand standard output to a program (and
 //! `--no-run` prints fewer lines with messages); with `-vv` build scripts print there, and their
 //! lines would change places with those on standard error; help goes through a pager.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ChildStdout;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Deserialize;
 
 use crate::invocation::CargoLine;
-use std::ffi::OsString;
 
 /// What is read of cargo's standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,6 +225,7 @@ mod tests {
             ("b -v", Reading::Ours),
             ("c", Reading::Nothing),
             ("clippy -- -D warnings", Reading::Ours),
+            ("rustc --lib -- --print cfg", Reading::Nothing),
             ("build -vv", Reading::Nothing),
             ("build --help", Reading::Nothing),
             ("build --unit-graph", Reading::Nothing),

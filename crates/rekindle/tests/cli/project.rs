@@ -1,0 +1,107 @@
+//! A tiny project with a store of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A project in a temporary directory.
+pub(crate) struct Project {
+    dir: tempfile::TempDir,
+}
+
+/// What a command did.
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Project {
+    pub(crate) fn new(main: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Self { dir };
+        let manifest =
+            "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
+        project.put("ws/Cargo.toml", manifest);
+        project.put("ws/src/main.rs", main);
+        project
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        let file = self.path(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+
+    /// `program` with its surroundings swept of what the tests themselves run under.
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let foreign = [
+                "REKINDLE_",
+                "SCCACHE_",
+                "CARGO_",
+                "RUSTC",
+                "XDG_",
+                "GITHUB_",
+                "MAKE",
+            ];
+            let kept = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+            if text == "CARGO"
+                || (foreign.iter().any(|prefix| text.starts_with(prefix))
+                    && !kept.contains(&&*text))
+            {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .current_dir(self.path("ws"))
+            .env("REKINDLE_DIR", self.path("store"))
+            .env("XDG_CONFIG_HOME", self.path("config"));
+        command
+    }
+
+    /// Runs `rekindle`.
+    pub(crate) fn rekindle(&self, arguments: &[&str]) -> Done {
+        let mut command = self.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
+        command.output().unwrap().into()
+    }
+
+    /// The last run, as JSON.
+    pub(crate) fn stats(&self) -> serde_json::Value {
+        let done = self.rekindle(&["stats", "--format", "json"]).ok();
+        serde_json::from_str(&done.stdout).unwrap()
+    }
+
+    pub(crate) fn runs(&self) -> usize {
+        let runs = std::fs::read_dir(self.path("store/v1/runs"));
+        runs.map_or(0, Iterator::count)
+    }
+}
+
+/// The directory of the programs under test.
+pub(crate) fn program_dir() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_rekindle")).parent().unwrap()
+}
