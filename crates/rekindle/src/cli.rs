@@ -133,4 +133,6 @@ pub(crate) enum Topic {
     Env,
     /// Configuration keys.
     Config,
+    /// What a unit's key holds, and what it leaves out.
+    Keys,
 }

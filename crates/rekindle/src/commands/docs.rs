@@ -6,6 +6,7 @@ use clap::{Command, CommandFactory};
 use rekindle::config::KEYS;
 use rekindle_base::ErrorKind;
 use rekindle_base::env::{ALL, Audience};
+use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
 
 use super::cache::DAMAGED;
 use super::print;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), CommandError> {
         Topic::Cli => cli(),
         Topic::Env => environment(),
         Topic::Config => configuration(),
+        Topic::Keys => keys(),
     })
 }
 
@@ -46,7 +48,7 @@ fn section(command: &Command, above: &str, text: &mut String) {
         .get_about()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let _ = write!(text, "\n## {name}\n\n{about}\n");
+    let _ = write!(text, "\n## {name}\n\n{about}.\n");
     if command.has_subcommands() {
         let subcommands = command.get_subcommands();
         for command in subcommands.filter(|command| command.get_name() != "help") {
@@ -176,6 +178,36 @@ fn configuration() -> String {
     text
 }
 
+fn keys() -> String {
+    let mut text = format!("{NOTE}\n# Keys\n\n");
+    let _ = write!(
+        text,
+        "A unit is restored where everything in the first table is as it was when its outputs were \
+         stored. This is version {KEY_VERSION} of the keys' format.\n\n\
+         ## What a key holds\n\n| input | why | `explain` calls it |\n|---|---|---|\n",
+    );
+    for input in INPUTS {
+        let word = input.tag.change_kind().word();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {word} |",
+            cell(input.title),
+            cell(input.why)
+        );
+    }
+    text.push_str("\n## What a key leaves out\n\n| what | why |\n|---|---|\n");
+    for exclusion in EXCLUSIONS {
+        let (what, reason) = (cell(exclusion.what), cell(exclusion.reason));
+        let _ = writeln!(text, "| {what} | {reason} |");
+    }
+    text
+}
+
+/// Text in a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +229,9 @@ mod tests {
         }
         for key in KEYS {
             assert!(configuration().contains(key.name));
+        }
+        for input in INPUTS {
+            assert!(keys().contains(input.title));
         }
     }
 
