@@ -108,8 +108,32 @@ fn walk_is_due(walked: Walked, growth_units: u64, budget: ByteSize, now: Moment)
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests make files as others would"
+)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_growth_is_started_again_by_a_walk() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        std::fs::create_dir_all(&layout.root).unwrap();
+        for (growth_units, kept) in [(MAX_UNITS, MAX_UNITS), (MAX_UNITS + 1, 0)] {
+            let growth = std::fs::File::create(layout.growth()).unwrap();
+            growth.set_len(growth_units).unwrap();
+            let walked = Walked {
+                bytes: 1,
+                growth_units,
+                at: Moment(2),
+            };
+            store(&layout, walked).unwrap();
+            let line = std::fs::read(layout.size()).unwrap();
+            assert_eq!(parse(&line).unwrap().growth_units, kept);
+            assert_eq!(super::growth_units(&layout), kept);
+        }
+    }
 
     #[test]
     fn units_are_right_on_average() {
