@@ -8,7 +8,15 @@ use rustix::fs::{FlockOperation, flock};
 
 /// A held lock; dropping it releases it.
 #[derive(Debug)]
-pub struct FileLock(#[allow(dead_code, reason = "held for its lock")] File);
+pub struct FileLock(File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting has a copy of the
+        // descriptor until it execs, and would hold the lock for that long.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -39,5 +47,22 @@ pub fn try_exclusive(path: &Path) -> io::Result<Option<FileLock>> {
         Ok(()) => Ok(Some(FileLock(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_lock_is_free_whoever_has_a_copy_of_its_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = exclusive(&path).unwrap();
+        assert!(try_exclusive(&path).unwrap().is_none());
+        let copy = held.0.try_clone().unwrap();
+        drop(held);
+        assert!(try_exclusive(&path).unwrap().is_some());
+        drop(copy);
     }
 }
