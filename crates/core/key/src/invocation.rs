@@ -183,6 +183,14 @@ impl Invocation {
         let arguments = arguments::parse(arguments).map_err(|error| {
             NotAUnit::Uncacheable(UncacheableReason::Argument { argument: error.0 })
         })?;
+        let asks_for_notifications = |argument: &Argument| {
+            let value = argument.value.to_string_lossy();
+            argument.option == "--json" && value.split(',').any(|word| word == "artifacts")
+        };
+        if !arguments.iter().any(asks_for_notifications) {
+            // Build scripts try the compiler out in ways of their own.
+            return Err(not_cargo("no notifications of outputs are asked for"));
+        }
         let mut builder = Builder::default();
         for argument in &arguments {
             builder.take(argument)?;
@@ -351,7 +359,6 @@ struct Builder {
     profile_use: Option<PathBuf>,
     sysroot: Option<PathBuf>,
     native_cpu: bool,
-    artifacts: bool,
 }
 
 impl Builder {
@@ -372,7 +379,6 @@ impl Builder {
             "--target" => self.target = Some(text?.to_owned()),
             "--diagnostic-width" => self.diagnostic_width = Some(text?.to_owned()),
             "--sysroot" => self.sysroot = Some(PathBuf::from(&argument.value)),
-            "--json" => self.artifacts |= text?.split(',').any(|word| word == "artifacts"),
             "--extern" => self.take_extern(argument)?,
             "-L" => self.take_search(argument)?,
             "-l" => self.take_native(argument)?,
@@ -386,7 +392,7 @@ impl Builder {
             "--remap-path-scope" => self.user_remap_scope = true,
             "--cfg" | "--check-cfg" | "--edition" | "--allow" | "--warn" | "--deny" | "--forbid"
             | "--force-warn" | "--cap-lints" | "--error-format" | "--color"
-            | "--remap-path-prefix" | "-g" | "-O" | "--verbose" => {}
+            | "--remap-path-prefix" | "--json" | "-g" | "-O" | "--verbose" => {}
             _ => return Err(odd(argument)),
         }
         Ok(())
@@ -506,9 +512,6 @@ impl Builder {
     }
 
     fn finish(self, arguments: Vec<Argument>) -> Result<Invocation, NotAUnit> {
-        if !self.artifacts {
-            return Err(not_cargo("no notifications of outputs are asked for"));
-        }
         if !self.emit.dep_info {
             return Err(not_cargo("no dep-info is asked for"));
         }

@@ -204,7 +204,8 @@ fn replace_paths(text: &[u8], path: &[u8], token: &[u8]) -> Vec<u8> {
 
 /// The path as it stands inside a JSON string. Control characters keep their raw bytes: such a path
 /// is then not found in text, and the line stays as it is.
-fn json_escaped(path: &Path) -> Vec<u8> {
+#[must_use]
+pub fn json_escaped(path: &Path) -> Vec<u8> {
     let mut escaped = Vec::new();
     for &byte in path.as_os_str().as_bytes() {
         if byte == b'"' || byte == b'\\' {

@@ -2,9 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,18 +24,28 @@ pub(crate) struct Ran {
     pub(crate) watch: Watch,
 }
 
-/// Replaces one path by another name in what is passed on: the compiler's errors name the linker.
-pub(crate) struct Disguise<'a> {
-    pub(crate) path: &'a Path,
-    pub(crate) name: &'a OsStr,
+/// What is done with each line before it is passed on.
+pub(crate) trait Listener {
+    /// Names to replace in what people read, and by what.
+    fn replacements(&self) -> &[(Vec<u8>, Vec<u8>)] {
+        &[]
+    }
+
+    /// An output is announced: dependents may start as soon as the line is passed on.
+    fn announced(&mut self, _artifact: &Artifact) {}
 }
+
+/// A listener that does nothing.
+pub(crate) struct Deaf;
+
+impl Listener for Deaf {}
 
 /// Runs a compiler. What it prints goes on line by line, so that cargo starts dependents as soon as
 /// metadata is announced.
 pub(crate) fn run(
     program: &OsStr,
     arguments: &[OsString],
-    disguise: Option<&Disguise<'_>>,
+    listener: &mut dyn Listener,
     stderr: &mut dyn Write,
     stdout: &mut (dyn Write + Send),
 ) -> io::Result<Ran> {
@@ -61,11 +69,14 @@ pub(crate) fn run(
         ));
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            if let Some(disguise) = disguise {
-                line = disguise.apply(line);
+            for (from, to) in listener.replacements() {
+                line = replaced(line, from, to);
             }
-            if metadata_at.is_none() && is_metadata(&line) {
-                metadata_at = Some(start.elapsed());
+            if let Some(artifact) = artifact(&line) {
+                if artifact.emit == "metadata" {
+                    metadata_at = metadata_at.or(Some(start.elapsed()));
+                }
+                listener.announced(&artifact);
             }
             // A reader that is gone is cargo's end; the compiler goes on to a consistent state.
             let _ = stderr.write_all(&line);
@@ -96,22 +107,19 @@ fn pass_on(mut pipe: impl Read, out: &mut (dyn Write + Send)) -> bool {
     printed
 }
 
-impl Disguise<'_> {
-    fn apply(&self, line: Vec<u8>) -> Vec<u8> {
-        let path = self.path.as_os_str().as_bytes();
-        if memchr::memmem::find(&line, path).is_none() {
-            return line;
-        }
-        let mut replaced = Vec::with_capacity(line.len());
-        let mut done = 0;
-        for at in memchr::memmem::find_iter(&line, path) {
-            replaced.extend_from_slice(&line[done..at]);
-            replaced.extend_from_slice(self.name.as_bytes());
-            done = at + path.len();
-        }
-        replaced.extend_from_slice(&line[done..]);
-        replaced
+fn replaced(line: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    if memchr::memmem::find(&line, from).is_none() {
+        return line;
     }
+    let mut replaced = Vec::with_capacity(line.len());
+    let mut done = 0;
+    for at in memchr::memmem::find_iter(&line, from) {
+        replaced.extend_from_slice(&line[done..at]);
+        replaced.extend_from_slice(to);
+        done = at + from.len();
+    }
+    replaced.extend_from_slice(&line[done..]);
+    replaced
 }
 
 /// The notification of an output, if the line is one.
@@ -129,10 +137,6 @@ pub(crate) fn artifact(line: &[u8]) -> Option<Artifact> {
     let head = &line[..line.len().min(64)];
     memchr::memmem::find(head, b"\"artifact\"")?;
     serde_json::from_slice(line).ok()
-}
-
-fn is_metadata(line: &[u8]) -> bool {
-    artifact(line).is_some_and(|artifact| artifact.emit == "metadata")
 }
 
 /// The exit code as a shell gives it.

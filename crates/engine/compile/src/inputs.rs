@@ -9,7 +9,7 @@ use rekindle_base::{Digest, DigestHasher};
 use rekindle_events::UncacheableReason;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
-use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir};
+use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
 
 use crate::chain::Chain;
 use crate::context::Context;
@@ -52,7 +52,7 @@ impl<'a> Unit<'a> {
         invocation: &'a Invocation,
         toolchain: &'a Toolchain,
     ) -> Result<Self, UncacheableReason> {
-        let roots = roots(context, invocation, toolchain);
+        let roots = roots_of(context, invocation, toolchain);
         let remap =
             context.settings.remap && !invocation.wants_real_paths && !invocation.user_remap_scope;
         let link = if invocation.is_linked() {
@@ -264,8 +264,8 @@ impl<'a> Unit<'a> {
         Some(())
     }
 
-    /// `--remap-path-prefix` and its scope, to go before the user's own. Shorter prefixes come first,
-    /// since the last one that matches wins.
+    /// `--remap-path-prefix`, to go before the user's own. Shorter prefixes come first, since the last
+    /// one that matches wins. All scopes: metadata holds the real paths too as soon as one is left out.
     pub(crate) fn remap_arguments(&self) -> Vec<std::ffi::OsString> {
         if !self.remap {
             return Vec::new();
@@ -281,9 +281,16 @@ impl<'a> Unit<'a> {
             argument.push(name);
             arguments.push(argument);
         }
-        // What people read stays real; what outputs hold is mapped.
-        arguments.push("--remap-path-scope=object,macro,debuginfo,coverage".into());
         arguments
+    }
+
+    /// What stands for the real paths in what the compiler prints, so that people read real ones.
+    pub(crate) fn shown_paths(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if !self.remap {
+            return Vec::new();
+        }
+        let shown = |(root, real)| Some((remapped(root)?.as_bytes().to_vec(), roots::json_escaped(real)));
+        self.roots.iter().filter_map(shown).collect()
     }
 }
 
@@ -298,7 +305,7 @@ pub(crate) const fn remapped(root: Root) -> Option<&'static str> {
     }
 }
 
-fn roots(context: &Context<'_>, invocation: &Invocation, toolchain: &Toolchain) -> Roots {
+fn roots_of(context: &Context<'_>, invocation: &Invocation, toolchain: &Toolchain) -> Roots {
     let environment = context.environment;
     let cwd = &environment.cwd;
     let out_dir = cwd.join(&invocation.out_dir);

@@ -220,10 +220,14 @@ fn uses_rust_lld(invocation: &Invocation, toolchain: &Toolchain) -> bool {
 /// Files that the compiler made for this link from inputs that are keyed otherwise.
 fn is_derived(unit: &Unit<'_>, path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
+    // The compiler makes a directory `rustcXXXXXX` beside the output or among temporary files.
     let temporary = unit.context.environment.get("TMPDIR").map_or(Path::new("/tmp"), Path::new);
-    let in_temporary = path
-        .strip_prefix(temporary)
-        .is_ok_and(|rest| rest.as_os_str().as_bytes().starts_with(b"rustc"));
+    let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
+    let in_temporary = [temporary, &out_dir].iter().any(|place| {
+        path.strip_prefix(place).is_ok_and(|rest| {
+            rest.components().count() > 1 && rest.as_os_str().as_bytes().starts_with(b"rustc")
+        })
+    });
     let is_object = bytes.ends_with(b".rcgu.o") || bytes.ends_with(b".rcgu.rmeta");
     let is_crate = (bytes.ends_with(b".rlib") || bytes.ends_with(b".so"))
         && unit.files.output(path).is_some();

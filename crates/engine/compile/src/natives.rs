@@ -1,6 +1,7 @@
 //! Native libraries that the command line names, and the directories that are searched for them.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -101,25 +102,56 @@ fn is_library(name: &[u8]) -> bool {
         || is_shared(name)
 }
 
-/// A member of a finished library that came from a native archive which may not be keyed:
+/// A member of a finished library that came from a native archive which is not keyed:
 /// `#[link(kind = "static")]` in the source, found in a directory of the system.
-pub(crate) fn unnamed_member(unit: &Unit<'_>, archive: &Path) -> Option<String> {
-    let keyed = |directory: &Path| {
-        libraries_in(&unit.roots.absolute(directory))
-            .is_ok_and(|names| names.len() <= MAX_KEYED_LIBRARIES)
-    };
-    if searched(unit.invocation).all(keyed) {
+pub(crate) fn unnamed_member(unit: &Unit<'_>, library: &Path) -> Option<String> {
+    let mut keyed = BTreeSet::new();
+    let mut all_keyed = true;
+    for directory in searched(unit.invocation) {
+        let directory = unit.roots.absolute(directory);
+        let names = libraries_in(&directory).unwrap_or_default();
+        let small = names.len() <= MAX_KEYED_LIBRARIES;
+        all_keyed &= small;
+        for name in names.iter().filter(|name| !is_shared(name.as_bytes())) {
+            if small || is_named(unit.invocation, name) {
+                keyed.extend(members(&directory.join(name)));
+            }
+        }
+    }
+    if all_keyed {
         return None;
     }
-    if unit.invocation.natives.iter().any(|library| library.is_static) {
-        return Some("of a system directory".to_owned());
-    }
-    let cache = object::read::ReadCache::new(rekindle_fsx::open(archive).ok()?);
-    let archive = object::read::archive::ArchiveFile::parse(&cache).ok()?;
-    archive.members().filter_map(Result::ok).find_map(|member| {
-        let name = member.name();
-        // Code of the crate itself is in `<crate>.<unit>.rcgu.o` and metadata in `lib.rmeta`.
-        let own = name == b"lib.rmeta" || name.ends_with(b".rcgu.o") || name.ends_with(b".rmeta-link");
-        (!own).then(|| String::from_utf8_lossy(name).into_owned())
-    })
+    members(library)
+        .into_iter()
+        .find(|name| {
+            // Code of the crate itself is in `<crate>.<unit>.rcgu.o` and metadata in `lib.rmeta`.
+            let own = name == b"lib.rmeta" || name.ends_with(b".rcgu.o") || name.ends_with(b".rmeta-link");
+            // A whole archive may be bundled as a member, under its own name.
+            let named = is_named(unit.invocation, OsStr::from_bytes(name));
+            !own && !named && !keyed.contains(name)
+        })
+        .map(|name| String::from_utf8_lossy(&name).into_owned())
+}
+
+fn is_named(invocation: &Invocation, file: &OsStr) -> bool {
+    invocation
+        .natives
+        .iter()
+        .any(|library| file == library.name.as_str() || file == format!("lib{}.a", library.name).as_str())
+}
+
+/// The names of an archive's members; none where it is not an archive.
+fn members(archive: &Path) -> Vec<Vec<u8>> {
+    let Ok(file) = rekindle_fsx::open(archive) else {
+        return Vec::new();
+    };
+    let cache = object::read::ReadCache::new(file);
+    let Ok(archive) = object::read::archive::ArchiveFile::parse(&cache) else {
+        return Vec::new();
+    };
+    archive
+        .members()
+        .filter_map(Result::ok)
+        .map(|member| member.name().to_vec())
+        .collect()
 }

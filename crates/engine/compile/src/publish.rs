@@ -155,6 +155,29 @@ fn store(
     remember_latest(unit, &published.key)
 }
 
+/// Makes an output known to the units that are compiled with it.
+pub(crate) fn remember_output(unit: &Unit<'_>, closure: Digest, path: &Path) {
+    let path = unit.roots.absolute(path);
+    // An output that cannot be read has no record, and its dependents are not cached.
+    if let Ok(sig) = rekindle_fsx::stat(&path)
+        && let Ok((digest, _)) = rekindle_fsx::hash_file(&path)
+    {
+        unit.files
+            .remember_output(&path, sig, digest, closure, &unit.extern_paths());
+    }
+}
+
+/// Makes all outputs of a compile known that could not be stored.
+pub(crate) fn remember_outputs(unit: &Unit<'_>, inputs: &Inputs, ran: &Ran) {
+    for line in &ran.stderr {
+        if let Some(artifact) = execute::artifact(line)
+            && artifact.emit != "dep-info"
+        {
+            remember_output(unit, inputs.closure, Path::new(&artifact.artifact));
+        }
+    }
+}
+
 /// Puts a path set first among those of its invocation. Two processes that do so at once may lose one of
 /// two sets: that costs a miss.
 pub(crate) fn promote(unit: &Unit<'_>, inputs: &Inputs, set: PathSet) -> Result<(), StoreError> {
@@ -177,7 +200,9 @@ fn latest_keys(unit: &Unit<'_>) -> [Digest; 2] {
     ] {
         hasher.field(part.as_bytes());
     }
-    hasher.field(environment.get("CARGO_PKG_NAME").unwrap_or_default().as_bytes());
+    for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+        hasher.field(environment.get(name).unwrap_or_default().as_bytes());
+    }
     hasher.field(&unit.roots.canonical(&unit.invocation.out_dir));
     let general = hasher.finish();
     hasher.field(unit.invocation.extra_filename.as_bytes());

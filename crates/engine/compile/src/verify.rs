@@ -40,7 +40,7 @@ fn compile(unit: &Unit<'_>, entry: &Entry, directory: &Path) -> io::Result<Verif
     }
     let inner = unit.context.settings.inner_wrapper.as_deref();
     let (program, arguments) = unit.chain.command(inner, &arguments);
-    let ran = execute::run(&program, &arguments, None, &mut io::sink(), &mut io::sink())?;
+    let ran = execute::run(&program, &arguments, &mut execute::Deaf, &mut io::sink(), &mut io::sink())?;
     let mut same = ran.exit_code == 0;
     for output in &entry.outputs {
         let fresh = rekindle_fsx::hash_file(&directory.join(&output.name));

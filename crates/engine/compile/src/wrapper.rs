@@ -6,15 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
 
+use rekindle_base::Digest;
 use rekindle_events::{EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitTimes};
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
+use rekindle_key::roots::json_escaped;
 use rekindle_key::{Invocation, Manifest, NotAUnit, arguments};
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
 use crate::context::{Context, Environment};
-use crate::execute::{self, Disguise};
+use crate::execute::{self, Artifact, Listener};
 use crate::files::Files;
 use crate::inputs::{Inputs, Unit};
 use crate::journal::Journal;
@@ -255,7 +257,7 @@ impl Call<'_> {
     ) -> io::Result<i32> {
         let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
         let link_dir = out_dir.join(format!(".rekindle-link-{}", unit.invocation.file_stem()));
-        let (ran, linked) = self.compile(unit, &out_dir, &link_dir, streams)?;
+        let (ran, linked) = self.compile(unit, inputs.closure, (&out_dir, &link_dir), streams)?;
         let _ = rekindle_fsx::remove_dir_all(&link_dir);
         event.rustc += 1;
         event.exit_code = ran.exit_code;
@@ -282,6 +284,10 @@ impl Call<'_> {
                 event.linker = published.linker;
             }
             Err(reason) => {
+                if ran.exit_code == 0 {
+                    // Dependents are keyed by what was made, however it came to be.
+                    publish::remember_outputs(unit, inputs, &ran);
+                }
                 event.fate = Fate::Uncacheable;
                 event.uncacheable = Some(reason);
             }
@@ -295,29 +301,31 @@ impl Call<'_> {
     fn compile(
         &self,
         unit: &Unit<'_>,
-        out_dir: &Path,
-        link_dir: &Path,
+        closure: Digest,
+        (out_dir, link_dir): (&Path, &Path),
         streams: &mut Streams<'_>,
     ) -> io::Result<(execute::Ran, Option<Linked>)> {
         remove_shared_outputs(unit, out_dir);
         let mut arguments = unit.remap_arguments();
         arguments.extend_from_slice(&self.chain.arguments);
-        let mut disguise = None;
-        let shim_path = link_dir.join(shim::DRIVER);
+        let mut listener = Announcements {
+            unit,
+            closure,
+            replacements: unit.shown_paths(),
+        };
         if let Some(plan) = &unit.link {
             rekindle_fsx::remove_dir_all(link_dir)?;
             arguments.extend(verify::shim_argument(unit, plan, link_dir)?);
-            disguise = Some(Disguise {
-                path: &shim_path,
-                name: plan.driver(),
-            });
+            // Errors of the compiler name the linker's driver: the one that the user knows.
+            let shim = json_escaped(&link_dir.join(shim::DRIVER));
+            listener.replacements.insert(0, (shim, plan.driver().as_bytes().to_vec()));
         }
         let inner = self.context.settings.inner_wrapper.as_deref();
         let (program, arguments) = self.chain.command(inner, &arguments);
         let ran = execute::run(
             &program,
             &arguments,
-            disguise.as_ref(),
+            &mut listener,
             streams.stderr,
             streams.stdout,
         )?;
@@ -398,4 +406,23 @@ fn remove_shared_outputs(unit: &Unit<'_>, out_dir: &Path) {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Makes metadata known before cargo starts dependents: their keys need its digest.
+struct Announcements<'a> {
+    unit: &'a Unit<'a>,
+    closure: Digest,
+    replacements: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Listener for Announcements<'_> {
+    fn replacements(&self) -> &[(Vec<u8>, Vec<u8>)] {
+        &self.replacements
+    }
+
+    fn announced(&mut self, artifact: &Artifact) {
+        if artifact.emit == "metadata" {
+            publish::remember_output(self.unit, self.closure, Path::new(&artifact.artifact));
+        }
+    }
 }
