@@ -22,6 +22,8 @@ pub enum Name {
     LinkerFile(Vec<u8>),
     /// A program that the driver starts, looked for on `PATH` unless it is a path.
     LinkerProgram(Vec<u8>),
+    /// A native archive that may have been bundled.
+    Native(Vec<u8>),
     /// A file that was not there.
     Absent(Vec<u8>),
     /// The width that diagnostics were wrapped to.

@@ -66,8 +66,8 @@ tags! {
         "The digest of the crate's own file joined with those of its own dependencies, down to the leaves: a procedural macro's native code changes its effect without changing any metadata.";
     LinkedCrate = 12, Extern, "Every library crate behind a linked output, by content",
         "The linker, or link-time optimisation, reads their code.";
-    Native = 13, Native, "Native libraries that arguments name, by content",
-        "A static one is bundled into the output.";
+    Native = 13, Native, "Native archives, by content: those that arguments name, and all in the searched directories where the output bundles any or the source asks for one",
+        "A static library becomes part of the output.";
     NativeDirectory = 14, Native, "Names in directories searched for native libraries",
         "A library that appears earlier in the search path would be taken instead.";
     LinkerDriver = 15, Linker, "The linker driver, by content, as found on PATH now",

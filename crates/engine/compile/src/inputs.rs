@@ -233,6 +233,10 @@ impl<'a> Unit<'a> {
                 let digest = self.files.tool(&self.roots.resolve(path)?).ok()?;
                 manifest.push_digest(Tag::LinkerFile, path, &digest);
             }
+            Name::Native(path) => {
+                let digest = self.files.tool(&self.roots.resolve(path)?).ok()?;
+                manifest.push_digest(Tag::Native, path, &digest);
+            }
             Name::LinkerProgram(program) => {
                 let path = environment.find_program(OsStr::from_bytes(program))?;
                 let digest = self.files.tool(&path).ok()?;

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use rekindle_base::DigestHasher;
 use rekindle_events::UncacheableReason;
+use rekindle_key::pathset::Name;
 use rekindle_key::{Invocation, Manifest, NativeLibrary, SearchKind, Tag};
 
 use crate::inputs::{Unit, unreadable};
 
-/// A directory with more libraries than this is the system's: only names are keyed there, and the
-/// archives that arguments name.
+/// A directory with more libraries than this is the system's: archives in it are only keyed where
+/// arguments name them.
 const MAX_KEYED_LIBRARIES: usize = 64;
 
 /// Adds native libraries to a manifest. A unit that is only checked reads none.
@@ -29,13 +30,6 @@ pub(crate) fn push(unit: &Unit<'_>, manifest: &mut Manifest) -> Result<(), Uncac
         }
         let canonical = unit.roots.canonical(&directory);
         manifest.push_digest(Tag::NativeDirectory, canonical, &hasher.finish());
-        if names.len() > MAX_KEYED_LIBRARIES {
-            continue;
-        }
-        // `#[link(kind = "static")]` names an archive where no argument does.
-        for name in names.iter().filter(|name| !is_shared(name.as_bytes())) {
-            push_archive(unit, manifest, &directory.join(name))?;
-        }
     }
     for library in &unit.invocation.natives {
         push_library(unit, manifest, library)?;
@@ -102,35 +96,72 @@ fn is_library(name: &[u8]) -> bool {
         || is_shared(name)
 }
 
-/// A member of a finished library that came from a native archive which is not keyed:
-/// `#[link(kind = "static")]` in the source, found in a directory of the system.
-pub(crate) fn unnamed_member(unit: &Unit<'_>, library: &Path) -> Option<String> {
+/// The archives that a finished library may have bundled without an argument that names them:
+/// `#[link(kind = "static")]` in the source. Cargo passes a package's search directories on to all that
+/// depend on it, so most libraries that have some read nothing there: where no member comes from an
+/// archive and no source asks for one, none is keyed.
+///
+/// # Errors
+/// A member comes from an archive that is in a directory of the system, and is not keyed.
+pub(crate) fn bundled(unit: &Unit<'_>, library: &Path) -> Result<Vec<Name>, UncacheableReason> {
+    if searched(unit.invocation).next().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
     let mut keyed = BTreeSet::new();
     let mut all_keyed = true;
     for directory in searched(unit.invocation) {
         let directory = unit.roots.absolute(directory);
-        let names = libraries_in(&directory).unwrap_or_default();
-        let small = names.len() <= MAX_KEYED_LIBRARIES;
+        let files = libraries_in(&directory)?;
+        let small = files.len() <= MAX_KEYED_LIBRARIES;
         all_keyed &= small;
-        for name in names.iter().filter(|name| !is_shared(name.as_bytes())) {
-            if small || is_named(unit.invocation, name) {
-                keyed.extend(members(&directory.join(name)));
+        for file in files.iter().filter(|file| !is_shared(file.as_bytes())) {
+            let path = directory.join(file);
+            if small {
+                names.push(Name::Native(unit.roots.canonical(&path)));
+            }
+            if small || is_named(unit.invocation, file) {
+                keyed.extend(members(&path));
             }
         }
     }
-    if all_keyed {
-        return None;
-    }
-    members(library)
+    let foreign: Vec<Vec<u8>> = members(library)
         .into_iter()
-        .find(|name| {
+        .filter(|name| {
             // Code of the crate itself is in `<crate>.<unit>.rcgu.o` and metadata in `lib.rmeta`.
             let own = name == b"lib.rmeta" || name.ends_with(b".rcgu.o") || name.ends_with(b".rmeta-link");
             // A whole archive may be bundled as a member, under its own name.
-            let named = is_named(unit.invocation, OsStr::from_bytes(name));
-            !own && !named && !keyed.contains(name)
+            !own && !is_named(unit.invocation, OsStr::from_bytes(name))
         })
-        .map(|name| String::from_utf8_lossy(&name).into_owned())
+        .collect();
+    let unkeyed = foreign.iter().find(|name| !all_keyed && !keyed.contains(*name));
+    if let Some(member) = unkeyed {
+        return Err(UncacheableReason::UnnamedNativeLibrary {
+            member: String::from_utf8_lossy(member).into_owned(),
+        });
+    }
+    Ok(if foreign.is_empty() { Vec::new() } else { names })
+}
+
+/// Whether a source may ask for a static library: an archive that is empty today leaves no member.
+pub(crate) fn asks_for_static(source: &[u8]) -> bool {
+    memchr::memmem::find(source, b"link(").is_some() && memchr::memmem::find(source, b"static").is_some()
+        && memchr::memmem::find(source, b"kind").is_some()
+}
+
+/// All archives in the searched directories, to be keyed where [`asks_for_static`].
+pub(crate) fn archives(unit: &Unit<'_>) -> Vec<Name> {
+    let directories = searched(unit.invocation).map(|directory| unit.roots.absolute(directory));
+    directories
+        .filter_map(|directory| Some((libraries_in(&directory).ok()?, directory)))
+        .filter(|(files, _)| files.len() <= MAX_KEYED_LIBRARIES)
+        .flat_map(|(files, directory)| {
+            let archives = files.into_iter().filter(|file| !is_shared(file.as_bytes()));
+            archives
+                .map(|file| Name::Native(unit.roots.canonical(&directory.join(file))))
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn is_named(invocation: &Invocation, file: &OsStr) -> bool {

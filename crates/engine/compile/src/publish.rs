@@ -73,6 +73,7 @@ pub(crate) fn collect(
     }
     let mut names = source_names(unit, &dep_info)?;
     names.extend(environment_names(unit, &dep_info, &bound));
+    names.extend(native_names(unit, &outputs, &dep_info)?);
     let path_bound = !bound.is_empty() || !unit.remap;
     names.extend(bound.into_iter().map(Name::Directory));
     if let (Some(plan), Some(linked)) = (&unit.link, linked) {
@@ -310,12 +311,35 @@ fn inspect(
     }
     if unit.link.is_some() {
         *linker = crate::elf::linker_of(path).or(linker.take());
-    } else if path.extension() == Some(OsStr::new("rlib"))
-        && let Some(member) = natives::unnamed_member(unit, path)
-    {
-        return Err(UncacheableReason::UnnamedNativeLibrary { member });
     }
     Ok(())
+}
+
+/// Native archives that an output may have bundled, or that a source asks for.
+fn native_names(
+    unit: &Unit<'_>,
+    outputs: &[PathBuf],
+    dep_info: &DepInfo,
+) -> Result<Vec<Name>, UncacheableReason> {
+    let mut names = BTreeSet::new();
+    let archive = |path: &&PathBuf| {
+        path.extension().is_some_and(|extension| extension == "rlib" || extension == "a")
+    };
+    for path in outputs.iter().filter(archive) {
+        names.extend(natives::bundled(unit, path)?);
+    }
+    let searches = natives::searched(unit.invocation).next().is_some();
+    if searches && unit.invocation.emit.link && names.is_empty() {
+        for input in &dep_info.inputs {
+            let path = unit.roots.absolute(Path::new(OsStr::from_bytes(input)));
+            let source = rekindle_fsx::read(&path).map_err(|error| unreadable(&path, &error))?;
+            if natives::asks_for_static(&source) {
+                names.extend(natives::archives(unit));
+                break;
+            }
+        }
+    }
+    Ok(names.into_iter().collect())
 }
 
 fn source_names(unit: &Unit<'_>, dep_info: &DepInfo) -> Result<Vec<Name>, UncacheableReason> {
@@ -393,7 +417,7 @@ fn is_include(before: &[u8], after: &[u8]) -> bool {
 /// Whether anything that was read was written since the compiler started.
 fn check_unchanged(unit: &Unit<'_>, ran: &Ran, names: &[Name]) -> Result<(), UncacheableReason> {
     for name in names {
-        let (Name::Source(path) | Name::LinkerFile(path)) = name else {
+        let (Name::Source(path) | Name::LinkerFile(path) | Name::Native(path)) = name else {
             continue;
         };
         let Some(path) = unit.roots.resolve(path) else {
