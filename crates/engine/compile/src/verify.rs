@@ -1,11 +1,16 @@
 //! `REKINDLE_VERIFY=1`: a hit is compiled again beside the target directory and compared bit by bit.
+//!
+//! The one thing that may differ are member names of libraries under `-C incremental`, which the compiler
+//! draws at random: they reach nothing that is linked.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rekindle_key::entry::Entry;
+use rekindle_fsx::place::Wish;
+use rekindle_key::entry::{Entry, Output};
+use rekindle_store::Store;
 
 use crate::execute;
 use crate::inputs::Unit;
@@ -43,11 +48,59 @@ fn compile(unit: &Unit<'_>, entry: &Entry, directory: &Path) -> io::Result<Verif
     let ran = execute::run(&program, &arguments, &mut execute::Deaf, &mut io::sink(), &mut io::sink())?;
     let mut same = ran.exit_code == 0;
     for output in &entry.outputs {
-        let fresh = rekindle_fsx::hash_file(&directory.join(&output.name));
-        same &= fresh.is_ok_and(|(digest, _)| digest == output.digest);
+        same &= is_same(unit, output, directory).unwrap_or(false);
     }
     let linkers = shim::runs(&link_dir).iter().map(|run| run.started).sum();
     Ok(Verified { same, linkers })
+}
+
+/// Whether a fresh output has the bits of the stored one. With incremental state the compiler gives the
+/// members of a library names that are partly random at every run, so those are compared without.
+fn is_same(unit: &Unit<'_>, output: &Output, directory: &Path) -> io::Result<bool> {
+    let fresh = directory.join(&output.name);
+    if rekindle_fsx::hash_file(&fresh)?.0 == output.digest {
+        return Ok(true);
+    }
+    let is_archive = output.name.ends_with(".rlib") || output.name.ends_with(".a");
+    if !is_archive || !is_incremental(&unit.chain.arguments) {
+        return Ok(false);
+    }
+    let stored = directory.join("stored");
+    let wish = Wish {
+        hardlink: false,
+        executable: false,
+    };
+    let store = &unit.context.store;
+    store
+        .place_object(&output.digest, &stored, wish)
+        .map_err(io::Error::other)?;
+    let bytes = |path: &Path| rekindle_fsx::read(path).map(without_random_names);
+    Ok(bytes(&stored)? == bytes(&fresh)?)
+}
+
+/// An archive with the random part of its members' names, `….RANDOM.rcgu.o`, blotted out.
+fn without_random_names(mut archive: Vec<u8>) -> Vec<u8> {
+    const RANDOM_LENGTH: usize = 7;
+    let ends: Vec<usize> = memchr::memmem::find_iter(&archive, b".rcgu.o").collect();
+    for end in ends {
+        let Some(start) = end.checked_sub(RANDOM_LENGTH) else {
+            continue;
+        };
+        let follows_a_dot = start > 0 && archive[start - 1] == b'.';
+        let random = &mut archive[start..end];
+        if follows_a_dot && random.iter().all(u8::is_ascii_alphanumeric) {
+            random.fill(b'-');
+        }
+    }
+    archive
+}
+
+fn is_incremental(arguments: &[OsString]) -> bool {
+    let incremental = |argument: &OsString| {
+        let bytes = argument.as_bytes();
+        bytes.starts_with(b"incremental=") || bytes.starts_with(b"-Cincremental=")
+    };
+    arguments.iter().any(incremental)
 }
 
 /// Prepares a shim for one compile and gives the argument that makes the compiler use it.
@@ -89,4 +142,23 @@ fn with_path(prefix: &str, path: PathBuf) -> OsString {
     let mut argument = OsString::from(prefix);
     argument.push(path);
     argument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_random_part_of_a_members_name_is_left_out() {
+        let same = |one: &str, other: &str| {
+            without_random_names(one.as_bytes().to_vec())
+                == without_random_names(other.as_bytes().to_vec())
+        };
+        assert!(same("x.cgu1.08j06bm.rcgu.o/\nbody", "x.cgu1.1bsdddr.rcgu.o/\nbody"));
+        assert!(!same("x.cgu1.08j06bm.rcgu.o/\nbody", "x.cgu1.08j06bm.rcgu.o/\nbodY"));
+        assert!(!same("x.cgu1.08j06bm.rcgu.o", "x.cgu2.08j06bm.rcgu.o"));
+        assert!(!same("x.cgu1-08j06bm.rcgu.o", "x.cgu1-1bsdddr.rcgu.o"));
+        assert!(!same("08j06bm.rcgu.o", "1bsdddr.rcgu.o"));
+        assert!(same(".rcgu.o", ".rcgu.o"));
+    }
 }
