@@ -7,6 +7,12 @@
 
 #[path = "cli/cargo.rs"]
 mod cargo;
+#[path = "cli/faults.rs"]
+mod faults;
+#[path = "cli/faults_fresh.rs"]
+mod faults_fresh;
+#[path = "cli/faults_kill.rs"]
+mod faults_kill;
 #[path = "cli/own.rs"]
 mod own;
 #[path = "cli/project.rs"]
