@@ -13,10 +13,8 @@ pub(crate) fn hit() {
     if let Some(at) = at
         && SEEN.fetch_add(1, Ordering::SeqCst) + 1 == *at
     {
-        let _ = rustix::process::kill_process(
-            rustix::process::getpid(),
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         // The signal is delivered before the call returns; should it not be, die all the same.
         std::process::abort();
     }

@@ -1,7 +1,10 @@
-//! Searching files for bytes, piece by piece: outputs may be far larger than a wrapper may grow.
+//! Searching and replacing bytes in files, piece by piece: outputs may be far larger than a wrapper may
+//! grow.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::hash::PIECE_BYTES;
@@ -32,6 +35,62 @@ pub fn find_any(path: &Path, needles: &[&[u8]]) -> io::Result<Vec<bool>> {
     }
 }
 
+/// Replaces bytes by others of the same length, in place, within `ranges` of a file. How many were
+/// replaced.
+///
+/// # Errors
+/// As opening, reading and writing.
+pub fn replace_in_place(
+    path: &Path,
+    ranges: &[Range<u64>],
+    replacements: &[(Vec<u8>, Vec<u8>)],
+) -> io::Result<u64> {
+    let overlap = replacements
+        .iter()
+        .map(|(from, _)| from.len())
+        .max()
+        .unwrap_or(1)
+        - 1;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut count = 0;
+    for range in ranges {
+        let mut at = range.start;
+        while at < range.end {
+            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+            let piece = &mut piece[..left.min(PIECE_BYTES)];
+            file.read_exact_at(piece, at)?;
+            let replaced = replace_in(piece, replacements);
+            if replaced > 0 {
+                crate::failpoint::hit();
+                file.write_all_at(piece, at)?;
+            }
+            count += replaced;
+            if piece.len() == left {
+                break;
+            }
+            // What lies across two pieces is seen whole in the second.
+            at += (piece.len() - overlap) as u64;
+        }
+    }
+    Ok(count)
+}
+
+fn replace_in(piece: &mut [u8], replacements: &[(Vec<u8>, Vec<u8>)]) -> u64 {
+    let mut count = 0;
+    for (from, to) in replacements
+        .iter()
+        .filter(|(from, to)| from.len() == to.len())
+    {
+        let found: Vec<usize> = memchr::memmem::find_iter(piece, from).collect();
+        for at in found {
+            piece[at..at + to.len()].copy_from_slice(to);
+            count += 1;
+        }
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +106,23 @@ mod tests {
             let found = find_any(&path, &[b"needle", b"absent"]).unwrap();
             assert_eq!(found, [true, false], "{at}");
         }
+    }
+
+    #[test]
+    fn bytes_are_replaced_within_ranges_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut bytes = vec![b'.'; 3 * PIECE_BYTES];
+        for at in [0, 100, PIECE_BYTES - 3, 2 * PIECE_BYTES] {
+            bytes[at..at + 6].copy_from_slice(b"needle");
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let range = 50..(2 * PIECE_BYTES + 3) as u64;
+        let pair = (b"needle".to_vec(), b"thread".to_vec());
+        assert_eq!(replace_in_place(&path, &[range], &[pair]).unwrap(), 2);
+        for at in [100, PIECE_BYTES - 3] {
+            bytes[at..at + 6].copy_from_slice(b"thread");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }

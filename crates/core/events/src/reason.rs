@@ -123,7 +123,10 @@ impl fmt::Display for MissReason {
             },
             Self::ObjectMissing { output } => write!(f, "the store no longer holds `{output}`"),
             Self::ObjectCorrupt { output } => {
-                write!(f, "the stored bytes of `{output}` were damaged, and removed")
+                write!(
+                    f,
+                    "the stored bytes of `{output}` were damaged, and removed"
+                )
             }
             Self::EntryCorrupt => f.write_str("its entry in the store was damaged, and removed"),
             Self::Evicted => f.write_str("its entry was evicted from the store"),

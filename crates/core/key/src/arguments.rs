@@ -159,12 +159,27 @@ mod tests {
     #[test]
     fn every_spelling_is_one_option() {
         check(
-            &["-C", "debuginfo=2", "-Cdebuginfo=2", "--codegen=debuginfo=2", "-C=debuginfo=2"],
+            &[
+                "-C",
+                "debuginfo=2",
+                "-Cdebuginfo=2",
+                "--codegen=debuginfo=2",
+                "-C=debuginfo=2",
+            ],
             &[("-C", "debuginfo=2"); 4],
         );
-        check(&["-Wunused", "--warn", "unused"], &[("--warn", "unused"); 2]);
-        check(&["src/lib.rs", "--test", "-"], &[("", "src/lib.rs"), ("--test", ""), ("", "-")]);
-        check(&["--cfg", "feature=\"x\"", "--cfg=y"], &[("--cfg", "feature=\"x\""), ("--cfg", "y")]);
+        check(
+            &["-Wunused", "--warn", "unused"],
+            &[("--warn", "unused"); 2],
+        );
+        check(
+            &["src/lib.rs", "--test", "-"],
+            &[("", "src/lib.rs"), ("--test", ""), ("", "-")],
+        );
+        check(
+            &["--cfg", "feature=\"x\"", "--cfg=y"],
+            &[("--cfg", "feature=\"x\""), ("--cfg", "y")],
+        );
     }
 
     #[test]

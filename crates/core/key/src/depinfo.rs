@@ -181,8 +181,14 @@ mod tests {
     fn a_file_as_rustc_writes_it() {
         let text = b"/t/a\\ b/libx.rmeta: src/lib.rs src/a\\ b.rs\n\n/t/x.d: src/lib.rs src/a\\ b.rs\n\nsrc/lib.rs:\nsrc/a\\ b.rs:\n\n# env-dep:A=x\\ny\\\\z\n# env-dep:B\n";
         let info = DepInfo::parse(text).unwrap();
-        assert_eq!(info.outputs, [b"/t/a b/libx.rmeta".to_vec(), b"/t/x.d".to_vec()]);
-        assert_eq!(info.inputs, [b"src/lib.rs".to_vec(), b"src/a b.rs".to_vec()]);
+        assert_eq!(
+            info.outputs,
+            [b"/t/a b/libx.rmeta".to_vec(), b"/t/x.d".to_vec()]
+        );
+        assert_eq!(
+            info.inputs,
+            [b"src/lib.rs".to_vec(), b"src/a b.rs".to_vec()]
+        );
         assert_eq!(
             info.env,
             [

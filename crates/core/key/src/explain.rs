@@ -49,7 +49,10 @@ fn group(manifest: &Manifest) -> BTreeMap<Key<'_>, Vec<&Item>> {
 }
 
 fn show(tag: Tag, items: &[&Item]) -> String {
-    let is_digest = !matches!(tag, Tag::Argument | Tag::Env | Tag::Version | Tag::Directory);
+    let is_digest = !matches!(
+        tag,
+        Tag::Argument | Tag::Env | Tag::Version | Tag::Directory
+    );
     let values: Vec<String> = items
         .iter()
         .map(|item| {
@@ -105,7 +108,12 @@ mod tests {
             [
                 change(ChangeKind::Argument, "-C opt-level", Some("0"), Some("3")),
                 change(ChangeKind::Env, "API", None, Some("x")),
-                change(ChangeKind::Argument, "--cfg feature=\"std\"", Some("set"), None),
+                change(
+                    ChangeKind::Argument,
+                    "--cfg feature=\"std\"",
+                    Some("set"),
+                    None
+                ),
             ]
         );
         assert_eq!(changes(&new, &new), []);

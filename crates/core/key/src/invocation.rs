@@ -159,17 +159,49 @@ fn not_cargo(detail: &str) -> NotAUnit {
 /// Codegen options that are keyed as they stand. Those that name files, or have effects beyond the
 /// outputs, are dealt with one by one; an option that is in neither place is not known.
 const CODEGEN: &[&str] = &[
-    "code-model", "codegen-units", "collapse-macro-debuginfo", "control-flow-guard",
-    "debug-assertions", "debuginfo", "default-linker-libraries", "dwarf-version", "embed-bitcode",
-    "force-frame-pointers", "force-unwind-tables", "inline-threshold", "jump-tables", "link-dead-code",
-    "link-self-contained", "lto", "metadata", "no-prepopulate-passes", "no-redzone", "no-stack-check",
-    "no-vectorize-loops", "no-vectorize-slp", "opt-level", "overflow-checks", "panic",
-    "prefer-dynamic", "relocation-model", "relro-level", "rpath", "soft-float",
-    "strip", "symbol-mangling-version", "target-feature", "unsafe-allow-abi-mismatch",
+    "code-model",
+    "codegen-units",
+    "collapse-macro-debuginfo",
+    "control-flow-guard",
+    "debug-assertions",
+    "debuginfo",
+    "default-linker-libraries",
+    "dwarf-version",
+    "embed-bitcode",
+    "force-frame-pointers",
+    "force-unwind-tables",
+    "inline-threshold",
+    "jump-tables",
+    "link-dead-code",
+    "link-self-contained",
+    "lto",
+    "metadata",
+    "no-prepopulate-passes",
+    "no-redzone",
+    "no-stack-check",
+    "no-vectorize-loops",
+    "no-vectorize-slp",
+    "opt-level",
+    "overflow-checks",
+    "panic",
+    "prefer-dynamic",
+    "relocation-model",
+    "relro-level",
+    "rpath",
+    "soft-float",
+    "strip",
+    "symbol-mangling-version",
+    "target-feature",
+    "unsafe-allow-abi-mismatch",
 ];
 
 /// Unstable options that change nothing but what is keyed, or only speed.
-const UNSTABLE: &[&str] = &["unstable-options", "threads", "share-generics", "allow-features"];
+const UNSTABLE: &[&str] = &[
+    "unstable-options",
+    "threads",
+    "share-generics",
+    "allow-features",
+];
 
 impl Invocation {
     /// Takes a command line apart (response files already expanded).
@@ -203,15 +235,17 @@ impl Invocation {
     pub fn is_linked(&self) -> bool {
         self.emit.link
             && (self.test
-                || self.crate_types.iter().any(|kind| {
-                    matches!(kind.as_str(), "bin" | "dylib" | "cdylib" | "proc-macro")
-                }))
+                || self
+                    .crate_types
+                    .iter()
+                    .any(|kind| matches!(kind.as_str(), "bin" | "dylib" | "cdylib" | "proc-macro")))
     }
 
     /// Whether the code of every crate behind it goes into the output.
     #[must_use]
     pub fn reads_closure(&self) -> bool {
-        self.is_linked() || (self.emit.link && self.crate_types.iter().any(|kind| kind == "staticlib"))
+        self.is_linked()
+            || (self.emit.link && self.crate_types.iter().any(|kind| kind == "staticlib"))
     }
 
     /// The kind of unit, for people.
@@ -259,7 +293,11 @@ impl Invocation {
             "-L" if value.starts_with(b"dependency=") => {}
             "-C" if value.starts_with(b"incremental=") => {}
             "" => {
-                let form = if self.source.is_absolute() { "absolute" } else { "relative" };
+                let form = if self.source.is_absolute() {
+                    "absolute"
+                } else {
+                    "relative"
+                };
                 manifest.push(Tag::SourcePath, roots.canonical(&self.source), form);
             }
             "-L" => {
@@ -296,10 +334,15 @@ impl Invocation {
                     (None, key) => (key, &b""[..]),
                 };
                 name.push(b' ');
-                name.extend_from_slice(&key.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect::<Vec<_>>());
+                name.extend_from_slice(
+                    &key.iter()
+                        .map(|b| if *b == b'_' { b'-' } else { *b })
+                        .collect::<Vec<_>>(),
+                );
                 manifest.push(Tag::Argument, name, value);
             }
-            "--cfg" | "--check-cfg" | "--allow" | "--warn" | "--deny" | "--forbid" | "--force-warn" => {
+            "--cfg" | "--check-cfg" | "--allow" | "--warn" | "--deny" | "--forbid"
+            | "--force-warn" => {
                 name.push(b' ');
                 name.extend_from_slice(value);
                 manifest.push(Tag::Argument, name, b"");
@@ -318,8 +361,10 @@ impl Invocation {
 fn is_probe(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| {
         let bytes = argument.as_bytes();
-        matches!(bytes, b"-vV" | b"-Vv" | b"-V" | b"--version" | b"--print" | b"-h" | b"--help")
-            || bytes.starts_with(b"--print=")
+        matches!(
+            bytes,
+            b"-vV" | b"-Vv" | b"-V" | b"--version" | b"--print" | b"-h" | b"--help"
+        ) || bytes.starts_with(b"--print=")
     })
 }
 
@@ -384,15 +429,32 @@ impl Builder {
             "-l" => self.take_native(argument)?,
             "-C" => self.take_codegen(argument)?,
             "-Z" => {
-                let name = text?.split('=').next().unwrap_or_default().replace('_', "-");
+                let name = text?
+                    .split('=')
+                    .next()
+                    .unwrap_or_default()
+                    .replace('_', "-");
                 if !UNSTABLE.contains(&name.as_str()) {
                     return Err(odd(argument));
                 }
             }
             "--remap-path-scope" => self.user_remap_scope = true,
-            "--cfg" | "--check-cfg" | "--edition" | "--allow" | "--warn" | "--deny" | "--forbid"
-            | "--force-warn" | "--cap-lints" | "--error-format" | "--color"
-            | "--remap-path-prefix" | "--json" | "-g" | "-O" | "--verbose" => {}
+            "--cfg"
+            | "--check-cfg"
+            | "--edition"
+            | "--allow"
+            | "--warn"
+            | "--deny"
+            | "--forbid"
+            | "--force-warn"
+            | "--cap-lints"
+            | "--error-format"
+            | "--color"
+            | "--remap-path-prefix"
+            | "--json"
+            | "-g"
+            | "-O"
+            | "--verbose" => {}
             _ => return Err(odd(argument)),
         }
         Ok(())
@@ -502,12 +564,10 @@ impl Builder {
             known if CODEGEN.contains(&known) => {}
             _ => return Err(odd(argument)),
         }
-        self.link.user_chose |= self
-            .link
-            .arguments
-            .iter()
-            .any(|argument| memchr::memmem::find(argument.as_bytes(), b"-fuse-ld").is_some()
-                || argument.as_bytes().starts_with(b"--ld-path"));
+        self.link.user_chose |= self.link.arguments.iter().any(|argument| {
+            memchr::memmem::find(argument.as_bytes(), b"-fuse-ld").is_some()
+                || argument.as_bytes().starts_with(b"--ld-path")
+        });
         Ok(())
     }
 
@@ -520,7 +580,9 @@ impl Builder {
             crate_types: self.crate_types,
             test: self.test,
             emit: self.emit,
-            out_dir: self.out_dir.ok_or_else(|| not_cargo("no output directory"))?,
+            out_dir: self
+                .out_dir
+                .ok_or_else(|| not_cargo("no output directory"))?,
             extra_filename: self.extra_filename,
             source: self.source.ok_or_else(|| not_cargo("no source file"))?,
             externs: self.externs,

@@ -54,13 +54,19 @@ mod tests {
 
     fn check(text: &str, expected: &[&str]) {
         let found = inputs(text.as_bytes()).unwrap();
-        let found: Vec<_> = found.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|word| String::from_utf8_lossy(word))
+            .collect();
         assert_eq!(found, expected, "{text:?}");
     }
 
     #[test]
     fn rules_of_each_linker() {
-        check("/t/out: \\\n  /a/crt1.o \\\n  /b\\ c/x.o\n\n/a/crt1.o:\n\n/b\\ c/x.o:\n", &["/a/crt1.o", "/b c/x.o"]);
+        check(
+            "/t/out: \\\n  /a/crt1.o \\\n  /b\\ c/x.o\n\n/a/crt1.o:\n\n/b\\ c/x.o:\n",
+            &["/a/crt1.o", "/b c/x.o"],
+        );
         check("/t/out: /a.o /b.o\n/a.o:\n", &["/a.o", "/b.o"]);
         check("/t/o$$ut:\\\n /a$$b\\\n\n", &["/a$b"]);
         assert_eq!(inputs(b"no rule"), None);

@@ -15,7 +15,9 @@ pub fn target_root(out_dir: &Path, target: Option<&str>) -> PathBuf {
     };
     let is_triple = target.is_some_and(|target| {
         let stem = Path::new(target).file_stem().filter(|_| {
-            Path::new(target).extension().is_some_and(|extension| extension == "json")
+            Path::new(target)
+                .extension()
+                .is_some_and(|extension| extension == "json")
         });
         above.file_name() == Some(stem.unwrap_or(target.as_ref()))
     });
@@ -46,13 +48,21 @@ mod tests {
     #[test]
     fn both_layouts() {
         let check = |out: &str, target: Option<&str>, expected: &str| {
-            assert_eq!(target_root(Path::new(out), target), Path::new(expected), "{out}");
+            assert_eq!(
+                target_root(Path::new(out), target),
+                Path::new(expected),
+                "{out}"
+            );
         };
         let musl = Some("x86_64-unknown-linux-musl");
         check("/w/target/debug/deps", None, "/w/target");
         check("/w/target/release/examples", None, "/w/target");
         check("/w/target/debug/build/ring-0123", None, "/w/target");
-        check("/w/target/x86_64-unknown-linux-musl/debug/deps", musl, "/w/target");
+        check(
+            "/w/target/x86_64-unknown-linux-musl/debug/deps",
+            musl,
+            "/w/target",
+        );
         check("/w/target/debug/deps", musl, "/w/target");
         check("/w/t/spec/debug/deps", Some("/x/spec.json"), "/w/t");
         check("/w/target/debug/build/ring/0123/out", None, "/w/target");

@@ -86,13 +86,17 @@ impl Roots {
 
     /// The roots and their real paths, longest first.
     pub fn iter(&self) -> impl Iterator<Item = (Root, &Path)> {
-        self.roots.iter().map(|(root, path)| (*root, path.as_path()))
+        self.roots
+            .iter()
+            .map(|(root, path)| (*root, path.as_path()))
     }
 
     /// The real path of a root.
     #[must_use]
     pub fn real(&self, root: Root) -> Option<&Path> {
-        self.iter().find(|(other, _)| *other == root).map(|(_, path)| path)
+        self.iter()
+            .find(|(other, _)| *other == root)
+            .map(|(_, path)| path)
     }
 
     /// `path` made absolute by the directory of the invocation.
@@ -189,9 +193,9 @@ fn replace_paths(text: &[u8], path: &[u8], token: &[u8]) -> Vec<u8> {
     let mut done = 0;
     for at in memmem::find_iter(text, path) {
         let end = at + path.len();
-        let ends_there = text
-            .get(end)
-            .is_none_or(|next| !(next.is_ascii_alphanumeric() || b"_-.".contains(next) || *next >= 0x80));
+        let ends_there = text.get(end).is_none_or(|next| {
+            !(next.is_ascii_alphanumeric() || b"_-.".contains(next) || *next >= 0x80)
+        });
         if ends_there && at >= done {
             replaced.extend_from_slice(&text[done..at]);
             replaced.extend_from_slice(token);

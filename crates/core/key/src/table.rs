@@ -160,7 +160,12 @@ pub const EXCLUSIONS: &[Exclusion] = &[
 ];
 
 /// Variables of cargo's that reach macros: those with one of these beginnings, or names.
-pub const CARGO_ENV_PREFIXES: &[&str] = &["CARGO_PKG_", "CARGO_BIN_EXE_", "CARGO_CFG_", "CARGO_FEATURE_"];
+pub const CARGO_ENV_PREFIXES: &[&str] = &[
+    "CARGO_PKG_",
+    "CARGO_BIN_EXE_",
+    "CARGO_CFG_",
+    "CARGO_FEATURE_",
+];
 
 /// See [`CARGO_ENV_PREFIXES`].
 pub const CARGO_ENV_NAMES: &[&str] = &[

@@ -41,7 +41,11 @@ impl Chain {
 
     /// The program to start and its arguments, the user's own wrapper first.
     #[must_use]
-    pub fn command(&self, inner: Option<&Path>, arguments: &[OsString]) -> (OsString, Vec<OsString>) {
+    pub fn command(
+        &self,
+        inner: Option<&Path>,
+        arguments: &[OsString],
+    ) -> (OsString, Vec<OsString>) {
         let mut words: Vec<OsString> = Vec::with_capacity(arguments.len() + 2);
         words.extend(inner.map(|path| path.as_os_str().to_owned()));
         words.extend(self.workspace_wrapper.clone());
@@ -55,8 +59,12 @@ impl Chain {
 fn is_program(word: &OsStr) -> bool {
     let bytes = word.as_bytes();
     let name = Path::new(word).file_name().unwrap_or_default().as_bytes();
-    !bytes.starts_with(b"-") && !bytes.starts_with(b"@") && name.starts_with(b"rustc")
-        && Path::new(word).extension().is_none_or(|extension| extension != "rs")
+    !bytes.starts_with(b"-")
+        && !bytes.starts_with(b"@")
+        && name.starts_with(b"rustc")
+        && Path::new(word)
+            .extension()
+            .is_none_or(|extension| extension != "rs")
 }
 
 /// Compile caches that people put into `RUSTC_WRAPPER`: they leave outputs alone.
@@ -68,7 +76,9 @@ pub fn is_known_wrapper(path: &Path, trusted: &[String]) -> bool {
     let Some(name) = path.file_stem().and_then(OsStr::to_str) else {
         return false;
     };
-    name == "clippy-driver" || OTHER_CACHES.contains(&name) || trusted.iter().any(|other| other == name)
+    name == "clippy-driver"
+        || OTHER_CACHES.contains(&name)
+        || trusted.iter().any(|other| other == name)
 }
 
 /// Which wrapper of a chain is not known, if any.
@@ -96,9 +106,24 @@ mod tests {
     #[test]
     fn cargo_calls_a_wrapper_in_three_ways() {
         check(&["rustc", "-vV"], None, "rustc", 1);
-        check(&["/t/bin/rustc", "-", "--crate-name", "___"], None, "/t/bin/rustc", 3);
-        check(&["rustc", "--crate-name", "x", "src/rustc.rs"], None, "rustc", 3);
-        check(&["/b/clippy-driver", "/t/bin/rustc", "--crate-name", "x"], Some("/b/clippy-driver"), "/t/bin/rustc", 2);
+        check(
+            &["/t/bin/rustc", "-", "--crate-name", "___"],
+            None,
+            "/t/bin/rustc",
+            3,
+        );
+        check(
+            &["rustc", "--crate-name", "x", "src/rustc.rs"],
+            None,
+            "rustc",
+            3,
+        );
+        check(
+            &["/b/clippy-driver", "/t/bin/rustc", "--crate-name", "x"],
+            Some("/b/clippy-driver"),
+            "/t/bin/rustc",
+            2,
+        );
         check(&["rustc", "src/rustc.rs", "--test"], None, "rustc", 2);
         check(&["rustc", "@args"], None, "rustc", 1);
     }
@@ -106,10 +131,19 @@ mod tests {
     #[test]
     fn a_script_in_the_chain_is_not_known() {
         let chain = Chain::parse(&["/x/my-wrapper".into(), "rustc".into()]).unwrap();
-        assert_eq!(unknown_wrapper(&chain, None, &[]), Some("/x/my-wrapper".into()));
+        assert_eq!(
+            unknown_wrapper(&chain, None, &[]),
+            Some("/x/my-wrapper".into())
+        );
         assert_eq!(unknown_wrapper(&chain, None, &["my-wrapper".into()]), None);
         let chain = Chain::parse(&["rustc".into(), "-vV".into()]).unwrap();
-        assert_eq!(unknown_wrapper(&chain, Some(Path::new("/b/sccache")), &[]), None);
-        assert_eq!(unknown_wrapper(&chain, Some(Path::new("/b/x.sh")), &[]), Some("/b/x.sh".into()));
+        assert_eq!(
+            unknown_wrapper(&chain, Some(Path::new("/b/sccache")), &[]),
+            None
+        );
+        assert_eq!(
+            unknown_wrapper(&chain, Some(Path::new("/b/x.sh")), &[]),
+            Some("/b/x.sh".into())
+        );
     }
 }

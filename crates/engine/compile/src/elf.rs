@@ -1,11 +1,12 @@
 //! What an ELF file says of itself.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use object::read::ReadCache;
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection};
+use object::{CompressionFormat, Endianness, Object, ObjectSection};
 
 /// Whether the file is an executable of the system rather than a script.
 pub(crate) fn is_elf(path: &Path) -> std::io::Result<bool> {
@@ -26,11 +27,36 @@ pub(crate) fn linker_of(path: &Path) -> Option<String> {
         let text = std::str::from_utf8(text).ok()?;
         let text = text.strip_prefix("Linker: ").unwrap_or(text);
         let known = ["LLD", "mold", "Wild", "wild"];
-        known.iter().any(|name| text.starts_with(name)).then(|| text.to_owned())
+        known
+            .iter()
+            .any(|name| text.starts_with(name))
+            .then(|| text.to_owned())
     });
     Some(mark.map_or_else(
         || "GNU ld (it leaves no mark)".to_owned(),
         // `LLD 22.1.2 (/checkout/…)`: name and version are what people know.
         |mark| mark.split(" (").next().unwrap_or(&mark).to_owned(),
     ))
+}
+
+/// Where in the file debug information lies that is not compressed: the parts that name sources.
+pub(crate) fn debug_ranges(path: &Path) -> Vec<Range<u64>> {
+    let ranges = || -> Option<Vec<Range<u64>>> {
+        let cache = ReadCache::new(rekindle_fsx::open(path).ok()?);
+        let file: ElfFile64<'_, Endianness, _> = ElfFile64::parse(&cache).ok()?;
+        let named = [
+            ".debug_str",
+            ".debug_line_str",
+            ".debug_line",
+            ".debug_info",
+        ];
+        let of = |name: &&str| {
+            let section = file.section_by_name(name)?;
+            let range = section.compressed_file_range().ok()?;
+            let is_plain = range.format == CompressionFormat::None;
+            is_plain.then(|| range.offset..range.offset + range.compressed_size)
+        };
+        Some(named.iter().filter_map(of).collect())
+    };
+    ranges().unwrap_or_default()
 }

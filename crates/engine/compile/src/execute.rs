@@ -68,7 +68,10 @@ pub(crate) fn run(
             |pipe| Box::new(pipe),
         ));
         let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
             for (from, to) in listener.replacements() {
                 line = replaced(line, from, to);
             }

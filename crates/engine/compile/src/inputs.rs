@@ -82,7 +82,10 @@ impl<'a> Unit<'a> {
 
     /// The files of the crates on the command line.
     pub(crate) fn extern_paths(&self) -> Vec<PathBuf> {
-        self.externs.iter().map(|(_, path, _)| path.clone()).collect()
+        self.externs
+            .iter()
+            .map(|(_, path, _)| path.clone())
+            .collect()
     }
 
     /// The manifest, but for what only a path set tells.
@@ -119,7 +122,11 @@ impl<'a> Unit<'a> {
             let unknown = || UncacheableReason::UnknownWrapper {
                 path: wrapper.to_string_lossy().into_owned(),
             };
-            let path = self.context.environment.find_program(wrapper).ok_or_else(unknown)?;
+            let path = self
+                .context
+                .environment
+                .find_program(wrapper)
+                .ok_or_else(unknown)?;
             let digest = self.files.tool(&path).map_err(|_| unknown())?;
             let name = path.file_name().unwrap_or_default();
             manifest.push_digest(Tag::Driver, name.as_bytes(), &digest);
@@ -167,13 +174,20 @@ impl<'a> Unit<'a> {
     /// linked is the library beside it.
     fn push_linked_crates(&self, manifest: &mut Manifest) -> Result<(), UncacheableReason> {
         let mut crates = std::collections::BTreeMap::new();
-        let mut pending: Vec<PathBuf> = self.externs.iter().map(|(_, path, _)| path.clone()).collect();
+        let mut pending: Vec<PathBuf> = self
+            .externs
+            .iter()
+            .map(|(_, path, _)| path.clone())
+            .collect();
         while let Some(path) = pending.pop() {
             let library = linked_file(&path);
             if crates.contains_key(&library) {
                 continue;
             }
-            let record = self.files.output(&library).ok_or_else(|| foreign(&library))?;
+            let record = self
+                .files
+                .output(&library)
+                .ok_or_else(|| foreign(&library))?;
             // What a procedural macro was linked from is in it already.
             if library.extension() != Some(OsStr::new("so")) {
                 pending.extend(record.externs.iter().cloned());
@@ -181,7 +195,11 @@ impl<'a> Unit<'a> {
             crates.insert(library, record.digest);
         }
         for (path, digest) in crates {
-            manifest.push_digest(Tag::LinkedCrate, path.file_name().unwrap_or_default().as_bytes(), &digest);
+            manifest.push_digest(
+                Tag::LinkedCrate,
+                path.file_name().unwrap_or_default().as_bytes(),
+                &digest,
+            );
         }
         Ok(())
     }
@@ -189,7 +207,10 @@ impl<'a> Unit<'a> {
     fn push_files(&self, manifest: &mut Manifest) -> Result<(), UncacheableReason> {
         let mut push = |tag, path: &Path| {
             let path = self.roots.absolute(path);
-            let digest = self.files.source(&path).map_err(|error| unreadable(&path, &error))?;
+            let digest = self
+                .files
+                .source(&path)
+                .map_err(|error| unreadable(&path, &error))?;
             manifest.push_digest(tag, self.roots.canonical(&path), &digest);
             Ok(())
         };
@@ -293,18 +314,30 @@ impl<'a> Unit<'a> {
         if !self.remap {
             return Vec::new();
         }
-        let shown = |(root, real)| Some((remapped(root)?.as_bytes().to_vec(), roots::json_escaped(real)));
+        let shown = |(root, real)| {
+            Some((
+                remapped(root)?.as_bytes().to_vec(),
+                roots::json_escaped(real),
+            ))
+        };
         self.roots.iter().filter_map(shown).collect()
     }
 }
 
-/// The name that a root has in outputs. The toolchain maps its own paths.
+/// The name that a root has in outputs. The toolchain maps its own paths. The names are as long as
+/// real paths may be that take their place in debug information: see [`crate::debug`].
 pub(crate) const fn remapped(root: Root) -> Option<&'static str> {
     match root {
-        Root::Target => Some("/rekindle/target"),
-        Root::CargoHome => Some("/rekindle/cargo"),
-        Root::Workspace => Some("/rekindle/workspace"),
-        Root::Package => Some("/rekindle/package"),
+        Root::Target => Some(
+            "/rekindle/target/______________________________________________________________________________",
+        ),
+        Root::CargoHome => Some("/rekindle/cargo/________________________"),
+        Root::Workspace => Some(
+            "/rekindle/workspace/___________________________________________________________________________",
+        ),
+        Root::Package => Some(
+            "/rekindle/package/_____________________________________________________________________________",
+        ),
         Root::Sysroot => None,
     }
 }
@@ -348,7 +381,11 @@ fn linked_file(path: &Path) -> PathBuf {
 
 pub(crate) fn foreign(path: &Path) -> UncacheableReason {
     UncacheableReason::ForeignExtern {
-        file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        file: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
     }
 }
 
@@ -379,9 +416,17 @@ pub(crate) fn host_cpu() -> Vec<u8> {
     let mut lines: Vec<&[u8]> = info
         .split(|byte| *byte == b'\n')
         .filter(|line| {
-            ["vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU "]
-                .iter()
-                .any(|name| line.starts_with(name.as_bytes()))
+            [
+                "vendor_id",
+                "cpu family",
+                "model",
+                "stepping",
+                "flags",
+                "Features",
+                "CPU ",
+            ]
+            .iter()
+            .any(|name| line.starts_with(name.as_bytes()))
         })
         .collect();
     lines.sort_unstable();

@@ -16,6 +16,7 @@
 
 pub mod chain;
 mod context;
+mod debug;
 mod elf;
 mod execute;
 mod files;

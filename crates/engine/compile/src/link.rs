@@ -44,14 +44,21 @@ impl LinkPlan {
         toolchain: &Toolchain,
     ) -> Result<Self, UncacheableReason> {
         check_flavor(invocation)?;
-        let driver = invocation.link.linker.clone().unwrap_or_else(|| "cc".into());
+        let driver = invocation
+            .link
+            .linker
+            .clone()
+            .unwrap_or_else(|| "cc".into());
         let file = context.environment.find_program(&driver).ok_or_else(|| {
-            unknown(format!("the driver `{}` is not on PATH", driver.to_string_lossy()))
+            unknown(format!(
+                "the driver `{}` is not on PATH",
+                driver.to_string_lossy()
+            ))
         })?;
-        let driver_file = rekindle_fsx::canonicalize(&file)
-            .map_err(|error| unreadable(&file, &error))?;
-        let is_program = crate::elf::is_elf(&driver_file)
-            .map_err(|error| unreadable(&driver_file, &error))?;
+        let driver_file =
+            rekindle_fsx::canonicalize(&file).map_err(|error| unreadable(&file, &error))?;
+        let is_program =
+            crate::elf::is_elf(&driver_file).map_err(|error| unreadable(&driver_file, &error))?;
         if !is_program {
             return Err(unknown(format!("{} is a script", driver_file.display())));
         }
@@ -73,7 +80,11 @@ impl LinkPlan {
     pub(crate) fn plan(&self) -> Plan {
         Plan {
             driver: self.driver.as_bytes().to_vec(),
-            choice: self.choice.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            choice: self
+                .choice
+                .iter()
+                .map(|word| word.as_bytes().to_vec())
+                .collect(),
         }
     }
 
@@ -83,7 +94,11 @@ impl LinkPlan {
     }
 
     /// Adds what is known before linking.
-    pub(crate) fn push(&self, unit: &Unit<'_>, manifest: &mut Manifest) -> Result<(), UncacheableReason> {
+    pub(crate) fn push(
+        &self,
+        unit: &Unit<'_>,
+        manifest: &mut Manifest,
+    ) -> Result<(), UncacheableReason> {
         let digest = unit
             .files
             .tool(&self.driver_file)
@@ -160,12 +175,20 @@ fn check_flavor(invocation: &Invocation) -> Result<(), UncacheableReason> {
         }
     }
     if let Some(linker) = &invocation.link.linker {
-        let stem = Path::new(linker).file_stem().unwrap_or_default().to_string_lossy();
+        let stem = Path::new(linker)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
         let is_driver = ["cc", "gcc", "clang", "g++", "c++", "clang++"]
             .iter()
-            .any(|name| stem == *name || stem.ends_with(&format!("-{name}")) || versioned(&stem, name));
+            .any(|name| {
+                stem == *name || stem.ends_with(&format!("-{name}")) || versioned(&stem, name)
+            });
         if !is_driver {
-            return Err(unknown(format!("`{}` is not a driver of gcc's kind", linker.to_string_lossy())));
+            return Err(unknown(format!(
+                "`{}` is not a driver of gcc's kind",
+                linker.to_string_lossy()
+            )));
         }
     }
     Ok(())
@@ -176,7 +199,9 @@ fn versioned(stem: &str, name: &str) -> bool {
     let Some((rest, version)) = stem.rsplit_once('-') else {
         return false;
     };
-    version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    version
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
         && (rest == name || rest.ends_with(&format!("-{name}")))
 }
 
@@ -221,7 +246,11 @@ fn uses_rust_lld(invocation: &Invocation, toolchain: &Toolchain) -> bool {
 fn is_derived(unit: &Unit<'_>, path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     // The compiler makes a directory `rustcXXXXXX` beside the output or among temporary files.
-    let temporary = unit.context.environment.get("TMPDIR").map_or(Path::new("/tmp"), Path::new);
+    let temporary = unit
+        .context
+        .environment
+        .get("TMPDIR")
+        .map_or(Path::new("/tmp"), Path::new);
     let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
     let in_temporary = [temporary, &out_dir].iter().any(|place| {
         path.strip_prefix(place).is_ok_and(|rest| {
@@ -229,15 +258,17 @@ fn is_derived(unit: &Unit<'_>, path: &Path) -> bool {
         })
     });
     let is_object = bytes.ends_with(b".rcgu.o") || bytes.ends_with(b".rcgu.rmeta");
-    let is_crate = (bytes.ends_with(b".rlib") || bytes.ends_with(b".so"))
-        && unit.files.output(path).is_some();
+    let is_crate =
+        (bytes.ends_with(b".rlib") || bytes.ends_with(b".so")) && unit.files.output(path).is_some();
     in_temporary || is_object || is_crate || path.starts_with(&unit.toolchain.sysroot)
 }
 
 /// `z` of `/usr/lib/libz.so.1`.
 fn library_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?.strip_prefix("lib")?;
-    let end = name.find(".so").or_else(|| name.strip_suffix(".a").map(str::len))?;
+    let end = name
+        .find(".so")
+        .or_else(|| name.strip_suffix(".a").map(str::len))?;
     Some(name[..end].to_owned())
 }
 
@@ -253,17 +284,30 @@ struct Driver {
 impl Driver {
     /// Asks the driver, once for its bytes and the arguments that choose programs.
     fn ask(unit: &Unit<'_>, plan: &LinkPlan, run: &LinkRun) -> Self {
-        let mut choosing: Vec<OsString> = run.choosing.iter().cloned().map(OsString::from_vec).collect();
+        let mut choosing: Vec<OsString> = run
+            .choosing
+            .iter()
+            .cloned()
+            .map(OsString::from_vec)
+            .collect();
         if !run.fell_back {
             choosing.extend(plan.choice.iter().cloned());
         }
         let mut hasher = DigestHasher::new();
-        hasher.field(b"driver 1").field(plan.driver_file.as_os_str().as_bytes());
+        hasher
+            .field(b"driver 1")
+            .field(plan.driver_file.as_os_str().as_bytes());
         if let Ok(digest) = unit.files.tool(&plan.driver_file) {
             hasher.field(digest.as_bytes());
         }
         for name in LINKER_ENV_NAMES.iter().chain(&["PATH"]) {
-            hasher.field(unit.context.environment.get(name).unwrap_or_default().as_bytes());
+            hasher.field(
+                unit.context
+                    .environment
+                    .get(name)
+                    .unwrap_or_default()
+                    .as_bytes(),
+            );
         }
         for word in &choosing {
             hasher.field(word.as_bytes());
@@ -288,14 +332,24 @@ impl Driver {
             let text = output.stdout.trim_ascii().to_vec();
             (output.status.success() && !text.is_empty()).then_some(text)
         };
-        let linker = choosing.iter().rev().find_map(|word| word.as_bytes().strip_prefix(b"-fuse-ld=".as_slice()));
+        let linker = choosing
+            .iter()
+            .rev()
+            .find_map(|word| word.as_bytes().strip_prefix(b"-fuse-ld=".as_slice()));
         let ld = match linker {
             Some(name) if name.starts_with(b"/") => None,
-            Some(name) => Some(format!("-print-prog-name=ld.{}", String::from_utf8_lossy(name))),
+            Some(name) => Some(format!(
+                "-print-prog-name=ld.{}",
+                String::from_utf8_lossy(name)
+            )),
             None => Some("-print-prog-name=ld".to_owned()),
         };
         let mut programs: Vec<Vec<u8>> = Vec::new();
-        programs.extend(linker.filter(|name| name.starts_with(b"/")).map(<[u8]>::to_vec));
+        programs.extend(
+            linker
+                .filter(|name| name.starts_with(b"/"))
+                .map(<[u8]>::to_vec),
+        );
         programs.extend(ld.and_then(|question| ask(&question)));
         programs.extend(ask("-print-prog-name=collect2"));
         programs.extend(ask("-print-file-name=liblto_plugin.so"));

@@ -2,9 +2,9 @@
 //! that were seen together finds an entry.
 
 use rekindle_events::MissReason;
+use rekindle_key::Manifest;
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::{PathSet, PathSets};
-use rekindle_key::Manifest;
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 
 use crate::inputs::{Inputs, Unit};

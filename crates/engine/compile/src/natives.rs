@@ -49,7 +49,10 @@ fn push_archive(
     manifest: &mut Manifest,
     path: &Path,
 ) -> Result<(), UncacheableReason> {
-    let digest = unit.files.tool(path).map_err(|error| unreadable(path, &error))?;
+    let digest = unit
+        .files
+        .tool(path)
+        .map_err(|error| unreadable(path, &error))?;
     manifest.push_digest(Tag::Native, unit.roots.canonical(path), &digest);
     Ok(())
 }
@@ -129,23 +132,32 @@ pub(crate) fn bundled(unit: &Unit<'_>, library: &Path) -> Result<Vec<Name>, Unca
         .into_iter()
         .filter(|name| {
             // Code of the crate itself is in `<crate>.<unit>.rcgu.o` and metadata in `lib.rmeta`.
-            let own = name == b"lib.rmeta" || name.ends_with(b".rcgu.o") || name.ends_with(b".rmeta-link");
+            let own = name == b"lib.rmeta"
+                || name.ends_with(b".rcgu.o")
+                || name.ends_with(b".rmeta-link");
             // A whole archive may be bundled as a member, under its own name.
             !own && !is_named(unit.invocation, OsStr::from_bytes(name))
         })
         .collect();
-    let unkeyed = foreign.iter().find(|name| !all_keyed && !keyed.contains(*name));
+    let unkeyed = foreign
+        .iter()
+        .find(|name| !all_keyed && !keyed.contains(*name));
     if let Some(member) = unkeyed {
         return Err(UncacheableReason::UnnamedNativeLibrary {
             member: String::from_utf8_lossy(member).into_owned(),
         });
     }
-    Ok(if foreign.is_empty() { Vec::new() } else { names })
+    Ok(if foreign.is_empty() {
+        Vec::new()
+    } else {
+        names
+    })
 }
 
 /// Whether a source may ask for a static library: an archive that is empty today leaves no member.
 pub(crate) fn asks_for_static(source: &[u8]) -> bool {
-    memchr::memmem::find(source, b"link(").is_some() && memchr::memmem::find(source, b"static").is_some()
+    memchr::memmem::find(source, b"link(").is_some()
+        && memchr::memmem::find(source, b"static").is_some()
         && memchr::memmem::find(source, b"kind").is_some()
 }
 
@@ -165,10 +177,9 @@ pub(crate) fn archives(unit: &Unit<'_>) -> Vec<Name> {
 }
 
 fn is_named(invocation: &Invocation, file: &OsStr) -> bool {
-    invocation
-        .natives
-        .iter()
-        .any(|library| file == library.name.as_str() || file == format!("lib{}.a", library.name).as_str())
+    invocation.natives.iter().any(|library| {
+        file == library.name.as_str() || file == format!("lib{}.a", library.name).as_str()
+    })
 }
 
 /// The names of an archive's members; none where it is not an archive.

@@ -72,8 +72,15 @@ fn question(context: &Context<'_>, files: &Files<'_>, chain: &Chain) -> Option<D
         .field(b"probe 1")
         .field(toolchain.identity.as_bytes())
         .field(toolchain.rustc.as_os_str().as_bytes());
-    let wrappers = context.settings.inner_wrapper.as_deref().map(Path::as_os_str);
-    for wrapper in wrappers.into_iter().chain(chain.workspace_wrapper.as_deref()) {
+    let wrappers = context
+        .settings
+        .inner_wrapper
+        .as_deref()
+        .map(Path::as_os_str);
+    for wrapper in wrappers
+        .into_iter()
+        .chain(chain.workspace_wrapper.as_deref())
+    {
         let path = environment.find_program(wrapper)?;
         hasher
             .field(path.as_os_str().as_bytes())
@@ -93,7 +100,10 @@ fn question(context: &Context<'_>, files: &Files<'_>, chain: &Chain) -> Option<D
         }
     }
     // The processor decides what `target-cpu=native` means.
-    if arguments.iter().any(|argument| argument.as_bytes().ends_with(b"=native")) {
+    if arguments
+        .iter()
+        .any(|argument| argument.as_bytes().ends_with(b"=native"))
+    {
         hasher.field(&crate::inputs::host_cpu());
     }
     Some(hasher.finish())

@@ -15,6 +15,7 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::{Manifest, Root};
 use rekindle_store::{Space, Store, StoreError};
 
+use crate::debug;
 use crate::execute::{self, Ran};
 use crate::inputs::{Inputs, Unit, unreadable};
 use crate::natives;
@@ -77,9 +78,12 @@ pub(crate) fn collect(
     let path_bound = !bound.is_empty() || !unit.remap;
     names.extend(bound.into_iter().map(Name::Directory));
     if let (Some(plan), Some(linked)) = (&unit.link, linked) {
-        let run = linked.runs.last().ok_or_else(|| UncacheableReason::UnknownLinker {
-            detail: "no linker was started through the shim".into(),
-        })?;
+        let run = linked
+            .runs
+            .last()
+            .ok_or_else(|| UncacheableReason::UnknownLinker {
+                detail: "no linker was started through the shim".into(),
+            })?;
         let list = linked.list.as_deref().unwrap_or_default();
         names.extend(plan.observed(unit, list, run)?);
     }
@@ -88,22 +92,30 @@ pub(crate) fn collect(
     }
     check_unchanged(unit, ran, &names)?;
     let set = PathSet { names };
-    let manifest = unit.observe(&inputs.manifest, &set).ok_or_else(|| UncacheableReason::UnreadableInput {
-        file: "one of the inputs".into(),
-        error: "gone after the compile".into(),
-    })?;
+    let manifest =
+        unit.observe(&inputs.manifest, &set)
+            .ok_or_else(|| UncacheableReason::UnreadableInput {
+                file: "one of the inputs".into(),
+                error: "gone after the compile".into(),
+            })?;
     let entry = Entry {
         outputs: Vec::new(),
         dep_info: canonical_dep_info(unit, &dep_info),
         stderr,
         compile_us: micros(ran.time),
-        codegen_us: ran.metadata_at.map_or(0, |at| micros(ran.time.saturating_sub(at))),
+        codegen_us: ran
+            .metadata_at
+            .map_or(0, |at| micros(ran.time.saturating_sub(at))),
         link_us: linked.map_or(0, |linked| linked.runs.iter().map(|run| run.link_us).sum()),
         linker,
         path_bound,
         manifest,
     };
-    Ok(Made { outputs, entry, set })
+    Ok(Made {
+        outputs,
+        entry,
+        set,
+    })
 }
 
 /// Stores what was collected. A store that fails costs the entry, not the build.
@@ -134,7 +146,11 @@ fn store(
     let externs = unit.extern_paths();
     let mut refs = Vec::new();
     for path in &made.outputs {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let executable = rekindle_fsx::stat(path)?.is_executable();
         let wish = restore::wish(&name, unit.invocation.emit.metadata, executable);
         let stored = store.put_object(path, wish)?;
@@ -142,6 +158,7 @@ fn store(
         let sig = rekindle_fsx::stat(path)?;
         unit.files
             .remember_output(path, sig, stored.digest, inputs.closure, &externs);
+        debug::localise(unit, path)?;
         published.bytes += stored.size;
         refs.push(stored.digest);
         made.entry.outputs.push(Output {
@@ -261,10 +278,14 @@ fn outputs(unit: &Unit<'_>, ran: &Ran) -> Result<(Vec<PathBuf>, Vec<Line>), Unca
     let mut outputs: Vec<PathBuf> = Vec::new();
     let mut lines = Vec::new();
     for line in &ran.stderr {
-        let text = unit.roots.canonical_text(line).ok_or_else(|| UncacheableReason::Other {
-            detail: "the compiler printed control characters".into(),
-        })?;
-        let Some(artifact) = execute::artifact(line).filter(|artifact| artifact.emit != "dep-info") else {
+        let text = unit
+            .roots
+            .canonical_text(line)
+            .ok_or_else(|| UncacheableReason::Other {
+                detail: "the compiler printed control characters".into(),
+            })?;
+        let Some(artifact) = execute::artifact(line).filter(|artifact| artifact.emit != "dep-info")
+        else {
             // The notification of dep-info stands for a file that is written anew.
             lines.push(Line::Other(text));
             continue;
@@ -275,11 +296,17 @@ fn outputs(unit: &Unit<'_>, ran: &Ran) -> Result<(Vec<PathBuf>, Vec<Line>), Unca
                 file: path.display().to_string(),
             });
         }
-        let index = outputs.iter().position(|other| *other == path).unwrap_or_else(|| {
-            outputs.push(path);
-            outputs.len() - 1
-        });
-        lines.push(Line::Artifact(u32::try_from(index).unwrap_or(u32::MAX), text));
+        let index = outputs
+            .iter()
+            .position(|other| *other == path)
+            .unwrap_or_else(|| {
+                outputs.push(path);
+                outputs.len() - 1
+            });
+        lines.push(Line::Artifact(
+            u32::try_from(index).unwrap_or(u32::MAX),
+            text,
+        ));
     }
     if outputs.is_empty() {
         return Err(UncacheableReason::MissingOutput {
@@ -323,7 +350,8 @@ fn native_names(
 ) -> Result<Vec<Name>, UncacheableReason> {
     let mut names = BTreeSet::new();
     let archive = |path: &&PathBuf| {
-        path.extension().is_some_and(|extension| extension == "rlib" || extension == "a")
+        path.extension()
+            .is_some_and(|extension| extension == "rlib" || extension == "a")
     };
     for path in outputs.iter().filter(archive) {
         names.extend(natives::bundled(unit, path)?);
@@ -346,7 +374,9 @@ fn source_names(unit: &Unit<'_>, dep_info: &DepInfo) -> Result<Vec<Name>, Uncach
     let mut names = Vec::with_capacity(dep_info.inputs.len());
     for input in &dep_info.inputs {
         let path = unit.roots.absolute(Path::new(OsStr::from_bytes(input)));
-        unit.files.source(&path).map_err(|error| unreadable(&path, &error))?;
+        unit.files
+            .source(&path)
+            .map_err(|error| unreadable(&path, &error))?;
         names.push(Name::Source(unit.roots.canonical(&path)));
     }
     names.sort();
@@ -358,8 +388,9 @@ fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>
     let mut names = Vec::new();
     for (name, _) in &dep_info.env {
         let name = String::from_utf8_lossy(name).into_owned();
-        let only_included =
-            name == "OUT_DIR" && !bound.contains(&Root::Target) && out_dir_is_only_included(unit, dep_info);
+        let only_included = name == "OUT_DIR"
+            && !bound.contains(&Root::Target)
+            && out_dir_is_only_included(unit, dep_info);
         names.push(if only_included {
             Name::EnvPath(name)
         } else {
@@ -453,7 +484,11 @@ fn canonical_dep_info(unit: &Unit<'_>, dep_info: &DepInfo) -> DepInfo {
         outputs: canonical(&dep_info.outputs),
         inputs: canonical(&dep_info.inputs),
         // Values are those of the present when they are written again; here they may be secrets.
-        env: dep_info.env.iter().map(|(name, _)| (name.clone(), None)).collect(),
+        env: dep_info
+            .env
+            .iter()
+            .map(|(name, _)| (name.clone(), None))
+            .collect(),
     }
 }
 
@@ -473,10 +508,19 @@ mod tests {
             assert_eq!(is_include(before, after), expected, "{text}");
         };
         check("include!(concat!(env!(\"OUT_DIR\"), \"/x.rs\"));", true);
-        check("include_bytes! { concat!( env!( \"OUT_DIR\" ) , \"/x\") }", true);
-        check("include!(::core::concat!(std::env!(\"OUT_DIR\"),\"/x\"))", true);
+        check(
+            "include_bytes! { concat!( env!( \"OUT_DIR\" ) , \"/x\") }",
+            true,
+        );
+        check(
+            "include!(::core::concat!(std::env!(\"OUT_DIR\"),\"/x\"))",
+            true,
+        );
         check("const D: &str = env!(\"OUT_DIR\");", false);
-        check("const N: usize = concat!(env!(\"OUT_DIR\"), \"/x\").len();", false);
+        check(
+            "const N: usize = concat!(env!(\"OUT_DIR\"), \"/x\").len();",
+            false,
+        );
         check("my!(\"OUT_DIR\")", false);
         check("// what OUT_DIR is", false);
     }

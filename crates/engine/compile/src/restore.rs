@@ -13,6 +13,7 @@ use rekindle_key::depinfo::DepInfo;
 use rekindle_key::entry::{Entry, Line, Output};
 use rekindle_store::{Store, StoreError};
 
+use crate::debug;
 use crate::inputs::Unit;
 
 /// Places everything, then replays what the compiler printed, notifications included. Metadata is not
@@ -27,8 +28,9 @@ pub(crate) fn restore(
     let failed = |error: String| MissReason::RestoreFailed { error };
     let lines = real_lines(&unit.roots, entry)
         .ok_or_else(|| failed("it names a directory that this build does not have".into()))?;
-    let dep_info = dep_info(unit, &entry.dep_info)
-        .ok_or_else(|| failed("its dep-info names a directory that this build does not have".into()))?;
+    let dep_info = dep_info(unit, &entry.dep_info).ok_or_else(|| {
+        failed("its dep-info names a directory that this build does not have".into())
+    })?;
     let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
     let externs = unit.extern_paths();
     let mut bytes = 0;
@@ -64,7 +66,11 @@ fn place(
     externs: &[std::path::PathBuf],
 ) -> Result<(), MissReason> {
     let dest = out_dir.join(&output.name);
-    let wish = wish(&output.name, unit.invocation.emit.metadata, output.executable);
+    let wish = wish(
+        &output.name,
+        unit.invocation.emit.metadata,
+        output.executable,
+    );
     let placed = unit
         .context
         .store
@@ -82,7 +88,9 @@ fn place(
         })?;
     unit.files
         .remember_output(&dest, placed.sig, placed.digest, closure, externs);
-    Ok(())
+    debug::localise(unit, &dest).map_err(|error| MissReason::RestoreFailed {
+        error: format!("{}: {error}", dest.display()),
+    })
 }
 
 fn real_lines(roots: &Roots, entry: &Entry) -> Option<Vec<Vec<u8>>> {

@@ -81,7 +81,10 @@ pub fn run(directory: &Path, arguments: &[OsString], stderr: &mut dyn Write) -> 
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let Some(plan) = plan else {
-        let _ = writeln!(stderr, "rekindle: the plan of this link is gone; build again");
+        let _ = writeln!(
+            stderr,
+            "rekindle: the plan of this link is gone; build again"
+        );
         return 1;
     };
     let start = Instant::now();
@@ -92,7 +95,14 @@ pub fn run(directory: &Path, arguments: &[OsString], stderr: &mut dyn Write) -> 
         fell_back: false,
         choosing: choosing(arguments),
     };
-    let mut status = link(directory, &plan, true, arguments, plan.choice.is_empty(), stderr);
+    let mut status = link(
+        directory,
+        &plan,
+        true,
+        arguments,
+        plan.choice.is_empty(),
+        stderr,
+    );
     if !plan.choice.is_empty() && !status.is_ok_and(|status| status.success()) {
         record.started += 1;
         record.fell_back = true;
@@ -126,7 +136,11 @@ fn link(
     }
     if last_try {
         return command.status().map_err(|error| {
-            let _ = writeln!(stderr, "rekindle: cannot start the linker driver `{}`: {error}", driver.display());
+            let _ = writeln!(
+                stderr,
+                "rekindle: cannot start the linker driver `{}`: {error}",
+                driver.display()
+            );
         });
     }
     let output = command.output().map_err(|_| ())?;
@@ -141,7 +155,9 @@ fn choosing(arguments: &[OsString]) -> Vec<Vec<u8>> {
         .iter()
         .filter(|argument| {
             let bytes = argument.as_bytes();
-            bytes.starts_with(b"-fuse-ld") || bytes.starts_with(b"--ld-path") || bytes.starts_with(b"-B")
+            bytes.starts_with(b"-fuse-ld")
+                || bytes.starts_with(b"--ld-path")
+                || bytes.starts_with(b"-B")
         })
         .map(|argument| argument.clone().into_vec())
         .collect()

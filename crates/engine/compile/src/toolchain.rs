@@ -37,7 +37,10 @@ struct Memo {
 
 /// Finds the sysroot behind a compiler: a plain installation has it beside the `bin` directory; a
 /// rustup proxy is followed through the variables that rustup sets for cargo.
-pub(crate) fn locate(environment: &Environment, rustc: &OsStr) -> Result<(PathBuf, PathBuf), String> {
+pub(crate) fn locate(
+    environment: &Environment,
+    rustc: &OsStr,
+) -> Result<(PathBuf, PathBuf), String> {
     let found = environment
         .find_program(rustc)
         .ok_or_else(|| format!("`{}` is not on PATH", rustc.to_string_lossy()))?;
@@ -86,9 +89,9 @@ pub(crate) fn identify(
         .field(target.unwrap_or_default().as_bytes())
         .finish();
     let memo = files.memo::<Memo>(&key).filter(|memo| {
-        memo.files
-            .iter()
-            .all(|(path, seen)| rekindle_fsx::stat_follow(path).is_ok_and(|sig| parts(sig) == *seen))
+        memo.files.iter().all(|(path, seen)| {
+            rekindle_fsx::stat_follow(path).is_ok_and(|sig| parts(sig) == *seen)
+        })
     });
     let identity = match memo {
         Some(memo) => memo.identity,
@@ -171,7 +174,8 @@ fn hash(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<M
             }
         }
     }
-    memo.files.push((lib.clone(), parts(rekindle_fsx::stat_follow(&lib)?)));
+    memo.files
+        .push((lib.clone(), parts(rekindle_fsx::stat_follow(&lib)?)));
     paths.sort_unstable();
     paths.dedup();
     let mut hasher = DigestHasher::new();

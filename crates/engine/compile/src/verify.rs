@@ -45,7 +45,13 @@ fn compile(unit: &Unit<'_>, entry: &Entry, directory: &Path) -> io::Result<Verif
     }
     let inner = unit.context.settings.inner_wrapper.as_deref();
     let (program, arguments) = unit.chain.command(inner, &arguments);
-    let ran = execute::run(&program, &arguments, &mut execute::Deaf, &mut io::sink(), &mut io::sink())?;
+    let ran = execute::run(
+        &program,
+        &arguments,
+        &mut execute::Deaf,
+        &mut io::sink(),
+        &mut io::sink(),
+    )?;
     let mut same = ran.exit_code == 0;
     for output in &entry.outputs {
         same &= is_same(unit, output, directory).unwrap_or(false);
@@ -154,8 +160,14 @@ mod tests {
             without_random_names(one.as_bytes().to_vec())
                 == without_random_names(other.as_bytes().to_vec())
         };
-        assert!(same("x.cgu1.08j06bm.rcgu.o/\nbody", "x.cgu1.1bsdddr.rcgu.o/\nbody"));
-        assert!(!same("x.cgu1.08j06bm.rcgu.o/\nbody", "x.cgu1.08j06bm.rcgu.o/\nbodY"));
+        assert!(same(
+            "x.cgu1.08j06bm.rcgu.o/\nbody",
+            "x.cgu1.1bsdddr.rcgu.o/\nbody"
+        ));
+        assert!(!same(
+            "x.cgu1.08j06bm.rcgu.o/\nbody",
+            "x.cgu1.08j06bm.rcgu.o/\nbodY"
+        ));
         assert!(!same("x.cgu1.08j06bm.rcgu.o", "x.cgu2.08j06bm.rcgu.o"));
         assert!(!same("x.cgu1-08j06bm.rcgu.o", "x.cgu1-1bsdddr.rcgu.o"));
         assert!(!same("08j06bm.rcgu.o", "1bsdddr.rcgu.o"));

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use rekindle_base::Digest;
-use rekindle_events::{EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitTimes};
+use rekindle_events::{
+    EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitTimes,
+};
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
@@ -111,7 +113,13 @@ impl Call<'_> {
     }
 
     fn probe(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
-        let answer = probe::answer(self.context, self.files, self.chain, streams.stderr, streams.stdout);
+        let answer = probe::answer(
+            self.context,
+            self.files,
+            self.chain,
+            streams.stderr,
+            streams.stdout,
+        );
         match answer {
             Some((code, from_memo)) => {
                 self.probed(from_memo);
@@ -193,7 +201,14 @@ impl Call<'_> {
             reason = match lookup::find(&unit, &inputs) {
                 Found::Entry(entry, manifest, set) => {
                     event.times.lookup_us = micros(self.start.elapsed());
-                    match self.hit(&unit, &inputs, &entry, (&manifest, set), &mut event, streams) {
+                    match self.hit(
+                        &unit,
+                        &inputs,
+                        &entry,
+                        (&manifest, set),
+                        &mut event,
+                        streams,
+                    ) {
                         Ok(()) => return Ok(Ok(0)),
                         Err(reason) => Some(reason),
                     }
@@ -230,16 +245,21 @@ impl Call<'_> {
             }
         }
         let restore_start = Instant::now();
-        event.bytes = restore::restore(unit, entry, inputs.closure, streams.stderr).inspect_err(|_| {
-            // An entry whose objects are gone is of no use to anyone.
-            let _ = self.context.store.remove_record(Space::Entries, &key);
-        })?;
+        event.bytes =
+            restore::restore(unit, entry, inputs.closure, streams.stderr).inspect_err(|_| {
+                // An entry whose objects are gone is of no use to anyone.
+                let _ = self.context.store.remove_record(Space::Entries, &key);
+            })?;
         // What failed here costs the order of path sets, or what `explain` knows.
         let _ = publish::promote(unit, inputs, set);
         let _ = publish::remember_latest(unit, &key);
         event.times.restore_us = micros(restore_start.elapsed());
         event.fate = Fate::Hit;
-        event.outputs = entry.outputs.iter().map(|output| output.name.clone()).collect();
+        event.outputs = entry
+            .outputs
+            .iter()
+            .map(|output| output.name.clone())
+            .collect();
         event.path_bound = entry.path_bound;
         event.linker.clone_from(&entry.linker);
         event.saved_us = entry.compile_us;
@@ -262,8 +282,9 @@ impl Call<'_> {
         event.rustc += 1;
         event.exit_code = ran.exit_code;
         event.times.compile_us = micros(ran.time);
-        event.times.codegen_us =
-            ran.metadata_at.map_or(0, |at| micros(ran.time.saturating_sub(at)));
+        event.times.codegen_us = ran
+            .metadata_at
+            .map_or(0, |at| micros(ran.time.saturating_sub(at)));
         if let Some(linked) = &linked {
             event.linkers += linked.runs.iter().map(|run| run.started).sum::<u32>();
             event.times.link_us = linked.runs.iter().map(|run| run.link_us).sum();
@@ -318,7 +339,9 @@ impl Call<'_> {
             arguments.extend(verify::shim_argument(unit, plan, link_dir)?);
             // Errors of the compiler name the linker's driver: the one that the user knows.
             let shim = json_escaped(&link_dir.join(shim::DRIVER));
-            listener.replacements.insert(0, (shim, plan.driver().as_bytes().to_vec()));
+            listener
+                .replacements
+                .insert(0, (shim, plan.driver().as_bytes().to_vec()));
         }
         let inner = self.context.settings.inner_wrapper.as_deref();
         let (program, arguments) = self.chain.command(inner, &arguments);
@@ -405,7 +428,10 @@ fn remove_shared_outputs(unit: &Unit<'_>, out_dir: &Path) {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Makes metadata known before cargo starts dependents: their keys need its digest.
