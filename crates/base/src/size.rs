@@ -11,7 +11,9 @@ pub struct ByteSize(pub u64);
 
 /// Text that is not a size.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a size: write a whole number of bytes, or one with K, M, G or T behind it, as in `10G`")]
+#[error(
+    "`{0}` is not a size: write a whole number of bytes, or one with K, M, G or T behind it, as in `10G`"
+)]
 pub struct ParseSizeError(String);
 
 impl FromStr for ByteSize {
