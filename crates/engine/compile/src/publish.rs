@@ -87,7 +87,8 @@ pub(crate) fn collect(
         let list = linked.list.as_deref().unwrap_or_default();
         names.extend(plan.observed(unit, list, run)?);
     }
-    if stderr.iter().any(|line| matches!(line, Line::Other(_))) {
+    // Notifications are lines too; of them none is wrapped.
+    if ran.stderr.iter().any(|line| execute::artifact(line).is_none()) {
         names.push(Name::DiagnosticWidth);
     }
     check_unchanged(unit, ran, &names)?;
@@ -442,7 +443,7 @@ fn is_include(before: &[u8], after: &[u8]) -> bool {
         .filter(|byte| !byte.is_ascii_whitespace())
         .take(3)
         .collect();
-    begins && (rest == b"\")," || rest == b"\"),")
+    begins && rest == b"\"),"
 }
 
 /// Whether anything that was read was written since the compiler started.

@@ -122,7 +122,12 @@ fn dep_info(unit: &Unit<'_>, canonical: &DepInfo) -> Option<Vec<u8>> {
         inputs: real(&canonical.inputs)?,
         env,
     };
-    Some(info.write())
+    let written = info.write();
+    // Like the compiler, which has no other way to write a path that is not UTF-8; cargo would not read it.
+    Some(match String::from_utf8_lossy(&written) {
+        std::borrow::Cow::Borrowed(_) => written,
+        std::borrow::Cow::Owned(text) => text.into_bytes(),
+    })
 }
 
 /// Marks a path that was given relative to the compiler's directory, and is written so again.

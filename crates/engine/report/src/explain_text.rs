@@ -24,7 +24,7 @@ pub fn explain_text(explanation: &Explanation, wanted: Option<&str>) -> String {
         LISTED_MAX
     };
     let mut sections = vec![
-        changed(&explanation.roots),
+        changed(&explanation.roots, listed_max),
         other_roots(&explanation.roots, listed_max),
         followers(&explanation.followers, listed_max),
         uncacheable(explanation, listed_max),
@@ -56,7 +56,7 @@ fn nothing(explanation: &Explanation, wanted: Option<&str>) -> String {
 }
 
 /// Units whose own inputs changed, each with all of its changes.
-fn changed(roots: &[Explained]) -> String {
+fn changed(roots: &[Explained], listed_max: usize) -> String {
     let mut text = String::new();
     for root in roots {
         let Some(MissReason::Changed { changes }) = &root.reason else {
@@ -67,8 +67,11 @@ fn changed(roots: &[Explained]) -> String {
             "{} was compiled because its inputs changed:",
             root.unit
         );
-        for change in changes {
+        for change in changes.iter().take(listed_max) {
             let _ = writeln!(text, "  {change}");
+        }
+        if let Some(more @ 1..) = changes.len().checked_sub(listed_max) {
+            let _ = writeln!(text, "  and {more} more: `rekindle explain {}` lists them", root.unit.package);
         }
     }
     text
