@@ -2,8 +2,8 @@
 //!
 //! The format, as rustc 1.95 writes it: a line `output: input input …` for each output, an empty line
 //! after each; a line `input:` for each input; then, after an empty line, `# env-dep:NAME=value` or
-//! `# env-dep:NAME` (unset). A space in a path is written `\ `; in a value, `\`, line feed and carriage return
-//! are written `\\`, `\n`, `\r`.
+//! `# env-dep:NAME` (unset). A space in an input is written `\ `, in an output it stands as it is; in a
+//! value, `\`, line feed and carriage return are written `\\`, `\n`, `\r`.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ impl DepInfo {
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for output in &self.outputs {
-            push_path(&mut bytes, output);
+            bytes.extend_from_slice(output);
             bytes.extend_from_slice(b": ");
             for (index, input) in self.inputs.iter().enumerate() {
                 if index > 0 {
@@ -92,7 +92,7 @@ fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
 /// `output: inputs`, or `input:` with nothing behind it.
 fn split_rule(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     if let Some(at) = memchr::memmem::find(line, b": ") {
-        return Some((unescape_path(&line[..at]), &line[at + 2..]));
+        return Some((line[..at].to_vec(), &line[at + 2..]));
     }
     let path = line.strip_suffix(b":")?;
     Some((unescape_path(path), &[]))
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_file_as_rustc_writes_it() {
-        let text = b"/t/a\\ b/libx.rmeta: src/lib.rs src/a\\ b.rs\n\n/t/x.d: src/lib.rs src/a\\ b.rs\n\nsrc/lib.rs:\nsrc/a\\ b.rs:\n\n# env-dep:A=x\\ny\\\\z\n# env-dep:B\n";
+        let text = b"/t/a b/libx.rmeta: src/lib.rs src/a\\ b.rs\n\n/t/x.d: src/lib.rs src/a\\ b.rs\n\nsrc/lib.rs:\nsrc/a\\ b.rs:\n\n# env-dep:A=x\\ny\\\\z\n# env-dep:B\n";
         let info = DepInfo::parse(text).unwrap();
         assert_eq!(
             info.outputs,
