@@ -206,12 +206,13 @@ fn replace_paths(text: &[u8], path: &[u8], token: &[u8]) -> Vec<u8> {
     replaced
 }
 
-/// The path as it stands inside a JSON string. Control characters keep their raw bytes: such a path
-/// is then not found in text, and the line stays as it is.
+/// The path as it stands inside a JSON string that the compiler wrote: what is not UTF-8 is replaced, as
+/// JSON cannot hold it. Control characters keep their raw bytes: such a path is then not found in
+/// text, and the line stays as it is.
 #[must_use]
 pub fn json_escaped(path: &Path) -> Vec<u8> {
     let mut escaped = Vec::new();
-    for &byte in path.as_os_str().as_bytes() {
+    for &byte in path.as_os_str().to_string_lossy().as_bytes() {
         if byte == b'"' || byte == b'\\' {
             escaped.push(b'\\');
         }
@@ -267,6 +268,8 @@ mod tests {
             String::from_utf8(moved).unwrap(),
             r#"{"a":"/elsewhere/\"q/src/lib.rs","b":"/w/pq/x /elsewhere/\"q: /elsewhere/\"q/target/x","c":"/elsewhere/\"q"}"#
         );
+        let odd = PathBuf::from(OsStr::from_bytes(b"/w/\xff\""));
+        assert_eq!(json_escaped(&odd), "/w/\u{fffd}\\\"".as_bytes());
         assert_eq!(roots("/w/p").canonical_text(b"a\x01b"), None);
         assert_eq!(roots("/w/p").real_text(b"a\x01S\x01"), None);
     }
