@@ -46,8 +46,8 @@ tags! {
         "An entry made under another meaning of a key is never found.";
     Compiler = 2, Compiler, "Compiler and sysroot, by content",
         "The compiler, its libraries, the target's standard library and the tools that the sysroot ships, each by digest: a toolchain of the same name with other bytes is another compiler.";
-    Driver = 3, Compiler, "Workspace wrapper and trusted wrappers, by content",
-        "clippy-driver and the like are compilers of their own.";
+    Driver = 3, Compiler, "Workspace wrapper and trusted wrappers, by content, and clippy's configuration",
+        "clippy-driver and the like are compilers of their own; clippy reads a configuration of its own.";
     Argument = 4, Argument, "Arguments",
         "Each with its option name, in order; paths that only say where things lie are named relative to their root.";
     SourcePath = 5, Argument, "Path of the crate's root source",
@@ -94,7 +94,7 @@ tags! {
         "The compiler wraps what it prints; a unit that printed nothing does not depend on it.";
     Incremental = 26, Argument, "Whether the compile is incremental",
         "It splits code into other units. The state itself does not change what is emitted.";
-    Remap = 27, Argument, "Whether paths are mapped to names that are the same everywhere",
+    Remap = 27, Argument, "The names that paths are mapped to, if they are",
         "It changes debug information and panic messages.";
 }
 

@@ -96,7 +96,9 @@ impl<'a> Unit<'a> {
         self.push_environment(&mut manifest);
         let choice = self.link.as_ref().map_or("none", LinkPlan::choice);
         manifest.push(Tag::LinkerChoice, "linker", choice);
-        manifest.push(Tag::Remap, "remap", if self.remap { "yes" } else { "no" });
+        for root in Root::ALL.into_iter().filter(|_| self.remap) {
+            manifest.push(Tag::Remap, root.name(), remapped(root).unwrap_or_default());
+        }
         let invocation_key = manifest.digest();
         let closure = self.push_externs(&mut manifest);
         if self.invocation.reads_closure() {
@@ -130,6 +132,39 @@ impl<'a> Unit<'a> {
             let digest = self.files.tool(&path).map_err(|_| unknown())?;
             let name = path.file_name().unwrap_or_default();
             manifest.push_digest(Tag::Driver, name.as_bytes(), &digest);
+        }
+        self.push_clippy(manifest)
+    }
+
+    /// Adds clippy's configuration, looked for as clippy does: dep-info names one that is there, not
+    /// those that were looked for in vain.
+    fn push_clippy(&self, manifest: &mut Manifest) -> Result<(), UncacheableReason> {
+        let driver = self.chain.workspace_wrapper.as_deref().map(Path::new);
+        if driver.and_then(Path::file_stem) != Some(OsStr::new("clippy-driver")) {
+            return Ok(());
+        }
+        let environment = self.context.environment;
+        let start = ["CLIPPY_CONF_DIR", "CARGO_MANIFEST_DIR"]
+            .iter()
+            .find_map(|name| environment.get(name))
+            .unwrap_or_default();
+        let start = environment.cwd.join(start);
+        let start = rekindle_fsx::canonicalize(&start).unwrap_or(start);
+        for directory in start.ancestors() {
+            let files = [".clippy.toml", "clippy.toml"].map(|name| directory.join(name));
+            let found = files.iter().filter(|file| rekindle_fsx::exists(file));
+            let mut any = false;
+            for file in found {
+                let digest = self
+                    .files
+                    .source(file)
+                    .map_err(|error| unreadable(file, &error))?;
+                manifest.push_digest(Tag::Driver, self.roots.canonical(file), &digest);
+                any = true;
+            }
+            if any {
+                break;
+            }
         }
         Ok(())
     }
