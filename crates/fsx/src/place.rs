@@ -164,7 +164,7 @@ fn hardlinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool 
     };
     let sig = StatSig::of(&data);
     if sig.is_executable() != wish.executable
-        || sig.mode & 0o444 == 0
+        || sig.mode & 0o600 != 0o600
         || sig.mtime_ns > crate::time::realtime_ns()
     {
         return false;
