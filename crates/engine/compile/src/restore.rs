@@ -34,9 +34,18 @@ pub(crate) fn restore(
     let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
     let externs = unit.extern_paths();
     let mut bytes = 0;
+    let mut damaged = None;
     for output in &entry.outputs {
-        place(unit, output, &out_dir, closure, &externs)?;
-        bytes += output.size;
+        match place(unit, output, &out_dir, closure, &externs) {
+            Ok(()) => bytes += output.size,
+            // The others are looked at all the same: one that is damaged, too, would be kept when the
+            // compile that follows stores the same bytes, and be the next miss.
+            Err(reason @ MissReason::ObjectCorrupt { .. }) => damaged = damaged.or(Some(reason)),
+            Err(reason) => return Err(damaged.unwrap_or(reason)),
+        }
+    }
+    if let Some(reason) = damaged {
+        return Err(reason);
     }
     let path = unit.roots.absolute(&unit.invocation.dep_info_path());
     rekindle_fsx::atomic::write_via(&rekindle_fsx::atomic::beside(&path), &path, &dep_info)
