@@ -9,10 +9,18 @@
 mod cargo;
 #[path = "cli/faults.rs"]
 mod faults;
+#[path = "cli/faults_damage.rs"]
+mod faults_damage;
+#[path = "cli/faults_disk.rs"]
+mod faults_disk;
 #[path = "cli/faults_fresh.rs"]
 mod faults_fresh;
 #[path = "cli/faults_kill.rs"]
 mod faults_kill;
+#[path = "cli/faults_runs.rs"]
+mod faults_runs;
+#[path = "cli/faults_target.rs"]
+mod faults_target;
 #[path = "cli/own.rs"]
 mod own;
 #[path = "cli/project.rs"]

@@ -129,6 +129,12 @@ impl Field {
         Self { project, store }
     }
 
+    /// A fresh checkout without incremental state, under which rustc gives the members of libraries
+    /// random names: what is compiled again has the same bits, and its dependents the same keys.
+    pub(crate) fn steady(&self, name: &str) -> Checkout<'_> {
+        self.checkout(name).with("CARGO_INCREMENTAL", "0")
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.project.path(name)
     }

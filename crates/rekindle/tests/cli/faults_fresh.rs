@@ -58,9 +58,7 @@ fn a_dependency_that_changes_leaves_the_rest_fresh() {
 #[test]
 fn dependents_hit_behind_a_dependency_that_was_compiled() {
     let field = Field::new();
-    // With incremental state rustc gives the members of libraries random names.
-    let checkout = |name| field.checkout(name).with("CARGO_INCREMENTAL", "0");
-    let one = checkout("one");
+    let one = field.steady("one");
     let key_of_dep = one
         .build()
         .into_iter()
@@ -76,7 +74,7 @@ fn dependents_hit_behind_a_dependency_that_was_compiled() {
         .join(&hex[2..]);
     std::fs::remove_file(entry).unwrap();
     for name in ["two", "one"] {
-        let checkout = checkout(name);
+        let checkout = field.steady(name);
         if name == "one" {
             checkout.remove_target();
         }
