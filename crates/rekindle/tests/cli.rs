@@ -21,6 +21,20 @@ mod faults_kill;
 mod faults_runs;
 #[path = "cli/faults_target.rs"]
 mod faults_target;
+#[path = "cli/keys.rs"]
+mod keys;
+#[path = "cli/keys_compiler.rs"]
+mod keys_compiler;
+#[path = "cli/keys_kinds.rs"]
+mod keys_kinds;
+#[path = "cli/keys_macros.rs"]
+mod keys_macros;
+#[path = "cli/keys_native.rs"]
+mod keys_native;
+#[path = "cli/keys_paths.rs"]
+mod keys_paths;
+#[path = "cli/keys_source.rs"]
+mod keys_source;
 #[path = "cli/own.rs"]
 mod own;
 #[path = "cli/project.rs"]

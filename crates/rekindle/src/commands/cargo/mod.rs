@@ -101,7 +101,8 @@ fn with_wrapper(
     // What the build uses is not evicted meanwhile; where this fails, an eviction makes a miss.
     let active = store.register_active();
     // cargo has no messages for paths that are not UTF-8: it panics where it would write one.
-    let is_text = cwd.to_str().is_some() && line.arguments.iter().all(|word| word.to_str().is_some());
+    let is_text =
+        cwd.to_str().is_some() && line.arguments.iter().all(|word| word.to_str().is_some());
     let reading = if is_text {
         messages::reading(line, &config)
     } else {
