@@ -60,3 +60,28 @@ pub fn own_cpu_us() -> u64 {
     let used = nanoseconds(clock_gettime(ClockId::ProcessCPUTime));
     u64::try_from(used / 1000).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stamped_from_the_start_on_may_have_changed() {
+        let watch = Watch::start();
+        assert!(!watch.may_have_changed(watch.start_ns - 1));
+        assert!(watch.may_have_changed(watch.start_ns));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let sig = crate::stat(file.path()).unwrap();
+        assert!(watch.may_have_changed(sig.ctime_ns));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_either_way_is_noticed() {
+        assert!(!Watch::start().clock_was_set());
+        for hours in [-1, 1] {
+            let mut watch = Watch::start();
+            watch.offset_ns += hours * 3_600_000_000_000;
+            assert!(watch.clock_was_set());
+        }
+    }
+}
