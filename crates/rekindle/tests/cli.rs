@@ -5,6 +5,8 @@
     reason = "tests make files, read the environment, and fail by panicking"
 )]
 
+#[path = "cli/debug.rs"]
+mod debug;
 #[path = "cli/cargo.rs"]
 mod cargo;
 #[path = "cli/faults.rs"]
@@ -35,6 +37,8 @@ mod keys_native;
 mod keys_paths;
 #[path = "cli/keys_source.rs"]
 mod keys_source;
+#[path = "cli/linker.rs"]
+mod linker;
 #[path = "cli/own.rs"]
 mod own;
 #[path = "cli/project.rs"]

@@ -38,14 +38,18 @@ fn a_restored_program_names_the_sources_of_its_own_checkout() {
         assert!(Command::new(&program).status().unwrap().success());
         match gdb_says(&program) {
             Some(said) => assert!(said.contains("found by a debugger"), "{said}"),
-            None => skip("a_restored_program_names_the_sources_of_its_own_checkout (the part with gdb)"),
+            None => skip(
+                "a_restored_program_names_the_sources_of_its_own_checkout (a part)",
+                "gdb is not installed",
+            ),
         }
     }
 }
 
-fn skip(test: &str) {
+/// Says loudly that a test, or a part of it, did not run.
+pub(crate) fn skip(test: &str, why: &str) {
     use std::io::Write;
-    let line = format!("SKIPPED: {test}: gdb is not installed");
+    let line = format!("SKIPPED: {test}: {why}");
     eprintln!("{line}");
     if let Some(list) = std::env::var_os("REKINDLE_TEST_SKIPS") {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();

@@ -219,9 +219,16 @@ fn a_wrapper_that_is_gone_or_of_another_version_fails_no_later_build() {
     build(&three);
     assert_all_hits(&field.units(), UNITS);
     // Settings of another version are not obeyed: the wrapper reads its own.
-    let settings = "{\"rekindle\":\"0.0.0\",\"store_dir\":\"/nowhere\"}";
-    let four = field.steady("four").with("REKINDLE_SETTINGS", settings);
+    let foreign = field.path("foreign");
+    let settings = serde_json::json!({
+        "rekindle": "0.0.0", "store_dir": foreign, "run_dir": null, "remap": true, "recache": false,
+        "verify": false, "linker": "auto", "cargo_home": foreign, "inner_wrapper": null,
+        "trusted_wrappers": [],
+    });
+    let four = field
+        .steady("four")
+        .with("REKINDLE_SETTINGS", settings.to_string());
     four.wrapped(&["build"]).ok();
     assert_eq!(four.run_program(), OUTPUT);
-    four.assert_fresh("settings of another version");
+    assert!(!foreign.exists(), "settings of another version were obeyed");
 }

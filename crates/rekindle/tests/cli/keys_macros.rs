@@ -55,7 +55,10 @@ fn code_of_a_macro_behind_a_facade_is_keyed() {
 
 #[test]
 fn native_code_behind_a_macro_is_keyed() {
-    let mut lab = lab("unsafe { number() }.to_string().parse().unwrap()");
+    let mut lab = lab(
+        "match unsafe { number() } { 9 => \"compile_error!(\\\"nine\\\")\".to_owned(), number => number.to_string() }\n\
+         .parse().unwrap()",
+    );
     let text = std::fs::read_to_string(lab.path("mac/src/lib.rs")).unwrap();
     lab.put(
         "mac/src/lib.rs",
@@ -73,6 +76,14 @@ fn native_code_behind_a_macro_is_keyed() {
     );
     assert_eq!(after, "2\n");
     run.missed_for("mac", ("native", "libnumber.a"));
+    // A unit that is only checked links nothing, and no metadata before it changed: what is behind its
+    // crates is an input of its own.
+    lab.anew(&["check"]);
+    lab.edit("mac/number.c", "return 1", "return 9");
+    std::fs::remove_dir_all(lab.path("target")).unwrap();
+    let run = lab.try_run(&["check"]);
+    assert_eq!(run.done.code, Some(101), "{}", run.done.stderr);
+    assert!(run.done.stderr.contains("nine"), "{}", run.done.stderr);
 }
 
 /// What a macro prints to standard output cannot be told apart from the compiler's own: such a unit is
