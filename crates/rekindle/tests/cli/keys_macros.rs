@@ -86,6 +86,22 @@ fn native_code_behind_a_macro_is_keyed() {
     assert!(run.done.stderr.contains("nine"), "{}", run.done.stderr);
 }
 
+/// A macro that reads a directory without telling anyone: the output's bytes tell.
+#[test]
+fn a_directory_that_a_macro_put_into_the_output_is_keyed() {
+    let mut lab =
+        lab("format!(\"{:?}\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()).parse().unwrap()");
+    lab.run(&["build"]);
+    assert_eq!(lab.app(), format!("{}\n", lab.path("app").display()));
+    lab.anew(&["build"]).only_hits();
+    let other = lab.outside("other");
+    lab.move_to(other);
+    let run = lab.run(&["build"]);
+    run.missed_for("app", ("directory", "{workspace}"));
+    assert_eq!(run.fate("mac"), "hit");
+    assert_eq!(lab.app(), format!("{}\n", lab.path("app").display()));
+}
+
 /// What a macro prints to standard output cannot be told apart from the compiler's own: such a unit is
 /// compiled each time, and prints each time.
 #[test]
