@@ -23,8 +23,6 @@ mod faults_kill;
 mod faults_runs;
 #[path = "cli/faults_target.rs"]
 mod faults_target;
-#[path = "cli/linker.rs"]
-mod linker;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/keys_compiler.rs"]
@@ -39,6 +37,8 @@ mod keys_native;
 mod keys_paths;
 #[path = "cli/keys_source.rs"]
 mod keys_source;
+#[path = "cli/linker.rs"]
+mod linker;
 #[path = "cli/own.rs"]
 mod own;
 #[path = "cli/project.rs"]

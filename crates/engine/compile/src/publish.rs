@@ -88,7 +88,11 @@ pub(crate) fn collect(
         names.extend(plan.observed(unit, list, run)?);
     }
     // Notifications are lines too; of them none is wrapped.
-    if ran.stderr.iter().any(|line| execute::artifact(line).is_none()) {
+    if ran
+        .stderr
+        .iter()
+        .any(|line| execute::artifact(line).is_none())
+    {
         names.push(Name::DiagnosticWidth);
     }
     check_unchanged(unit, ran, &names)?;
