@@ -1,5 +1,10 @@
 //! What the tests of faults share: a small workspace with every kind of unit, in as many checkouts as
 //! a test wants, on one store.
+#![allow(
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "tests change files as others would, and say what they skip"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

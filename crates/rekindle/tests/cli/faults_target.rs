@@ -1,4 +1,8 @@
 //! What tools and people do to outputs in a target directory stays there.
+#![allow(
+    clippy::disallowed_types,
+    reason = "tests change files as others would, and say what they skip"
+)]
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
