@@ -5,10 +5,10 @@
     reason = "tests make files, read the environment, and fail by panicking"
 )]
 
-#[path = "cli/debug.rs"]
-mod debug;
 #[path = "cli/cargo.rs"]
 mod cargo;
+#[path = "cli/debug.rs"]
+mod debug;
 #[path = "cli/faults.rs"]
 mod faults;
 #[path = "cli/faults_damage.rs"]

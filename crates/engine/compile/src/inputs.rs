@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_events::UncacheableReason;
+use rekindle_fsx::time::Watch;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
@@ -30,6 +31,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) remap: bool,
     /// How it is linked, where it is.
     pub(crate) link: Option<LinkPlan>,
+    /// Tells whether what is hashed before a compile changes until its end.
+    pub(crate) watch: Watch,
     /// The records of the crates on its command line, in order.
     externs: Vec<(String, PathBuf, OutputRecord)>,
 }
@@ -52,6 +55,7 @@ impl<'a> Unit<'a> {
         invocation: &'a Invocation,
         toolchain: &'a Toolchain,
     ) -> Result<Self, UncacheableReason> {
+        let watch = Watch::start();
         let roots = roots_of(context, invocation, toolchain);
         let remap =
             context.settings.remap && !invocation.wants_real_paths && !invocation.user_remap_scope;
@@ -76,6 +80,7 @@ impl<'a> Unit<'a> {
             roots,
             remap,
             link,
+            watch,
             externs,
         })
     }

@@ -12,7 +12,7 @@ use rekindle_key::depinfo::DepInfo;
 use rekindle_key::entry::{Entry, Line, Output};
 use rekindle_key::explain;
 use rekindle_key::pathset::{Name, PathSet};
-use rekindle_key::{Manifest, Root};
+use rekindle_key::{Item, Manifest, Root, Tag};
 use rekindle_store::{Space, Store, StoreError};
 
 use crate::debug;
@@ -95,7 +95,7 @@ pub(crate) fn collect(
     {
         names.push(Name::DiagnosticWidth);
     }
-    check_unchanged(unit, ran, &names)?;
+    check_unchanged(unit, inputs, ran, &names)?;
     let set = PathSet { names };
     let manifest =
         unit.observe(&inputs.manifest, &set)
@@ -383,10 +383,25 @@ fn source_names(unit: &Unit<'_>, dep_info: &DepInfo) -> Result<Vec<Name>, Uncach
             .source(&path)
             .map_err(|error| unreadable(&path, &error))?;
         names.push(Name::Source(unit.roots.canonical(&path)));
+        if let Some(other) = other_module_file(&path).filter(|other| !rekindle_fsx::exists(other)) {
+            names.push(Name::Absent(unit.roots.canonical(&other)));
+        }
     }
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// The other place where the source of a module may lie: the compiler refuses a module with both, so
+/// that the other one is not there is an input.
+fn other_module_file(path: &Path) -> Option<PathBuf> {
+    if path.extension() != Some(OsStr::new("rs")) {
+        return None;
+    }
+    if path.file_name() == Some(OsStr::new("mod.rs")) {
+        return Some(path.parent()?.with_extension("rs"));
+    }
+    Some(path.with_extension("").join("mod.rs"))
 }
 
 fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>) -> Vec<Name> {
@@ -450,23 +465,36 @@ fn is_include(before: &[u8], after: &[u8]) -> bool {
     begins && rest == b"\"),"
 }
 
-/// Whether anything that was read was written since the compiler started.
-fn check_unchanged(unit: &Unit<'_>, ran: &Ran, names: &[Name]) -> Result<(), UncacheableReason> {
-    for name in names {
-        let (Name::Source(path) | Name::LinkerFile(path) | Name::Native(path)) = name else {
-            continue;
-        };
+/// Whether anything that was read was written meanwhile: what the compiler named since it started, what
+/// was hashed before it started since then.
+fn check_unchanged(
+    unit: &Unit<'_>,
+    inputs: &Inputs,
+    ran: &Ran,
+    names: &[Name],
+) -> Result<(), UncacheableReason> {
+    let named = names.iter().filter_map(|name| match name {
+        Name::Source(path) | Name::LinkerFile(path) | Name::Native(path) => Some(path),
+        _ => None,
+    });
+    let hashed_before =
+        |item: &&Item| matches!(item.tag, Tag::TargetSpec | Tag::ProfileData | Tag::Native);
+    let before = inputs.manifest.items().iter().filter(hashed_before);
+    let all = named
+        .map(|path| (path, &ran.watch))
+        .chain(before.map(|item| (&item.name, &unit.watch)));
+    for (path, watch) in all {
         let Some(path) = unit.roots.resolve(path) else {
             continue;
         };
         let sig = rekindle_fsx::stat_follow(&path).map_err(|error| unreadable(&path, &error))?;
-        if ran.watch.may_have_changed(sig.ctime_ns) {
+        if watch.may_have_changed(sig.ctime_ns) {
             return Err(UncacheableReason::ChangedDuringCompile {
                 file: path.display().to_string(),
             });
         }
     }
-    if ran.watch.clock_was_set() {
+    if unit.watch.clock_was_set() {
         return Err(UncacheableReason::ClockWasSet);
     }
     Ok(())

@@ -71,7 +71,11 @@ fn changed(roots: &[Explained], listed_max: usize) -> String {
             let _ = writeln!(text, "  {change}");
         }
         if let Some(more @ 1..) = changes.len().checked_sub(listed_max) {
-            let _ = writeln!(text, "  and {more} more: `rekindle explain {}` lists them", root.unit.package);
+            let _ = writeln!(
+                text,
+                "  and {more} more: `rekindle explain {}` lists them",
+                root.unit.package
+            );
         }
     }
     text

@@ -7,7 +7,14 @@ use crate::project::{Done, Project};
 /// The file and line that a debugger gives for `main`, asked from another directory.
 fn gdb_says(program: &std::path::Path) -> Option<String> {
     let output = Command::new("gdb")
-        .args(["-batch", "-nx", "-ex", "info source", "-ex", "list tiny::main"])
+        .args([
+            "-batch",
+            "-nx",
+            "-ex",
+            "info source",
+            "-ex",
+            "list tiny::main",
+        ])
         .arg(program)
         .current_dir("/")
         .output()
@@ -31,7 +38,11 @@ fn a_restored_program_names_the_sources_of_its_own_checkout() {
     for directory in [project.path("ws"), second] {
         let program = directory.join("target/debug/tiny");
         let bytes = std::fs::read(&program).unwrap();
-        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        let holds = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+        };
         assert!(holds(&format!("{}//", directory.display())));
         assert!(!holds("/rekindle/workspace/"), "a mapped name was left");
         // The programs differ in nothing else, so both run.
@@ -52,7 +63,11 @@ pub(crate) fn skip(test: &str, why: &str) {
     let line = format!("SKIPPED: {test}: {why}");
     eprintln!("{line}");
     if let Some(list) = std::env::var_os("REKINDLE_TEST_SKIPS") {
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list)
+            .unwrap();
         writeln!(file, "{line}").unwrap();
     }
 }

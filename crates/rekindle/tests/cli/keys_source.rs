@@ -149,6 +149,24 @@ fn a_renamed_source_is_another() {
     lab.check("app", ("argument", "src/other.rs"), there, back);
 }
 
+/// The compiler refuses a module with two files, so a hit must not hide the second one.
+#[test]
+fn a_second_file_for_a_module_is_seen() {
+    let lab = lab();
+    lab.run(&["build"]);
+    lab.put("src/one/mod.rs", "");
+    let _ = std::fs::remove_dir_all(lab.path("target"));
+    let refused = lab.try_run(&["build"]);
+    assert_eq!(refused.done.code, Some(101));
+    assert!(
+        refused.done.stderr.contains("E0761"),
+        "{}",
+        refused.done.stderr
+    );
+    std::fs::remove_dir_all(lab.path("src/one")).unwrap();
+    lab.anew(&["build"]).only_hits();
+}
+
 /// The clock was set back, or an archive unpacked: what is newer has an older time.
 #[test]
 fn an_older_time_hides_no_change() {

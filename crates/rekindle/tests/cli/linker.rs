@@ -12,7 +12,9 @@ fn build(project: &Project, linker: &str, variables: &[(&str, &str)]) -> Done {
     command.env("REKINDLE_LINKER", linker);
     command.envs(variables.iter().copied());
     let done = Done::from(command.output().unwrap()).ok();
-    let program = Command::new(project.path("ws/target/debug/tiny")).output().unwrap();
+    let program = Command::new(project.path("ws/target/debug/tiny"))
+        .output()
+        .unwrap();
     assert_eq!(program.stdout, b"linked\n");
     done
 }
@@ -32,7 +34,10 @@ fn has(program: &str) -> bool {
 #[test]
 fn a_named_linker_is_used_without_any_flag_of_the_users() {
     if !has("mold") {
-        return crate::debug::skip("a_named_linker_is_used_without_any_flag_of_the_users", "mold is not installed");
+        return crate::debug::skip(
+            "a_named_linker_is_used_without_any_flag_of_the_users",
+            "mold is not installed",
+        );
     }
     let project = Project::new(MAIN);
     build(&project, "system", &[]);
@@ -45,7 +50,10 @@ fn a_named_linker_is_used_without_any_flag_of_the_users() {
     assert!(linker(&project).starts_with("mold"));
     build(&project, "mold", &[]);
     assert_eq!(project.stats()["units"]["hit"], 1);
-    assert!(linker(&project).starts_with("mold"), "a hit still tells which linker made it");
+    assert!(
+        linker(&project).starts_with("mold"),
+        "a hit still tells which linker made it"
+    );
 
     // cargo knows nothing of the choice: plain cargo finds all fresh.
     let mut plain = project.command("cargo", &["build"]);
@@ -68,15 +76,24 @@ fn the_users_own_choice_wins() {
 fn a_linker_that_fails_is_replaced_by_the_systems_and_named() {
     let project = Project::new(MAIN);
     let done = build(&project, "nosuchlinker", &[]);
-    assert!(done.stderr.contains("nosuchlinker failed"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("nosuchlinker failed"),
+        "{}",
+        done.stderr
+    );
     assert_eq!(project.stats()["processes"]["linker"], 2);
 }
 
 #[test]
 fn errors_of_the_linker_name_the_driver_that_the_user_knows() {
-    let project = Project::new("unsafe extern \"C\" { fn nowhere(); }\nfn main() { unsafe { nowhere() } }\n");
+    let project =
+        Project::new("unsafe extern \"C\" { fn nowhere(); }\nfn main() { unsafe { nowhere() } }\n");
     let done = project.rekindle(&["build"]);
     assert_eq!(done.code, Some(101));
-    assert!(done.stderr.contains("linking with `cc` failed"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("linking with `cc` failed"),
+        "{}",
+        done.stderr
+    );
     assert!(!done.stderr.contains(".rekindle-link"), "{}", done.stderr);
 }
