@@ -5,7 +5,7 @@
 //! written when the file is published or restored. A *tool memo* says which bytes a file of the
 //! system has. Both hold the file's signature; another signature means that the file is read again.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -64,6 +64,8 @@ const SETTLED_NS: i64 = 2_000_000_000;
 /// Digests of files, remembered for the life of the process and beyond.
 pub(crate) struct Files<'a> {
     store: &'a LocalStore,
+    /// In the target directory: takes the records that a read-only store refuses.
+    beside: OnceCell<LocalStore>,
     sources: RefCell<HashMap<PathBuf, Digest>>,
     outputs: RefCell<HashMap<PathBuf, Option<OutputRecord>>>,
 }
@@ -72,8 +74,41 @@ impl<'a> Files<'a> {
     pub(crate) fn new(store: &'a LocalStore) -> Self {
         Self {
             store,
+            beside: OnceCell::new(),
             sources: RefCell::default(),
             outputs: RefCell::default(),
+        }
+    }
+
+    /// Says where records go that the store refuses.
+    pub(crate) fn set_target(&self, target: &Path) {
+        self.beside
+            .get_or_init(|| LocalStore::open(&target.join(".rekindle")));
+    }
+
+    /// The records of this machine under a key: the store's, then the one in the target directory.
+    fn records<T: for<'de> Deserialize<'de>>(
+        &self,
+        space: Space,
+        key: &Digest,
+    ) -> impl Iterator<Item = T> {
+        let stores = [Some(self.store), self.beside.get()];
+        stores.into_iter().flatten().filter_map(move |store| {
+            let record = store.get_record(space, key).ok()??;
+            postcard::from_bytes(&record.payload).ok()
+        })
+    }
+
+    /// Keeps a record of this machine. One that can be kept nowhere costs a second look, or makes
+    /// the units that are compiled with an output uncacheable.
+    fn keep<T: Serialize>(&self, space: Space, key: &Digest, value: &T) {
+        let Ok(payload) = postcard::to_stdvec(value) else {
+            return;
+        };
+        if self.store.put_record(space, key, &[], &payload).is_err()
+            && let Some(beside) = self.beside.get()
+        {
+            let _ = beside.put_record(space, key, &[], &payload);
         }
     }
 
@@ -96,10 +131,10 @@ impl<'a> Files<'a> {
     pub(crate) fn tool(&self, path: &Path) -> io::Result<Digest> {
         let sig = rekindle_fsx::stat_follow(path)?;
         let key = memo_key(b"tool", path);
-        if let Ok(Some(record)) = self.store.get_record(Space::Memos, &key)
-            && let Ok(memo) = postcard::from_bytes::<ToolMemo>(&record.payload)
-            && memo.sig == sig.into()
-        {
+        let known = self
+            .records::<ToolMemo>(Space::Memos, &key)
+            .find(|memo| memo.sig == sig.into());
+        if let Some(memo) = known {
             return Ok(memo.digest);
         }
         let (digest, _) = rekindle_fsx::hash_file(path)?;
@@ -109,10 +144,7 @@ impl<'a> Files<'a> {
                 sig: sig.into(),
                 digest,
             };
-            if let Ok(payload) = postcard::to_stdvec(&memo) {
-                // A store that cannot be written costs the memo.
-                let _ = self.store.put_record(Space::Memos, &key, &[], &payload);
-            }
+            self.keep(Space::Memos, &key, &memo);
         }
         Ok(digest)
     }
@@ -131,19 +163,22 @@ impl<'a> Files<'a> {
 
     fn read_output(&self, path: &Path) -> Option<OutputRecord> {
         let key = memo_key(b"output", path);
-        let record = self.store.get_record(Space::Outputs, &key).ok()??;
-        let mut record: OutputRecord = postcard::from_bytes(&record.payload).ok()?;
         let sig = rekindle_fsx::stat(path).ok()?;
-        if record.sig == sig.into() {
-            return Some(record);
+        let records: Vec<OutputRecord> = self.records(Space::Outputs, &key).collect();
+        if let Some(record) = records.iter().find(|record| record.sig == sig.into()) {
+            return Some(record.clone());
+        }
+        if records.is_empty() {
+            return None;
         }
         // A hardlink made or removed elsewhere also sets the change time.
         let (digest, _) = rekindle_fsx::hash_file(path).ok()?;
-        if digest != record.digest || rekindle_fsx::stat(path).ok()? != sig {
+        if rekindle_fsx::stat(path).ok()? != sig {
             return None;
         }
+        let mut record = records.into_iter().find(|record| record.digest == digest)?;
         record.sig = sig.into();
-        self.write_output(&key, &record);
+        self.keep(Space::Outputs, &key, &record);
         Some(record)
     }
 
@@ -162,26 +197,17 @@ impl<'a> Files<'a> {
             closure,
             externs: externs.to_vec(),
         };
-        self.write_output(&memo_key(b"output", path), &record);
-    }
-
-    fn write_output(&self, key: &Digest, record: &OutputRecord) {
-        if let Ok(payload) = postcard::to_stdvec(record) {
-            let _ = self.store.put_record(Space::Outputs, key, &[], &payload);
-        }
+        self.keep(Space::Outputs, &memo_key(b"output", path), &record);
     }
 
     /// A record of this machine under a name.
     pub(crate) fn memo<T: for<'de> Deserialize<'de>>(&self, key: &Digest) -> Option<T> {
-        let record = self.store.get_record(Space::Memos, key).ok()??;
-        postcard::from_bytes(&record.payload).ok()
+        self.records(Space::Memos, key).next()
     }
 
     /// Keeps a record of this machine under a name.
     pub(crate) fn remember<T: Serialize>(&self, key: &Digest, value: &T) {
-        if let Ok(payload) = postcard::to_stdvec(value) {
-            let _ = self.store.put_record(Space::Memos, key, &[], &payload);
-        }
+        self.keep(Space::Memos, key, value);
     }
 }
 
@@ -190,4 +216,39 @@ fn memo_key(kind: &[u8], path: &Path) -> Digest {
         .field(kind)
         .field(path.as_os_str().as_bytes())
         .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_refuses_records_still_knows_outputs() {
+        let dir = tempfile::tempdir().unwrap();
+        // A file in place of the store's directory refuses root, too.
+        let refusing = dir.path().join("store");
+        rekindle_fsx::atomic::write(&refusing, b"").unwrap();
+        let output = dir.path().join("libx.rmeta");
+        rekindle_fsx::atomic::write(&output, b"metadata").unwrap();
+        let store = LocalStore::open(&refusing);
+        let (digest, closure) = (Digest::of(b"metadata"), Digest::of(b"closure"));
+
+        for (has_target, known) in [(false, false), (true, true)] {
+            let files = || {
+                let files = Files::new(&store);
+                if has_target {
+                    files.set_target(&dir.path().join("target"));
+                }
+                files
+            };
+            let sig = rekindle_fsx::stat(&output).unwrap();
+            files().remember_output(&output, sig, digest, closure, &[]);
+            assert_eq!(files().output(&output).is_some(), known);
+        }
+        // Other bytes under the same name are not known.
+        rekindle_fsx::atomic::write(&output, b"METADATA").unwrap();
+        let files = Files::new(&store);
+        files.set_target(&dir.path().join("target"));
+        assert_eq!(files.output(&output), None);
+    }
 }

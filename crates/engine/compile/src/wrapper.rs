@@ -13,7 +13,7 @@ use rekindle_events::{
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
-use rekindle_key::{Invocation, Manifest, NotAUnit, arguments};
+use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
@@ -185,6 +185,10 @@ impl Call<'_> {
                 path: path.to_string_lossy().into_owned(),
             });
         }
+        let out_dir = self.context.environment.cwd.join(&invocation.out_dir);
+        let target = invocation.target.as_deref();
+        self.files
+            .set_target(&outdir::target_root(&out_dir, target));
         let toolchain = toolchain::identify(
             self.files,
             self.context.environment,

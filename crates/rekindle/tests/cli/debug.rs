@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::project::{Done, Project};
+use crate::project::{Done, Project, skip};
 
 /// The file and line that a debugger gives for `main`, asked from another directory.
 fn gdb_says(program: &std::path::Path) -> Option<String> {
@@ -54,20 +54,5 @@ fn a_restored_program_names_the_sources_of_its_own_checkout() {
                 "gdb is not installed",
             ),
         }
-    }
-}
-
-/// Says loudly that a test, or a part of it, did not run.
-pub(crate) fn skip(test: &str, why: &str) {
-    use std::io::Write;
-    let line = format!("SKIPPED: {test}: {why}");
-    eprintln!("{line}");
-    if let Some(list) = std::env::var_os("REKINDLE_TEST_SKIPS") {
-        let mut file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(list)
-            .unwrap();
-        writeln!(file, "{line}").unwrap();
     }
 }

@@ -58,19 +58,7 @@ pub(crate) fn misses(units: &[UnitEvent]) -> Vec<(String, MissReason)> {
         .collect()
 }
 
-/// Says that a test could not run here, where the one who counts will see it.
-pub(crate) fn skipped(test: &str, why: &str) {
-    use std::io::Write;
-    let line = format!("SKIPPED: {test}: {why}");
-    eprintln!("{line}");
-    if let Some(path) = std::env::var_os("REKINDLE_TEST_SKIPS") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path);
-        writeln!(file.unwrap(), "{line}").unwrap();
-    }
-}
+pub(crate) use crate::project::skip as skipped;
 
 /// The units that `rekindle build` has in a fresh checkout: dep, mac, the build script, app twice.
 pub(crate) const UNITS: usize = 5;

@@ -2,12 +2,12 @@
 //! anew. The modules `keys_*` hold the rules.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
+pub(crate) use crate::project::skip;
 use crate::project::{Done, Project};
 
 /// A project in which one thing after the other is changed.
@@ -294,20 +294,6 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
         } else {
             std::fs::copy(entry.path(), to).unwrap();
         }
-    }
-}
-
-/// Says that a test cannot run here. The driver of the tests counts these lines.
-pub(crate) fn skip(test: &str, why: &str) {
-    let line = format!("SKIPPED: {test}: {why}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Some(file) = std::env::var_os("REKINDLE_TEST_SKIPS") {
-        let mut file = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(file)
-            .unwrap();
-        file.write_all(line.as_bytes()).unwrap();
     }
 }
 

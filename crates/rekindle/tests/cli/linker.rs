@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::project::{Done, Project};
+use crate::project::{Done, Project, skip};
 
 const MAIN: &str = "fn main() {\n    println!(\"linked\");\n}\n";
 
@@ -34,7 +34,7 @@ fn has(program: &str) -> bool {
 #[test]
 fn a_named_linker_is_used_without_any_flag_of_the_users() {
     if !has("mold") {
-        return crate::debug::skip(
+        return skip(
             "a_named_linker_is_used_without_any_flag_of_the_users",
             "mold is not installed",
         );
@@ -64,7 +64,7 @@ fn a_named_linker_is_used_without_any_flag_of_the_users() {
 #[test]
 fn the_users_own_choice_wins() {
     if !has("ld.bfd") {
-        return crate::debug::skip("the_users_own_choice_wins", "ld.bfd is not installed");
+        return skip("the_users_own_choice_wins", "ld.bfd is not installed");
     }
     let project = Project::new(MAIN);
     let flags = "-Clink-arg=-fuse-ld=bfd -Clinker-features=-lld";

@@ -105,3 +105,18 @@ impl Project {
 pub(crate) fn program_dir() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_rekindle")).parent().unwrap()
 }
+
+/// Says loudly that a test, or a part of it, cannot run here. The driver of the tests counts these
+/// lines.
+pub(crate) fn skip(test: &str, why: &str) {
+    use std::io::Write;
+    let line = format!("SKIPPED: {test}: {why}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(list) = std::env::var_os("REKINDLE_TEST_SKIPS") {
+        let list = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(list);
+        list.unwrap().write_all(line.as_bytes()).unwrap();
+    }
+}
