@@ -14,6 +14,12 @@ pub fn realtime_ns() -> i64 {
     nanoseconds(clock_gettime(ClockId::Realtime))
 }
 
+/// When the machine was started: milliseconds since 1970.
+#[must_use]
+pub fn boot_ms() -> u64 {
+    u64::try_from(offset_ns() / 1_000_000).unwrap_or(0)
+}
+
 /// A span during which files are watched by their change times. The kernel stamps files from a
 /// coarse clock, so the start is read from the same one: a file changed after the start never has
 /// an earlier stamp.

@@ -15,7 +15,7 @@ pub mod runs;
 pub mod settings;
 mod surroundings;
 
-pub use settings::{Resolved, resolve_settings, wrapper_settings};
+pub use settings::{Resolved, resolve_settings};
 pub use surroundings::Surroundings;
 
 /// The version of these programs: a wrapper obeys settings of its own version only.

@@ -50,6 +50,42 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// The directory of the run that a plain cargo process is, for the wrappers that it starts, and whether
+/// it was made just now. The name holds the process and its start, so that all of them find one; `None`
+/// where it cannot be made.
+#[must_use]
+pub fn of_caller(store_dir: &Path) -> Option<(PathBuf, bool)> {
+    let pid = std::os::unix::process::parent_id();
+    let ticks = start_ticks(pid)?;
+    let ending = format!("Z-{pid}-{ticks}");
+    let known = list(store_dir)
+        .ok()?
+        .into_iter()
+        .find(|name| name.ends_with(&ending));
+    if let Some(known) = known {
+        return Some((runs_dir(store_dir).join(known), false));
+    }
+    let started = Moment(rekindle_fsx::time::boot_ms() + ticks * TICK_MS);
+    let id = format!("{}-{ticks}", run_id(started, pid));
+    Some((create(store_dir, &id).ok()?, true))
+}
+
+/// The unit of `/proc/PID/stat`, on every Linux that Rust runs on.
+const TICK_MS: u64 = 10;
+
+/// When a process began, in ticks since boot.
+fn start_ticks(pid: u32) -> Option<u64> {
+    let stat = rekindle_fsx::read(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
+    let text = String::from_utf8_lossy(&stat);
+    // The program's name, in parentheses, may hold spaces; the 20th field behind it is the start.
+    text.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
+}
+
 /// Makes the directory of a run.
 ///
 /// # Errors

@@ -37,18 +37,6 @@ pub fn resolve_settings() -> Result<Resolved, ConfigError> {
     resolve(&surroundings)
 }
 
-/// The settings of a wrapper: those that the `rekindle` command froze, if it was of this version,
-/// else what the wrapper's own surroundings come to.
-///
-/// # Errors
-/// [`ConfigError`].
-pub fn wrapper_settings(surroundings: &Surroundings) -> Result<Settings, ConfigError> {
-    match frozen(surroundings) {
-        Some(settings) => Ok(settings),
-        None => resolve(surroundings).map(|resolved| resolved.settings),
-    }
-}
-
 /// The settings that a `rekindle` command of this version froze for the processes below it.
 #[must_use]
 pub fn frozen(surroundings: &Surroundings) -> Option<Settings> {
@@ -299,13 +287,10 @@ mod tests {
         settings.store_dir = "/frozen".into();
         let given = |settings: &Settings| {
             let json = serde_json::to_string(settings).unwrap();
-            wrapper_settings(&surroundings(&[("REKINDLE_SETTINGS", &json)])).unwrap()
+            frozen(&surroundings(&[("REKINDLE_SETTINGS", &json)]))
         };
-        assert_eq!(given(&settings), settings);
+        assert_eq!(given(&settings), Some(settings.clone()));
         settings.rekindle = "0.0.0".into();
-        assert_eq!(
-            given(&settings).store_dir,
-            PathBuf::from("/home/me/.cache/rekindle")
-        );
+        assert_eq!(given(&settings), None);
     }
 }

@@ -13,14 +13,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// The log of this run: the one that the CLI made, or one for the cargo process that called.
+    /// The log of this run; none where the run has no directory.
     pub(crate) fn open(context: &Context<'_>) -> Self {
-        let directory = context.settings.run_dir.clone().or_else(|| {
-            let run = format!("cargo-{}", caller()?);
-            let directory = context.settings.store_dir.join("v1/runs").join(run);
-            rekindle_fsx::create_dir_all(&directory).ok()?;
-            Some(directory)
-        });
+        let directory = context.settings.run_dir.as_ref();
         Self {
             log: directory.map(|directory| directory.join("events.jsonl")),
         }
@@ -41,14 +36,4 @@ impl Journal {
             message,
         }));
     }
-}
-
-/// The process that called, by start time and number: numbers are reused.
-fn caller() -> Option<String> {
-    let parent = std::os::unix::process::parent_id();
-    let stat = rekindle_fsx::read(&PathBuf::from(format!("/proc/{parent}/stat"))).ok()?;
-    let text = String::from_utf8_lossy(&stat);
-    // The name of the program, in parentheses, may hold spaces; the 20th field behind it is the start.
-    let start = text.rsplit_once(')')?.1.split_whitespace().nth(19)?;
-    Some(format!("{start:0>12}-{parent}"))
 }

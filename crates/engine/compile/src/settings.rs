@@ -24,8 +24,7 @@ pub struct Settings {
     pub rekindle: String,
     /// Directory of the local store.
     pub store_dir: PathBuf,
-    /// Directory of the run: events go to `events.jsonl` in it. `None` under a plain cargo: a run
-    /// is then made up for each cargo process.
+    /// Directory of the run: events go to `events.jsonl` in it. `None` where it could not be made.
     pub run_dir: Option<PathBuf>,
     /// Whether paths are mapped to names that are the same in every directory.
     pub remap: bool,

@@ -11,8 +11,10 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use rekindle::{Surroundings, settings, wrapper_settings};
-use rekindle_compile::{Environment, shim, wrapper};
+use rekindle::{Surroundings, runs, settings};
+use rekindle_base::{ByteSize, Clock, SystemClock};
+use rekindle_compile::{Environment, Settings, shim, wrapper};
+use rekindle_store::LocalStore;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -21,11 +23,16 @@ fn main() -> ExitCode {
     if let Some(directory) = shim::directory_of(&own_name) {
         return code(shim::run(&directory, &words, &mut io::stderr()));
     }
-    match deal(&words) {
-        Ok(Some(exit)) => code(exit),
-        Ok(None) => run_unchanged(&words),
-        Err(fault) => {
+    match std::panic::catch_unwind(|| deal(&words)) {
+        Ok(Ok(Some(exit))) => code(exit),
+        Ok(Ok(None)) => run_unchanged(&words),
+        Ok(Err(fault)) => {
             eprintln!("rekindle-rustc: {fault}; the compiler runs without the cache");
+            run_unchanged(&words)
+        }
+        // The panic was printed, with its place.
+        Err(_) => {
+            eprintln!("rekindle-rustc: this is a bug of ours; the compiler runs without the cache");
             run_unchanged(&words)
         }
     }
@@ -37,7 +44,7 @@ fn deal(words: &[OsString]) -> Result<Option<i32>, Box<dyn std::error::Error>> {
     if settings::is_disabled(&surroundings)? {
         return Ok(None);
     }
-    let settings = wrapper_settings(&surroundings)?;
+    let (settings, evict_to) = settings_of(&surroundings)?;
     let program = std::env::current_exe()?;
     let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
     let mut stderr = io::stderr();
@@ -47,12 +54,29 @@ fn deal(words: &[OsString]) -> Result<Option<i32>, Box<dyn std::error::Error>> {
         stdout: &mut stdout,
     };
     // The compiler could not be started: starting it again says so in cargo's way.
-    Ok(Some(wrapper::run(
-        &settings,
-        &environment,
-        words,
-        &mut streams,
-    )?))
+    let exit = wrapper::run(&settings, &environment, words, &mut streams)?;
+    if let Some(size) = evict_to {
+        // What goes wrong here is no fault of the build's; `rekindle cache gc` shows it.
+        let store = LocalStore::open(&settings.store_dir);
+        let _ = store.maybe_gc(size, SystemClock::default().now());
+    }
+    Ok(Some(exit))
+}
+
+/// The settings that the `rekindle` command froze, or those of these surroundings under a plain cargo. Then
+/// the first wrapper that cargo starts also sees to the store's budget, since nobody else will.
+fn settings_of(
+    surroundings: &Surroundings,
+) -> Result<(Settings, Option<ByteSize>), Box<dyn std::error::Error>> {
+    if let Some(settings) = settings::frozen(surroundings) {
+        return Ok((settings, None));
+    }
+    let resolved = settings::resolve(surroundings)?;
+    let mut settings = resolved.settings;
+    let run = runs::of_caller(&settings.store_dir);
+    let is_first = run.as_ref().is_some_and(|(_, made)| *made);
+    settings.run_dir = run.map(|(directory, _)| directory);
+    Ok((settings, is_first.then_some(resolved.size)))
 }
 
 fn run_unchanged(words: &[OsString]) -> ExitCode {

@@ -129,3 +129,26 @@ fn a_key_that_is_not_known_is_named_with_its_file() {
         done.stderr
     );
 }
+
+/// As README's lines for CI do it: `rekindle env`, then plain cargo, then `rekindle stats`.
+#[test]
+fn a_plain_cargo_is_a_run_of_its_own() {
+    let project = Project::new(HELLO);
+    let done = project.rekindle(&["env", "--format", "json"]).ok();
+    let env: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let wrapper = env["variables"]["RUSTC_WRAPPER"].as_str();
+    let wrapper = wrapper
+        .or(env["RUSTC_WRAPPER"].as_str())
+        .unwrap()
+        .to_owned();
+    for (runs, fate) in [(1, "miss"), (2, "hit")] {
+        let _ = std::fs::remove_dir_all(project.path("ws/target"));
+        let mut cargo = project.command("cargo", &["build"]);
+        Done::from(cargo.env("RUSTC_WRAPPER", &wrapper).output().unwrap()).ok();
+        let stats = project.stats();
+        assert_eq!(stats["units"][fate], 1, "{stats}");
+        assert_eq!(project.runs(), runs);
+    }
+    // The first wrapper of a run sees to the budget, since no command of ours does.
+    assert!(project.path("store/v1/size").exists());
+}
