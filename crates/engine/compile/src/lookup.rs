@@ -11,8 +11,8 @@ use crate::inputs::{Inputs, Unit};
 
 /// What a look-up found.
 pub(crate) enum Found {
-    /// An entry, its manifest, and the path set that led to it.
-    Entry(Box<Entry>, Manifest, PathSet),
+    /// An entry, its manifest, and the path set that led to it where that is not the first.
+    Entry(Box<Entry>, Manifest, Option<PathSet>),
     /// Nothing; the reason where it is more than that no such unit is stored.
     Nothing(Option<MissReason>),
 }
@@ -30,14 +30,17 @@ pub(crate) fn find(unit: &Unit<'_>, inputs: &Inputs) -> Found {
         }
     };
     let mut reason = None;
-    for set in sets.iter() {
+    for (index, set) in sets.iter().enumerate() {
         let Some(manifest) = unit.observe(&inputs.manifest, set) else {
             continue;
         };
         let key = manifest.digest();
         match store.get_record(Space::Entries, &key) {
             Ok(Some(record)) => match Entry::decode(&record.payload) {
-                Some(entry) => return Found::Entry(Box::new(entry), manifest, set.clone()),
+                Some(entry) => {
+                    let promoted = (index > 0).then(|| set.clone());
+                    return Found::Entry(Box::new(entry), manifest, promoted);
+                }
                 None => {
                     let _ = store.remove_record(Space::Entries, &key);
                     reason = Some(MissReason::EntryCorrupt);

@@ -231,7 +231,7 @@ impl Call<'_> {
         unit: &Unit<'_>,
         inputs: &Inputs,
         entry: &Entry,
-        (manifest, set): (&Manifest, PathSet),
+        (manifest, set): (&Manifest, Option<PathSet>),
         event: &mut UnitEvent,
         streams: &mut Streams<'_>,
     ) -> Result<(), MissReason> {
@@ -255,7 +255,9 @@ impl Call<'_> {
                 let _ = self.context.store.remove_record(Space::Entries, &key);
             })?;
         // What failed here costs the order of path sets, or what `explain` knows.
-        let _ = publish::promote(unit, inputs, set);
+        if let Some(set) = set {
+            let _ = publish::promote(unit, inputs, set);
+        }
         let _ = publish::remember_latest(unit, &key);
         event.times.restore_us = micros(restore_start.elapsed());
         event.fate = Fate::Hit;
