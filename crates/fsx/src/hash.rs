@@ -36,13 +36,3 @@ fn piece_for(file: &File) -> usize {
         .saturating_add(1)
         .max(4096)
 }
-
-/// The bytes of a file and their digest.
-///
-/// # Errors
-/// As [`std::fs::read`].
-pub fn read_and_hash(path: &Path) -> io::Result<(Vec<u8>, Digest)> {
-    let bytes = std::fs::read(path)?;
-    let digest = Digest::of(&bytes);
-    Ok((bytes, digest))
-}

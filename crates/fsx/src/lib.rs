@@ -24,7 +24,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use hash::{hash_file, read_and_hash};
+pub use hash::hash_file;
 pub use stat::{FileKind, StatSig, stat, stat_follow};
 
 /// The bytes of a file.
@@ -259,15 +259,6 @@ pub fn touch(path: &Path) -> io::Result<()> {
     };
     utimensat(CWD, path, &times, AtFlags::empty())?;
     Ok(())
-}
-
-/// Bytes free for this user on the file system that holds `path`.
-///
-/// # Errors
-/// As `statvfs`.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let stat = rustix::fs::statvfs(path)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Sets the permission bits of a file.

@@ -13,7 +13,7 @@ use std::path::Path;
 use rekindle_base::{Digest, DigestHasher};
 
 use crate::hash::PIECE_BYTES;
-use crate::{StatSig, atomic, failpoint};
+use crate::{StatSig, failpoint};
 
 /// How the bytes came to be where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -204,15 +204,10 @@ fn copy_open(file: &mut File, temporary: &Path, wish: Wish) -> io::Result<Digest
     }
 }
 
-/// A temporary name for placing `dest`, which one process at a time places.
-#[must_use]
-pub fn temporary_for(dest: &Path) -> std::path::PathBuf {
-    atomic::beside(dest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::atomic;
 
     fn wish(hardlink: bool) -> Wish {
         Wish {
@@ -231,7 +226,7 @@ mod tests {
             let error = place(
                 &source,
                 &dest,
-                &temporary_for(&dest),
+                &atomic::beside(&dest),
                 Some(Digest::of(b"promised")),
                 wish(hardlink),
             )
@@ -247,12 +242,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (source, dest) = (dir.path().join("source"), dir.path().join("dest"));
         fs::write(&source, b"bytes").unwrap();
-        let placed = place(&source, &dest, &temporary_for(&dest), None, wish(false)).unwrap();
+        let placed = place(&source, &dest, &atomic::beside(&dest), None, wish(false)).unwrap();
         assert_eq!(placed.digest, Digest::of(b"bytes"));
         fs::write(&dest, b"changed").unwrap();
         assert_eq!(fs::read(&source).unwrap(), b"bytes");
         for _ in 0..2 {
-            place(&source, &dest, &temporary_for(&dest), None, wish(true)).unwrap();
+            place(&source, &dest, &atomic::beside(&dest), None, wish(true)).unwrap();
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
@@ -266,7 +261,7 @@ mod tests {
             hardlink: true,
             executable: true,
         };
-        let placed = place(&source, &dest, &temporary_for(&dest), None, wish).unwrap();
+        let placed = place(&source, &dest, &atomic::beside(&dest), None, wish).unwrap();
         assert!(placed.sig.is_executable());
         assert_ne!(placed.method, Method::Hardlink);
     }

@@ -175,15 +175,6 @@ impl Roots {
         line.extend_from_slice(rest);
         Some(line)
     }
-
-    /// The roots whose real paths stand in `bytes`.
-    #[must_use]
-    pub fn found_in(&self, bytes: &[u8]) -> Vec<Root> {
-        self.iter()
-            .filter(|(_, path)| memmem::find(bytes, path.as_os_str().as_bytes()).is_some())
-            .map(|(root, _)| root)
-            .collect()
-    }
 }
 
 /// Replaces `path` by `token` where it is a whole path or the beginning of one: `/a/b` in `/a/b/c`

@@ -215,7 +215,7 @@ impl Store for LocalStore {
 
     fn place_object(&self, digest: &Digest, dest: &Path, wish: Wish) -> Result<Placed, StoreError> {
         let path = self.layout.object(digest);
-        let temporary = place::temporary_for(dest);
+        let temporary = rekindle_fsx::atomic::beside(dest);
         place::place(&path, dest, &temporary, Some(*digest), wish).map_err(|error| match error {
             PlaceError::Missing => StoreError::Missing,
             PlaceError::Corrupt { .. } => {
