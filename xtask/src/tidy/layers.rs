@@ -13,6 +13,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rekindle-events", &["rekindle-base"]),
     ("rekindle-store", &["rekindle-base", "rekindle-fsx"]),
     (
+        "rekindle-outputs",
+        &["rekindle-base", "rekindle-fsx", "rekindle-store"],
+    ),
+    (
         "rekindle-compile",
         &[
             "rekindle-base",
@@ -20,6 +24,18 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-key",
             "rekindle-events",
             "rekindle-store",
+            "rekindle-outputs",
+        ],
+    ),
+    (
+        "rekindle-snapshot",
+        &[
+            "rekindle-base",
+            "rekindle-fsx",
+            "rekindle-key",
+            "rekindle-events",
+            "rekindle-store",
+            "rekindle-outputs",
         ],
     ),
     ("rekindle-report", &["rekindle-base", "rekindle-events"]),
@@ -31,6 +47,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-key",
             "rekindle-events",
             "rekindle-store",
+            "rekindle-outputs",
+            "rekindle-snapshot",
             "rekindle-compile",
             "rekindle-report",
         ],

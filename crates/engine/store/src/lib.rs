@@ -48,16 +48,22 @@ pub enum Space {
     Outputs,
     /// By question on this machine: answers of compilers and tools.
     Memos,
+    /// By content: the trees of snapshots.
+    Trees,
+    /// By commit, branch, lock file or directory: which trees a snapshot is made of.
+    Pointers,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::PathSets,
         Self::Entries,
         Self::Latest,
         Self::Outputs,
         Self::Memos,
+        Self::Trees,
+        Self::Pointers,
     ];
 
     /// Its name: of its directory, and in reports.
@@ -69,6 +75,8 @@ impl Space {
             Self::Latest => "latest",
             Self::Outputs => "outputs",
             Self::Memos => "memos",
+            Self::Trees => "trees",
+            Self::Pointers => "pointers",
         }
     }
 
@@ -81,13 +89,18 @@ impl Space {
             Self::Latest => 3,
             Self::Outputs => 4,
             Self::Memos => 5,
+            Self::Trees => 6,
+            Self::Pointers => 7,
         }
     }
 
     /// Whether other machines could use such a record; the others hold this machine's paths.
     #[must_use]
     pub const fn is_shared(self) -> bool {
-        matches!(self, Self::PathSets | Self::Entries)
+        matches!(
+            self,
+            Self::PathSets | Self::Entries | Self::Trees | Self::Pointers
+        )
     }
 }
 

@@ -1,0 +1,12 @@
+//! What is known of the files in a target directory, and files that only stand for their bytes.
+//!
+//! The unit cache keys dependents by the digests of outputs, and restores outputs; a snapshot puts
+//! *placeholders* in their place, which become real when something reads them. Both meet here. Parts:
+//! [`record`] says which bytes an output has and what is behind them; [`placeholder`] is the form of
+//! what stands for an output; [`materialise`] puts the bytes in its place; [`localise`] gives
+//! programs the real paths of this directory in their debug information.
+
+pub mod localise;
+pub mod materialise;
+pub mod placeholder;
+pub mod record;

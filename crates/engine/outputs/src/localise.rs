@@ -1,0 +1,1 @@
+//! Real paths in the debug information of programs.

@@ -1,0 +1,1 @@
+//! Putting the bytes in a placeholder's place.

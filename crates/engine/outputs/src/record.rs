@@ -1,0 +1,1 @@
+//! What is known of an output: its bytes, and what is behind them.

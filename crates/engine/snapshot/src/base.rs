@@ -1,0 +1,1 @@
+//! Which snapshot to restore.

@@ -1,0 +1,162 @@
+//! What a snapshot is made of.
+//!
+//! On disk: a [`Tree`] is the payload of a record in the space `Trees` (postcard of [`Tree`], zstd), under
+//! the digest of that payload, its references the objects of its files. A [`Pointer`] is the payload of a
+//! record in the space `Pointers` (postcard), under a digest that [`crate::base`] makes.
+
+use rekindle_base::Digest;
+use serde::{Deserialize, Serialize};
+
+/// Which trees belong together: what a commit, a branch, a lock file or a directory leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Version of the format.
+    pub version: u32,
+    /// The commit whose checkout was built, in hex; empty where there is no git.
+    pub commit: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Trees by profile directory, as in `debug` or `x86_64-unknown-linux-musl/release`, with the digests
+    /// that they are stored under.
+    pub trees: Vec<(String, Digest)>,
+}
+
+/// One profile directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// Version of the format.
+    pub version: u32,
+    /// Where it was built.
+    pub site: Site,
+    /// Counts the commits on the way here, one base after the other.
+    pub generation: u32,
+    /// Distinct inputs of the units.
+    pub inputs: Vec<Input>,
+    /// The units.
+    pub units: Vec<Unit>,
+    /// Incremental state, one for every crate that has some.
+    pub incremental: Vec<Incremental>,
+}
+
+/// The directories that outputs may hold, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// The workspace's root.
+    pub workspace: Vec<u8>,
+    /// The directory that is built in.
+    pub target: Vec<u8>,
+    /// cargo's home.
+    pub cargo_home: Vec<u8>,
+}
+
+/// Something that a unit was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Where.
+    pub place: Place,
+    /// What it held.
+    pub content: Content,
+}
+
+/// Where an input is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Place {
+    /// Relative to the workspace's root.
+    Workspace(Vec<u8>),
+    /// Elsewhere.
+    Absolute(Vec<u8>),
+}
+
+/// What an input held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// A file's bytes.
+    File(Digest),
+    /// Names and contents below a directory.
+    Directory(Digest),
+    /// Nothing was there.
+    Absent,
+}
+
+/// One unit of cargo's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// The 16 hex digits in its names.
+    pub id: String,
+    /// Package, for people.
+    pub package: String,
+    /// The generation of the tree that used it last.
+    pub used: u32,
+    /// Indices into [`Tree::inputs`].
+    pub inputs: Vec<u32>,
+    /// Whether something in it holds a path of [`Tree::site`].
+    pub path_bound: bool,
+    /// Its files, its fingerprint's last.
+    pub files: Vec<File>,
+}
+
+/// The incremental state of one crate: its newest session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incremental {
+    /// Its directory below `incremental`.
+    pub name: String,
+    /// The generation of the tree that used it last.
+    pub used: u32,
+    /// Its files.
+    pub files: Vec<File>,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Relative to the profile directory; plain names joined by slashes, checked when read.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it is.
+    pub body: Body,
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// These bytes.
+    Inline(Vec<u8>),
+    /// An object of the store.
+    Object(Object),
+    /// A symbolic link that leads here.
+    Link(Vec<u8>),
+    /// Another name of a file of this unit: its index in [`Unit::files`].
+    Same(u32),
+    /// A directory that would be empty otherwise.
+    Directory,
+}
+
+/// An object of the store that a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How it is restored.
+    pub form: Form,
+    /// What the unit cache knows of it: the closure, and the files of the crates on its command line,
+    /// relative to the directory that is built in.
+    pub known: Option<(Digest, Vec<String>)>,
+    /// Whether real paths take the place of mapped ones in its debug information.
+    pub localised: bool,
+}
+
+/// How an object is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// With its bytes.
+    Real,
+    /// As a placeholder that is a text.
+    Text,
+    /// As a placeholder that is a text, and starts the launcher.
+    Program,
+    /// As a placeholder that is a link.
+    Link,
+}
