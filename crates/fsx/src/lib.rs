@@ -150,6 +150,20 @@ pub fn symlink(original: &Path, link: &Path) -> io::Result<()> {
     rename(&temporary, link)
 }
 
+/// Makes `link` another name of the file `original`, replacing what was there by rename.
+///
+/// # Errors
+/// As [`fs::hard_link`].
+pub fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
+    let temporary = atomic::beside(link);
+    remove_file(&temporary)?;
+    failpoint::hit();
+    fs::hard_link(original, &temporary)?;
+    rename(&temporary, link)?;
+    // Renaming over another name of the same inode does nothing and leaves both names.
+    remove_file(&temporary)
+}
+
 /// One entry of a directory.
 #[derive(Debug, Clone)]
 pub struct DirEntry {
@@ -219,6 +233,30 @@ pub fn walk_files(root: &Path) -> io::Result<Vec<DirEntry>> {
     Ok(files)
 }
 
+/// Every symbolic link below `root` (itself not followed, nor are those that are found), in no order;
+/// a missing root has none. Asks of no file more than its directory says.
+///
+/// # Errors
+/// As [`fs::read_dir`], but for what vanishes meanwhile.
+pub fn walk_links(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut links = Vec::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(dir) = pending.pop() {
+        let Some(entries) = found(fs::read_dir(dir))? else {
+            continue;
+        };
+        for entry in entries {
+            let entry = entry?;
+            match found(entry.file_type())? {
+                Some(kind) if kind.is_dir() => pending.push(entry.path()),
+                Some(kind) if kind.is_symlink() => links.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    Ok(links)
+}
+
 /// Adds bytes to the end of a file with one `write`, which the kernel keeps whole among several
 /// appenders on a local file system; makes the file if it is missing.
 ///
@@ -258,6 +296,28 @@ pub fn touch(path: &Path) -> io::Result<()> {
         last_modification: now,
     };
     utimensat(CWD, path, &times, AtFlags::empty())?;
+    Ok(())
+}
+
+/// Sets the modification time of what is at `path`, a last link not followed: nanoseconds since 1970.
+///
+/// # Errors
+/// As `utimensat`.
+pub fn set_mtime(path: &Path, mtime_ns: i64) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+    const SECOND_NS: i64 = 1_000_000_000;
+    failpoint::hit();
+    let times = Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: mtime_ns.div_euclid(SECOND_NS),
+            tv_nsec: mtime_ns.rem_euclid(SECOND_NS),
+        },
+    };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
 }
 

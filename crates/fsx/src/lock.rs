@@ -50,6 +50,16 @@ pub fn try_exclusive(path: &Path) -> io::Result<Option<FileLock>> {
     }
 }
 
+/// Waits for the exclusive lock on a file or directory that is there, which is opened for reading only.
+///
+/// # Errors
+/// As opening and `flock`; some network file systems lock only what is open for writing.
+pub fn exclusive_on(path: &Path) -> io::Result<FileLock> {
+    let file = File::open(path)?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(FileLock(file))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

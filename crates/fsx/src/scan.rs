@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rekindle_base::{Digest, DigestHasher};
+
 use crate::hash::PIECE_BYTES;
 
 /// Which of `needles` stand somewhere in the file.
@@ -45,12 +47,7 @@ pub fn replace_in_place(
     ranges: &[Range<u64>],
     replacements: &[(Vec<u8>, Vec<u8>)],
 ) -> io::Result<u64> {
-    let overlap = replacements
-        .iter()
-        .map(|(from, _)| from.len())
-        .max()
-        .unwrap_or(1)
-        - 1;
+    let overlap = overlap(replacements);
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut piece = vec![0; PIECE_BYTES];
     let mut count = 0;
@@ -74,6 +71,66 @@ pub fn replace_in_place(
         }
     }
     Ok(count)
+}
+
+/// The digest that a file would have after [`replace_in_place`] with the same `ranges`, which lie apart
+/// from each other. The file is left alone.
+///
+/// # Errors
+/// As opening and reading; a range beyond the file's end is one.
+pub fn hash_replaced(
+    path: &Path,
+    ranges: &[Range<u64>],
+    replacements: &[(Vec<u8>, Vec<u8>)],
+) -> io::Result<Digest> {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_by_key(|range| range.start);
+    let size = crate::stat_follow(path)?.size;
+    let mut reader = Replacing {
+        file: File::open(path)?,
+        hasher: DigestHasher::new(),
+        piece: vec![0; PIECE_BYTES],
+    };
+    let mut at = 0;
+    for range in ranges {
+        reader.hash(at..range.start, &[])?;
+        reader.hash(range.clone(), replacements)?;
+        at = range.end;
+    }
+    reader.hash(at..size, &[])?;
+    Ok(reader.hasher.finish())
+}
+
+struct Replacing {
+    file: File,
+    hasher: DigestHasher,
+    piece: Vec<u8>,
+}
+
+impl Replacing {
+    /// Adds a range, cut into the pieces that [`replace_in_place`] cuts it into.
+    fn hash(&mut self, range: Range<u64>, replacements: &[(Vec<u8>, Vec<u8>)]) -> io::Result<()> {
+        let overlap = overlap(replacements);
+        let (mut at, mut kept) = (range.start, 0);
+        while at < range.end {
+            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+            let fresh = left.min(PIECE_BYTES - kept);
+            let filled = kept + fresh;
+            self.file.read_exact_at(&mut self.piece[kept..filled], at)?;
+            replace_in(&mut self.piece[..filled], replacements);
+            at += fresh as u64;
+            kept = if at < range.end { overlap } else { 0 };
+            self.hasher.update(&self.piece[..filled - kept]);
+            self.piece.copy_within(filled - kept..filled, 0);
+        }
+        Ok(())
+    }
+}
+
+/// What two pieces share, so that whatever lies across them is seen whole.
+fn overlap(replacements: &[(Vec<u8>, Vec<u8>)]) -> usize {
+    let longest = replacements.iter().map(|(from, _)| from.len()).max();
+    longest.unwrap_or(1).saturating_sub(1)
 }
 
 fn replace_in(piece: &mut [u8], replacements: &[(Vec<u8>, Vec<u8>)]) -> u64 {
@@ -117,12 +174,20 @@ mod tests {
             bytes[at..at + 6].copy_from_slice(b"needle");
         }
         std::fs::write(&path, &bytes).unwrap();
-        let range = 50..(2 * PIECE_BYTES + 3) as u64;
-        let pair = (b"needle".to_vec(), b"thread".to_vec());
-        assert_eq!(replace_in_place(&path, &[range], &[pair]).unwrap(), 2);
+        let ranges = [
+            (PIECE_BYTES - 3) as u64..(2 * PIECE_BYTES + 3) as u64,
+            50..107,
+        ];
+        let pair = [(b"needle".to_vec(), b"thread".to_vec())];
+        let before = Digest::of(&bytes);
+        let foreseen = hash_replaced(&path, &ranges, &pair).unwrap();
+        assert_eq!(replace_in_place(&path, &ranges, &pair).unwrap(), 2);
         for at in [100, PIECE_BYTES - 3] {
             bytes[at..at + 6].copy_from_slice(b"thread");
         }
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(foreseen, Digest::of(&bytes));
+        let undone = [(pair[0].1.clone(), pair[0].0.clone())];
+        assert_eq!(hash_replaced(&path, &ranges, &undone).unwrap(), before);
     }
 }

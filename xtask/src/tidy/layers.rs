@@ -14,7 +14,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rekindle-store", &["rekindle-base", "rekindle-fsx"]),
     (
         "rekindle-outputs",
-        &["rekindle-base", "rekindle-fsx", "rekindle-store"],
+        &[
+            "rekindle-base",
+            "rekindle-fsx",
+            "rekindle-key",
+            "rekindle-store",
+        ],
     ),
     (
         "rekindle-compile",

@@ -1,12 +1,11 @@
 //! What an ELF file says of itself.
 
 use std::io::Read;
-use std::ops::Range;
 use std::path::Path;
 
 use object::read::ReadCache;
 use object::read::elf::ElfFile64;
-use object::{CompressionFormat, Endianness, Object, ObjectSection};
+use object::{Endianness, Object, ObjectSection};
 
 /// Whether the file is an executable of the system rather than a script.
 pub(crate) fn is_elf(path: &Path) -> std::io::Result<bool> {
@@ -37,26 +36,4 @@ pub(crate) fn linker_of(path: &Path) -> Option<String> {
         // `LLD 22.1.2 (/checkout/…)`: name and version are what people know.
         |mark| mark.split(" (").next().unwrap_or(&mark).to_owned(),
     ))
-}
-
-/// Where in the file debug information lies that is not compressed: the parts that name sources.
-pub(crate) fn debug_ranges(path: &Path) -> Vec<Range<u64>> {
-    let ranges = || -> Option<Vec<Range<u64>>> {
-        let cache = ReadCache::new(rekindle_fsx::open(path).ok()?);
-        let file: ElfFile64<'_, Endianness, _> = ElfFile64::parse(&cache).ok()?;
-        let named = [
-            ".debug_str",
-            ".debug_line_str",
-            ".debug_line",
-            ".debug_info",
-        ];
-        let of = |name: &&str| {
-            let section = file.section_by_name(name)?;
-            let range = section.compressed_file_range().ok()?;
-            let is_plain = range.format == CompressionFormat::None;
-            is_plain.then(|| range.offset..range.offset + range.compressed_size)
-        };
-        Some(named.iter().filter_map(of).collect())
-    };
-    ranges().unwrap_or_default()
 }

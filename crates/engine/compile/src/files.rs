@@ -1,55 +1,22 @@
 //! Digests of files, none of them computed twice.
 //!
-//! Two kinds of memo, both records of this machine. An *output record* says of a file in a target
-//! directory which bytes it has, which crates it was compiled with, and what is behind those; it is
-//! written when the file is published or restored. A *tool memo* says which bytes a file of the
-//! system has. Both hold the file's signature; another signature means that the file is read again.
+//! Outputs in a target directory have records ([`rekindle_outputs::record`]), and files of the system
+//! *tool memos*, which say what bytes a file has under its signature. Both are records of this machine;
+//! another signature means that the file is read again. A placeholder says itself which bytes it
+//! stands for, and is never read for them.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{Digest, DigestHasher};
+use rekindle_base::Digest;
 use rekindle_fsx::StatSig;
-use rekindle_store::{LocalStore, Space, Store};
+use rekindle_outputs::materialise;
+use rekindle_outputs::placeholder::{Known, Placeholder};
+use rekindle_outputs::record::{self, OutputRecord, Signature};
+use rekindle_store::{LocalStore, Space};
 use serde::{Deserialize, Serialize};
-
-/// What is known of an output in a target directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct OutputRecord {
-    sig: Signature,
-    /// Its bytes.
-    pub(crate) digest: Digest,
-    /// The crates that it was compiled with, and theirs, down to the leaves.
-    pub(crate) closure: Digest,
-    /// The files of the crates on its command line.
-    pub(crate) externs: Vec<PathBuf>,
-}
-
-/// The parts of a signature that a hardlink made elsewhere leaves alone, but for the change time:
-/// then the bytes are read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Signature {
-    dev: u64,
-    ino: u64,
-    size: u64,
-    mtime_ns: i64,
-    ctime_ns: i64,
-}
-
-impl From<StatSig> for Signature {
-    fn from(sig: StatSig) -> Self {
-        Self {
-            dev: sig.dev,
-            ino: sig.ino,
-            size: sig.size,
-            mtime_ns: sig.mtime_ns,
-            ctime_ns: sig.ctime_ns,
-        }
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct ToolMemo {
@@ -66,6 +33,7 @@ pub(crate) struct Files<'a> {
     store: &'a LocalStore,
     /// In the target directory: takes the records that a read-only store refuses.
     beside: OnceCell<LocalStore>,
+    target: OnceCell<PathBuf>,
     sources: RefCell<HashMap<PathBuf, Digest>>,
     outputs: RefCell<HashMap<PathBuf, Option<OutputRecord>>>,
 }
@@ -75,41 +43,42 @@ impl<'a> Files<'a> {
         Self {
             store,
             beside: OnceCell::new(),
+            target: OnceCell::new(),
             sources: RefCell::default(),
             outputs: RefCell::default(),
         }
     }
 
-    /// Says where records go that the store refuses.
+    /// Says where outputs are: there, placeholders may be, and records go that the store refuses.
     pub(crate) fn set_target(&self, target: &Path) {
+        self.target.get_or_init(|| target.to_owned());
         self.beside
             .get_or_init(|| LocalStore::open(&target.join(".rekindle")));
     }
 
-    /// The records of this machine under a key: the store's, then the one in the target directory.
-    fn records<T: for<'de> Deserialize<'de>>(
-        &self,
-        space: Space,
-        key: &Digest,
-    ) -> impl Iterator<Item = T> {
-        let stores = [Some(self.store), self.beside.get()];
-        stores.into_iter().flatten().filter_map(move |store| {
-            let record = store.get_record(space, key).ok()??;
-            postcard::from_bytes(&record.payload).ok()
-        })
+    /// Where records of this machine are: in the store, then in the target directory.
+    fn stores(&self) -> Vec<&LocalStore> {
+        [self.store].into_iter().chain(self.beside.get()).collect()
     }
 
-    /// Keeps a record of this machine. One that can be kept nowhere costs a second look, or makes
-    /// the units that are compiled with an output uncacheable.
-    fn keep<T: Serialize>(&self, space: Space, key: &Digest, value: &T) {
-        let Ok(payload) = postcard::to_stdvec(value) else {
-            return;
-        };
-        if self.store.put_record(space, key, &[], &payload).is_err()
-            && let Some(beside) = self.beside.get()
+    /// The digest of what a placeholder stands for; `None` for what is none. One whose bytes are to be
+    /// changed when they are put in place is no longer one after this.
+    fn stood_for(&self, path: &Path) -> io::Result<Option<Digest>> {
+        if self
+            .target
+            .get()
+            .is_none_or(|target| !path.starts_with(target))
         {
-            let _ = beside.put_record(space, key, &[], &payload);
+            return Ok(None);
         }
+        let Some((file, placeholder)) = Placeholder::find(path)? else {
+            return Ok(None);
+        };
+        if placeholder.replacements.is_empty() {
+            return Ok(Some(placeholder.digest));
+        }
+        materialise::materialise_names(&[file], self.beside.get()).map_err(io::Error::other)?;
+        Ok(None)
     }
 
     /// A source: always read, since reading it is hardly dearer than asking for its signature.
@@ -117,7 +86,10 @@ impl<'a> Files<'a> {
         if let Some(digest) = self.sources.borrow().get(path) {
             return Ok(*digest);
         }
-        let (digest, _) = rekindle_fsx::hash_file(path)?;
+        let digest = match self.stood_for(path)? {
+            Some(digest) => digest,
+            None => rekindle_fsx::hash_file(path)?.0,
+        };
         self.sources.borrow_mut().insert(path.to_owned(), digest);
         Ok(digest)
     }
@@ -129,10 +101,12 @@ impl<'a> Files<'a> {
 
     /// A file of the system: a linker, a library.
     pub(crate) fn tool(&self, path: &Path) -> io::Result<Digest> {
+        if let Some(digest) = self.stood_for(path)? {
+            return Ok(digest);
+        }
         let sig = rekindle_fsx::stat_follow(path)?;
-        let key = memo_key(b"tool", path);
-        let known = self
-            .records::<ToolMemo>(Space::Memos, &key)
+        let key = record::key(b"tool", path);
+        let known = record::of_machine::<ToolMemo>(&self.stores(), Space::Memos, &key)
             .find(|memo| memo.sig == sig.into());
         if let Some(memo) = known {
             return Ok(memo.digest);
@@ -144,7 +118,7 @@ impl<'a> Files<'a> {
                 sig: sig.into(),
                 digest,
             };
-            self.keep(Space::Memos, &key, &memo);
+            self.remember(&key, &memo);
         }
         Ok(digest)
     }
@@ -154,32 +128,11 @@ impl<'a> Files<'a> {
         if let Some(known) = self.outputs.borrow().get(path) {
             return known.clone();
         }
-        let record = self.read_output(path);
+        let record = record::read(&self.stores(), path);
         self.outputs
             .borrow_mut()
             .insert(path.to_owned(), record.clone());
         record
-    }
-
-    fn read_output(&self, path: &Path) -> Option<OutputRecord> {
-        let key = memo_key(b"output", path);
-        let sig = rekindle_fsx::stat(path).ok()?;
-        let records: Vec<OutputRecord> = self.records(Space::Outputs, &key).collect();
-        if let Some(record) = records.iter().find(|record| record.sig == sig.into()) {
-            return Some(record.clone());
-        }
-        if records.is_empty() {
-            return None;
-        }
-        // A hardlink made or removed elsewhere also sets the change time.
-        let (digest, _) = rekindle_fsx::hash_file(path).ok()?;
-        if rekindle_fsx::stat(path).ok()? != sig {
-            return None;
-        }
-        let mut record = records.into_iter().find(|record| record.digest == digest)?;
-        record.sig = sig.into();
-        self.keep(Space::Outputs, &key, &record);
-        Some(record)
     }
 
     /// Remembers an output that was published or restored.
@@ -191,31 +144,22 @@ impl<'a> Files<'a> {
         closure: Digest,
         externs: &[PathBuf],
     ) {
-        let record = OutputRecord {
-            sig: sig.into(),
-            digest,
+        let known = Known {
             closure,
             externs: externs.to_vec(),
         };
-        self.keep(Space::Outputs, &memo_key(b"output", path), &record);
+        record::keep(&self.stores(), path, sig, digest, &known);
     }
 
     /// A record of this machine under a name.
     pub(crate) fn memo<T: for<'de> Deserialize<'de>>(&self, key: &Digest) -> Option<T> {
-        self.records(Space::Memos, key).next()
+        record::of_machine(&self.stores(), Space::Memos, key).next()
     }
 
     /// Keeps a record of this machine under a name.
     pub(crate) fn remember<T: Serialize>(&self, key: &Digest, value: &T) {
-        self.keep(Space::Memos, key, value);
+        record::keep_of_machine(&self.stores(), Space::Memos, key, value);
     }
-}
-
-fn memo_key(kind: &[u8], path: &Path) -> Digest {
-    DigestHasher::new()
-        .field(kind)
-        .field(path.as_os_str().as_bytes())
-        .finish()
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ use rekindle_fsx::time::Watch;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
+use rekindle_outputs::localise::mapped;
+use rekindle_outputs::record::OutputRecord;
 
 use crate::chain::Chain;
 use crate::context::Context;
-use crate::files::{Files, OutputRecord};
+use crate::files::Files;
 use crate::link::LinkPlan;
 use crate::natives;
 use crate::toolchain::Toolchain;
@@ -102,7 +104,7 @@ impl<'a> Unit<'a> {
         let choice = self.link.as_ref().map_or("none", LinkPlan::choice);
         manifest.push(Tag::LinkerChoice, "linker", choice);
         for root in Root::ALL.into_iter().filter(|_| self.remap) {
-            manifest.push(Tag::Remap, root.name(), remapped(root).unwrap_or_default());
+            manifest.push(Tag::Remap, root.name(), mapped(root).unwrap_or_default());
         }
         let invocation_key = manifest.digest();
         let closure = self.push_externs(&mut manifest);
@@ -339,7 +341,7 @@ impl<'a> Unit<'a> {
         let mut roots: Vec<_> = self.roots.iter().collect();
         roots.reverse();
         for (root, real) in roots {
-            let Some(name) = remapped(root) else { continue };
+            let Some(name) = mapped(root) else { continue };
             let mut argument = std::ffi::OsString::from("--remap-path-prefix=");
             argument.push(real);
             argument.push("=");
@@ -354,31 +356,9 @@ impl<'a> Unit<'a> {
         if !self.remap {
             return Vec::new();
         }
-        let shown = |(root, real)| {
-            Some((
-                remapped(root)?.as_bytes().to_vec(),
-                roots::json_escaped(real),
-            ))
-        };
+        let shown =
+            |(root, real)| Some((mapped(root)?.as_bytes().to_vec(), roots::json_escaped(real)));
         self.roots.iter().filter_map(shown).collect()
-    }
-}
-
-/// The name that a root has in outputs. The toolchain maps its own paths. The names are as long as
-/// real paths may be that take their place in debug information: see [`crate::debug`].
-pub(crate) const fn remapped(root: Root) -> Option<&'static str> {
-    match root {
-        Root::Target => Some(
-            "/rekindle/target/______________________________________________________________________________",
-        ),
-        Root::CargoHome => Some("/rekindle/cargo/________________________"),
-        Root::Workspace => Some(
-            "/rekindle/workspace/___________________________________________________________________________",
-        ),
-        Root::Package => Some(
-            "/rekindle/package/_____________________________________________________________________________",
-        ),
-        Root::Sysroot => None,
     }
 }
 

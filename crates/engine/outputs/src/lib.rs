@@ -4,8 +4,10 @@
 //! *placeholders* in their place, which become real when something reads them. Both meet here. Parts:
 //! [`record`] says which bytes an output has and what is behind them; [`placeholder`] is the form of
 //! what stands for an output; [`materialise`] puts the bytes in its place; [`localise`] gives
-//! programs the real paths of this directory in their debug information.
+//! programs the real paths of this directory in their debug information; [`layout`] knows where in a
+//! target directory things are.
 
+pub mod layout;
 pub mod localise;
 pub mod materialise;
 pub mod placeholder;

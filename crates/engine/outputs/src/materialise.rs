@@ -1,1 +1,540 @@
 //! Putting the bytes in a placeholder's place.
+//!
+//! Called by the wrapper before a compiler starts, by the launcher before a program does, and by the
+//! command for what a person collects. The bytes come from the store that the placeholder names, with
+//! their digest checked, by reflink or copy: never by hardlink, since times and debug information
+//! differ from the object's. Modification time and mode are those of the placeholder, so that cargo
+//! sees no change. A file appears by rename, whole; whoever dies half-way leaves the placeholder.
+//!
+//! Several processes may do it at once, and to one file: the placeholder itself is locked meanwhile
+//! (for a link, its directory), and the second finds it done. Names that share a placeholder's inode
+//! are left sharing the new one, since cargo links anew what does not.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rekindle_base::Digest;
+use rekindle_fsx::lock::{self, FileLock};
+use rekindle_fsx::place::Wish;
+use rekindle_fsx::{FileKind, StatSig};
+use rekindle_store::{LocalStore, Store, StoreError};
+
+use crate::localise;
+use crate::placeholder::Placeholder;
+use crate::record;
+
+/// What was put in its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Materialised {
+    /// Files that this call put in their places: none where they were real already. Names that share
+    /// an inode count as one.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// Why a placeholder is still one.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialiseError {
+    /// The store has no such object any more.
+    #[error(
+        "`{}` stands for an object that is gone from the store in `{}`; build with `rekindle`, which makes it anew",
+        path.display(), store.display()
+    )]
+    Missing {
+        /// The placeholder.
+        path: PathBuf,
+        /// The object.
+        digest: Digest,
+        /// The store's directory.
+        store: PathBuf,
+    },
+    /// The object's bytes were not those that were stored; it has been removed.
+    #[error(
+        "`{}` stands for an object that is damaged in the store in `{}`; build with `rekindle`, which makes it anew",
+        path.display(), store.display()
+    )]
+    Damaged {
+        /// The placeholder.
+        path: PathBuf,
+        /// The object.
+        digest: Digest,
+        /// The store's directory.
+        store: PathBuf,
+    },
+    /// The system refused.
+    #[error("the bytes of `{}` could not be put in its place: {error}", path.display())]
+    Io {
+        /// The placeholder.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+impl MaterialiseError {
+    /// The placeholder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Missing { path, .. } | Self::Damaged { path, .. } | Self::Io { path, .. } => path,
+        }
+    }
+
+    /// Whether no later try can help: the unit must be built anew.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !matches!(self, Self::Io { .. })
+    }
+}
+
+/// What became of many.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What was put in its place.
+    pub done: Materialised,
+    /// Those of the paths whose bytes this call put in their places.
+    pub paths: Vec<PathBuf>,
+    /// What could not be.
+    pub failed: Vec<MaterialiseError>,
+}
+
+/// Puts the bytes in the place of one placeholder. A file that is none is left alone.
+///
+/// # Errors
+/// [`MaterialiseError`]; a missing file is [`MaterialiseError::Io`].
+pub fn materialise(path: &Path) -> Result<Materialised, MaterialiseError> {
+    materialise_names(&[path.to_owned()], None)
+}
+
+/// As [`materialise`], for one file with all of the given names that share its inode. What is known
+/// of the output is kept in the placeholder's store, or in `beside` where that takes no records.
+///
+/// # Errors
+/// As [`materialise`], for the first name.
+pub fn materialise_names(
+    names: &[PathBuf],
+    beside: Option<&LocalStore>,
+) -> Result<Materialised, MaterialiseError> {
+    let Some(first) = names.first() else {
+        return Ok(Materialised::default());
+    };
+    let io = |error| MaterialiseError::Io {
+        path: first.clone(),
+        error,
+    };
+    if Placeholder::read(first).map_err(io)?.is_none() {
+        return Ok(Materialised::default());
+    }
+    let sig = rekindle_fsx::stat(first).map_err(io)?;
+    let lock = locked(first, sig);
+    // Whoever held the lock before may have done it.
+    let Some(placeholder) = Placeholder::read(first).map_err(io)? else {
+        return Ok(Materialised::default());
+    };
+    let sig = rekindle_fsx::stat(first).map_err(io)?;
+    let temporary = temporary(first, lock.is_some());
+    let result = fill(&placeholder, sig, &temporary, names, beside);
+    if result.is_err() {
+        let _ = rekindle_fsx::remove_file(&temporary);
+    }
+    drop(lock);
+    let (digest, store) = (placeholder.digest, placeholder.store);
+    let path = first.clone();
+    result.map_err(|error| match error {
+        StoreError::Missing => MaterialiseError::Missing {
+            path,
+            digest,
+            store,
+        },
+        StoreError::Corrupt => MaterialiseError::Damaged {
+            path,
+            digest,
+            store,
+        },
+        StoreError::Io(error) => MaterialiseError::Io { path, error },
+    })
+}
+
+/// Materialises all of `paths` that are placeholders, several at a time. Paths that share an inode are
+/// left sharing one.
+#[must_use]
+pub fn materialise_all(paths: &[PathBuf], beside: Option<&LocalStore>) -> Outcome {
+    let files = by_inode(paths);
+    let next = AtomicUsize::new(0);
+    let outcome = Mutex::new(Outcome::default());
+    let work = || {
+        while let Some(names) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = materialise_names(names, beside);
+            // Nothing below panics while it is held.
+            let mut outcome = match outcome.lock() {
+                Ok(outcome) => outcome,
+                Err(poisoned) => poisoned.into_inner(),
+            };
+            match result {
+                Ok(done) if done.files > 0 => {
+                    outcome.done.files += done.files;
+                    outcome.done.bytes += done.bytes;
+                    outcome.paths.extend(names.iter().cloned());
+                }
+                Ok(_) => {}
+                Err(error) => outcome.failed.push(error),
+            }
+        }
+    };
+    let threads = threads().min(files.len());
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    outcome.into_inner().unwrap_or_default()
+}
+
+/// The names of a placeholder that are likely to share its inode, itself first: cargo gives programs
+/// and libraries a second name beside the directory of the first.
+#[must_use]
+pub fn names(path: &Path) -> Vec<PathBuf> {
+    let mut names = vec![path.to_owned()];
+    let Ok(sig) = rekindle_fsx::stat(path) else {
+        return names;
+    };
+    let missing = sig.nlink.saturating_sub(1);
+    if sig.kind() != FileKind::File || missing == 0 {
+        return names;
+    }
+    for dir in crate::layout::neighbours(path) {
+        for entry in rekindle_fsx::list_dir(&dir).unwrap_or_default() {
+            let same = (entry.sig.dev, entry.sig.ino) == (sig.dev, sig.ino);
+            if same && !names.contains(&entry.path) {
+                names.push(entry.path);
+            }
+        }
+        if names.len() as u64 > missing {
+            break;
+        }
+    }
+    names
+}
+
+/// Copying is bound by the disk and by memory: more would only take turns.
+const THREADS_MAX: usize = 8;
+
+fn threads() -> usize {
+    let available = std::thread::available_parallelism().map_or(2, usize::from);
+    available.clamp(2, THREADS_MAX)
+}
+
+/// Those of the paths that are there, names of one inode together.
+fn by_inode(paths: &[PathBuf]) -> Vec<Vec<PathBuf>> {
+    let mut files: Vec<Vec<PathBuf>> = Vec::with_capacity(paths.len());
+    let mut shared = BTreeMap::new();
+    for path in paths {
+        let sig = rekindle_fsx::stat(path);
+        let inode = sig
+            .ok()
+            .filter(|sig| sig.nlink > 1 && sig.kind() == FileKind::File)
+            .map(|sig| (sig.dev, sig.ino));
+        match inode {
+            Some(inode) => {
+                let index = *shared.entry(inode).or_insert(files.len());
+                if index == files.len() {
+                    files.push(Vec::new());
+                }
+                if !files[index].contains(path) {
+                    files[index].push(path.clone());
+                }
+            }
+            None => files.push(vec![path.clone()]),
+        }
+    }
+    files
+}
+
+/// Keeps others out; `None` where the file system has no such locks.
+fn locked(path: &Path, sig: StatSig) -> Option<FileLock> {
+    match sig.kind() {
+        FileKind::File => lock::exclusive_on(path).ok(),
+        _ => lock::exclusive_on(path.parent()?).ok(),
+    }
+}
+
+/// A short name: the placeholder's own may be as long as a name can be. Under the lock it is always
+/// the same one, so that the next to come replaces what a killed process left.
+fn temporary(path: &Path, locked: bool) -> PathBuf {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    if !locked {
+        return rekindle_fsx::atomic::unique_in(dir);
+    }
+    let name = Digest::of(path.file_name().unwrap_or_default().as_bytes()).to_hex();
+    let mut temporary = OsString::from(rekindle_fsx::atomic::TEMPORARY_PREFIX);
+    temporary.push(&name[..16]);
+    dir.join(temporary)
+}
+
+fn fill(
+    placeholder: &Placeholder,
+    sig: StatSig,
+    temporary: &Path,
+    names: &[PathBuf],
+    beside: Option<&LocalStore>,
+) -> Result<Materialised, StoreError> {
+    let store = LocalStore::open(&placeholder.store);
+    let wish = Wish {
+        hardlink: false,
+        executable: placeholder.mode & 0o111 != 0,
+    };
+    let placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    localise::localise(temporary, &placeholder.replacements)?;
+    rekindle_fsx::set_mode(temporary, placeholder.mode)?;
+    rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
+    let stores: Vec<&LocalStore> = [&store].into_iter().chain(beside).collect();
+    let keep = |at: &Path| -> io::Result<()> {
+        if let Some(known) = &placeholder.known {
+            let mut sig = rekindle_fsx::stat(at)?;
+            if !placeholder.replacements.is_empty() {
+                // The digest is not that of these bytes: only `record::read_program` may find it.
+                sig.ctime_ns = 0;
+            }
+            for name in names {
+                record::keep(&stores, name, sig, placeholder.digest, known);
+            }
+        }
+        Ok(())
+    };
+    // Before the rename: whoever sees the file finds a record of it. After it: with the change time
+    // that the rename set.
+    keep(temporary)?;
+    let (first, others) = names.split_first().ok_or(StoreError::Missing)?;
+    for other in others {
+        let is_same = |other: StatSig| (other.dev, other.ino) == (sig.dev, sig.ino);
+        if rekindle_fsx::stat(other).is_ok_and(is_same) {
+            rekindle_fsx::hard_link(temporary, other)?;
+        }
+    }
+    rekindle_fsx::rename(temporary, first)?;
+    keep(first)?;
+    Ok(Materialised {
+        files: 1,
+        bytes: placed.sig.size,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placeholder::Known;
+
+    const TIME_NS: i64 = 1_700_000_000_123_456_789;
+
+    struct Field {
+        dir: tempfile::TempDir,
+        store: LocalStore,
+    }
+
+    impl Field {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = LocalStore::open(&dir.path().join("store"));
+            Self { dir, store }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            let path = self.dir.path().join("target").join(name);
+            rekindle_fsx::create_dir_all(path.parent().unwrap()).unwrap();
+            path
+        }
+
+        /// What stands for these bytes, which the store has.
+        fn placeholder(&self, bytes: &[u8]) -> Placeholder {
+            let source = self.dir.path().join("source");
+            rekindle_fsx::atomic::write(&source, bytes).unwrap();
+            let wish = Wish {
+                hardlink: false,
+                executable: false,
+            };
+            let stored = self.store.put_object(&source, wish).unwrap();
+            Placeholder {
+                digest: stored.digest,
+                size: stored.size,
+                mode: 0o640,
+                store: self.dir.path().join("store"),
+                known: Some(Known {
+                    closure: Digest::of(b"closure"),
+                    externs: vec!["/x".into()],
+                }),
+                replacements: Vec::new(),
+            }
+        }
+
+        fn text(&self, name: &str, placeholder: &Placeholder) -> PathBuf {
+            let path = self.path(name);
+            rekindle_fsx::atomic::write(&path, &placeholder.to_text(None)).unwrap();
+            rekindle_fsx::set_mtime(&path, TIME_NS).unwrap();
+            path
+        }
+
+        fn link(&self, name: &str, placeholder: &Placeholder) -> PathBuf {
+            let path = self.path(name);
+            rekindle_fsx::symlink(&placeholder.to_link(), &path).unwrap();
+            rekindle_fsx::set_mtime(&path, TIME_NS).unwrap();
+            path
+        }
+
+        fn object(&self, digest: &Digest) -> PathBuf {
+            let hex = digest.to_hex();
+            let objects = self.dir.path().join("store/v1/objects");
+            objects.join(&hex[..2]).join(&hex[2..])
+        }
+
+        fn record(&self, path: &Path) -> Option<record::OutputRecord> {
+            record::read(&[&self.store], path)
+        }
+    }
+
+    fn names_in(dir: &Path) -> Vec<OsString> {
+        rekindle_fsx::list_names(dir).unwrap()
+    }
+
+    #[test]
+    fn time_mode_bytes_and_what_is_known_stay() {
+        let field = Field::new();
+        let placeholder = field.placeholder(b"bytes");
+        for path in [
+            field.text("text", &placeholder),
+            field.link("link", &placeholder),
+        ] {
+            let before = field.record(&path);
+            let done = materialise(&path).unwrap();
+            assert_eq!((done.files, done.bytes), (1, 5));
+            let sig = rekindle_fsx::stat(&path).unwrap();
+            assert_eq!(sig.mtime_ns, TIME_NS);
+            assert_eq!(sig.mode, 0o100_640);
+            assert_eq!(sig.nlink, 1, "nobody's writing reaches the store");
+            assert_eq!(rekindle_fsx::read(&path).unwrap(), b"bytes");
+            if before.is_some() {
+                assert_eq!(field.record(&path), before);
+            }
+            assert_eq!(materialise(&path).unwrap(), Materialised::default());
+        }
+        assert_eq!(names_in(&field.path("")), ["link", "text"]);
+    }
+
+    #[test]
+    fn what_is_gone_or_damaged_leaves_the_placeholder() {
+        let field = Field::new();
+        let placeholder = field.placeholder(b"bytes");
+        let path = field.text("text", &placeholder);
+        let object = field.object(&placeholder.digest);
+        rekindle_fsx::atomic::write(&object, b"BYTES").unwrap();
+        let error = materialise(&path).unwrap_err();
+        assert!(matches!(error, MaterialiseError::Damaged { .. }), "{error}");
+        let error = materialise(&path).unwrap_err();
+        assert!(matches!(error, MaterialiseError::Missing { .. }), "{error}");
+        assert!(error.is_lost() && error.to_string().contains("`rekindle`"));
+        assert!(Placeholder::read(&path).unwrap().is_some());
+        assert_eq!(names_in(&field.path("")), ["text"]);
+        let outcome = materialise_all(&[path.clone(), field.path("none")], None);
+        assert_eq!((outcome.failed.len(), outcome.paths.len()), (2, 0));
+        assert!(!outcome.failed.iter().all(MaterialiseError::is_lost));
+    }
+
+    #[test]
+    fn names_of_one_inode_share_the_new_one() {
+        let field = Field::new();
+        let placeholder = field.placeholder(b"bytes");
+        let first = field.text("debug/deps/app-1", &placeholder);
+        rekindle_fsx::create_dir_all(&field.path("debug/.fingerprint")).unwrap();
+        let second = field.path("debug/app");
+        rekindle_fsx::hard_link(&first, &second).unwrap();
+        assert_eq!(names(&second), [second.clone(), first.clone()]);
+        assert_eq!(names(&first), [first.clone(), second.clone()]);
+        let stranger = field.text("debug/other", &placeholder);
+        let all = [second.clone(), stranger.clone(), first.clone()];
+        let outcome = materialise_all(&all, None);
+        assert_eq!(outcome.done.files, 2);
+        let inode = |path: &Path| rekindle_fsx::stat(path).unwrap().ino;
+        assert_eq!(inode(&first), inode(&second));
+        assert_ne!(inode(&first), inode(&stranger));
+        for path in &all {
+            assert_eq!(rekindle_fsx::read(path).unwrap(), b"bytes");
+        }
+        // A name that has become another file's meanwhile is left alone.
+        let third = field.text("third", &placeholder);
+        let theirs = field.path("theirs");
+        rekindle_fsx::atomic::write(&theirs, b"theirs").unwrap();
+        materialise_names(&[third, theirs.clone()], None).unwrap();
+        assert_eq!(rekindle_fsx::read(&theirs).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn many_at_once_do_it_once() {
+        let field = Field::new();
+        let placeholder = field.placeholder(&vec![7; 1 << 20]);
+        for path in [
+            field.text("text", &placeholder),
+            field.link("link", &placeholder),
+        ] {
+            let done: u64 = std::thread::scope(|scope| {
+                let all: Vec<_> = (0..16)
+                    .map(|_| scope.spawn(|| materialise(&path).unwrap().files))
+                    .collect();
+                all.into_iter().map(|one| one.join().unwrap()).sum()
+            });
+            assert_eq!(done, 1);
+            assert_eq!(rekindle_fsx::stat(&path).unwrap().size, 1 << 20);
+        }
+        assert_eq!(names_in(&field.path("")), ["link", "text"]);
+    }
+
+    /// Another wrapper looks a unit up while this one puts a crate of its command line in place.
+    #[test]
+    fn an_output_is_known_all_the_while() {
+        let field = Field::new();
+        let placeholder = field.placeholder(&vec![7; 1 << 16]);
+        let paths: Vec<PathBuf> = (0..200)
+            .map(|number| field.text(&format!("lib{number}.rmeta"), &placeholder))
+            .collect();
+        let over = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let outcome = materialise_all(&paths, None);
+                over.store(1, Ordering::SeqCst);
+                assert_eq!(outcome.done.files, 200);
+            });
+            while over.load(Ordering::SeqCst) == 0 {
+                for path in &paths {
+                    let digest = field.record(path).map(|record| record.digest);
+                    assert_eq!(digest, Some(placeholder.digest), "{}", path.display());
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn programs_get_real_paths() {
+        let field = Field::new();
+        let own = rekindle_fsx::read(&std::env::current_exe().unwrap()).unwrap();
+        let mut placeholder = field.placeholder(&own);
+        let pair = (b"outputs/src/".to_vec(), b"OUTPUTS/SRC/".to_vec());
+        placeholder.replacements = vec![pair];
+        placeholder.mode = 0o755;
+        let path = field.text("program", &placeholder);
+        materialise(&path).unwrap();
+        let (digest, _) = rekindle_fsx::hash_file(&path).unwrap();
+        assert_ne!(digest, placeholder.digest);
+        let canonical = localise::canonical_digest(&path, &placeholder.replacements).unwrap();
+        assert_eq!(canonical, placeholder.digest);
+        assert_eq!(rekindle_fsx::stat(&path).unwrap().mtime_ns, TIME_NS);
+        let stores = [&field.store];
+        assert_eq!(record::read(&stores, &path), None);
+        let read = record::read_program(&stores, &path, &placeholder.replacements);
+        assert_eq!(read.unwrap().digest, placeholder.digest);
+    }
+}

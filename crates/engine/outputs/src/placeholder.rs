@@ -32,6 +32,12 @@ pub const LAUNCH: &str = "--rekindle-launch";
 /// Nothing longer is a placeholder.
 pub const MAX_BYTES: u64 = 64 << 10;
 
+/// A chain of links that is longer leads nowhere useful.
+const LINKS_MAX: usize = 8;
+
+/// Kernels before 5.1 cut a program's first line there, and then start something else.
+const FIRST_LINE_MAX: usize = 127;
+
 const MAGIC: &[u8] = b"!rekindle placeholder 1\n";
 const EXPLAINED: &[u8] =
     b"This stands for a file in Rekindle's store; run `rekindle materialise`, or build with `rekindle`.\n";
@@ -64,6 +70,16 @@ pub struct Known {
     pub externs: Vec<PathBuf>,
 }
 
+/// Whether the kernel can start a launcher at this path from a program's first line. Where it cannot,
+/// programs are put in place with their bytes.
+#[must_use]
+pub fn launcher_fits(launcher: &Path) -> bool {
+    let path = launcher.as_os_str().as_bytes();
+    let line = b"#!".len() + path.len() + b" ".len() + LAUNCH.len();
+    let is_word = !path.iter().any(u8::is_ascii_whitespace) && !path.contains(&0);
+    launcher.is_absolute() && is_word && line <= FIRST_LINE_MAX
+}
+
 impl Placeholder {
     /// Reads a file; `None` where it is none of ours, which a look at its size usually tells.
     ///
@@ -80,6 +96,25 @@ impl Placeholder {
             }
             _ => Ok(None),
         }
+    }
+
+    /// As [`Placeholder::read`], but for links that lead to a placeholder, as `libx.so` may to
+    /// `libx.so.1`: that one is found, with its path.
+    ///
+    /// # Errors
+    /// As [`Placeholder::read`].
+    pub fn find(path: &Path) -> io::Result<Option<(PathBuf, Self)>> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            if let Some(placeholder) = Self::read(&path)? {
+                return Ok(Some((path, placeholder)));
+            }
+            let Ok(link) = rekindle_fsx::read_link(&path) else {
+                return Ok(None);
+            };
+            path = path.parent().unwrap_or(Path::new(".")).join(link);
+        }
+        Ok(None)
     }
 
     /// The text form; with a launcher, a program's.
@@ -238,7 +273,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len())
@@ -279,6 +314,42 @@ mod tests {
             ..whole
         };
         assert_eq!(Placeholder::from_link(&bare.to_link()), Some(bare));
+    }
+
+    #[test]
+    fn a_launcher_must_fit_into_a_first_line() {
+        let check = |path: &str, fits: bool| {
+            assert_eq!(launcher_fits(Path::new(path)), fits, "{path}");
+        };
+        check("/home/me/.cargo/bin/rekindle-rustc", true);
+        check("/home/my self/.cargo/bin/rekindle-rustc", false);
+        check("/home/me\t/rekindle-rustc", false);
+        check("rekindle-rustc", false);
+        let longest = 127 - "#! --rekindle-launch".len();
+        check(&format!("/{}", "x".repeat(longest - 1)), true);
+        check(&format!("/{}", "x".repeat(longest)), false);
+    }
+
+    #[test]
+    fn links_are_followed_to_a_placeholder() {
+        let dir = tempfile::tempdir().unwrap();
+        let bare = Placeholder {
+            known: None,
+            replacements: Vec::new(),
+            ..placeholder()
+        };
+        let at = |name: &str| dir.path().join(name);
+        rekindle_fsx::symlink(&bare.to_link(), &at("libx.so.1.2")).unwrap();
+        rekindle_fsx::symlink(Path::new("libx.so.1.2"), &at("libx.so")).unwrap();
+        rekindle_fsx::symlink(Path::new("gone"), &at("dangling")).unwrap();
+        rekindle_fsx::symlink(Path::new("loop"), &at("loop")).unwrap();
+        assert_eq!(Placeholder::read(&at("libx.so")).unwrap(), None);
+        assert_eq!(
+            Placeholder::find(&at("libx.so")).unwrap(),
+            Some((at("libx.so.1.2"), bare))
+        );
+        assert_eq!(Placeholder::find(&at("loop")).unwrap(), None);
+        assert!(Placeholder::find(&at("dangling")).is_err());
     }
 
     #[test]
