@@ -14,6 +14,8 @@ pub struct Pointer {
     pub version: u32,
     /// The commit whose checkout was built, in hex; empty where there is no git.
     pub commit: String,
+    /// Whether the sources were as that commit says.
+    pub clean: bool,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// Trees by profile directory, as in `debug` or `x86_64-unknown-linux-musl/release`, with the digests

@@ -87,7 +87,7 @@ pub(crate) fn choose(
     by_use.sort_by_key(|index| records[*index].used_ns);
     let (mut entries, mut others): (Vec<usize>, Vec<usize>) = by_use
         .into_iter()
-        .partition(|index| records[*index].space == Space::Entries);
+        .partition(|index| records[*index].space.holds_outputs());
     let is_old = |index: &usize| bounds.now_ns.saturating_sub(records[*index].used_ns) > MAX_AGE_NS;
     let may_go = |index: &usize| records[*index].used_ns < bounds.horizon_ns;
 
@@ -192,6 +192,20 @@ mod tests {
         ];
         check(&records, 0, Some(20), &[3, 0]);
         check(&records, 0, Some(40), &[]);
+    }
+
+    #[test]
+    fn trees_share_the_budget_with_entries() {
+        use Space::{Entries, Trees};
+        let records = [
+            record(Trees, 300 * DAY_NS, 10, &["a", "b"]),
+            record(Entries, 200 * DAY_NS, 10, &["b"]),
+            record(Trees, DAY_NS, 10, &["b", "c"]),
+            record(Space::Pointers, DAY_NS, 10, &[]),
+        ];
+        check(&records, 340, None, &[]);
+        check(&records, 339, None, &[0]);
+        check(&records, 229, None, &[0, 1]);
     }
 
     #[test]

@@ -102,6 +102,13 @@ impl Space {
             Self::PathSets | Self::Entries | Self::Trees | Self::Pointers
         )
     }
+
+    /// Whether such a record stands for outputs: the least recently used go until all that they refer
+    /// to fits the budget. The others are small, and go by age.
+    #[must_use]
+    pub(crate) const fn holds_outputs(self) -> bool {
+        matches!(self, Self::Entries | Self::Trees)
+    }
 }
 
 /// A record, read.

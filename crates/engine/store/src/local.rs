@@ -15,7 +15,7 @@ use crate::{Record, Space, Store, StoreError, Stored, account, at};
 const SECOND_NS: i64 = 1_000_000_000;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
 
-/// An entry's last use is written down when what is written is older than this: evictions order by
+/// The last use of an entry or tree is written down when what is written is older than this: evictions order by
 /// it, and leave alone what was used since a running build started, less twice this.
 const ENTRY_USE_NS: i64 = MINUTE_NS;
 /// The same for the other spaces, which are dropped by age alone.
@@ -35,6 +35,7 @@ const RENEW_NS: i64 = 10 * MINUTE_NS;
 ///        active/            a locked file for each running build: see [`ActiveBuild`]
 ///        runs/              a directory for each run; others write it, evictions prune it
 ///        gc.lock            held by the one eviction that runs
+///        pointers.lock      held by who changes several records of `pointers`
 ///        size, growth       how large the store is, roughly
 /// ```
 ///
@@ -80,6 +81,25 @@ impl LocalStore {
     /// miss.
     pub fn register_active(&self) -> io::Result<ActiveBuild> {
         active::register(&self.layout)
+    }
+
+    /// When a record was last used, roughly, without using it: nanoseconds since 1970. `None` where
+    /// there is none, or none that can be seen. What it holds may still be damaged, or a newer
+    /// Rekindle's.
+    #[must_use]
+    pub fn last_use_ns(&self, space: Space, key: &Digest) -> Option<i64> {
+        let sig = fsx::stat(&self.layout.record(space, key)).ok()?;
+        (sig.kind() == fsx::FileKind::File).then_some(sig.mtime_ns)
+    }
+
+    /// Takes the lock for changing several records of [`Space::Pointers`] that belong together;
+    /// `None` where another process holds it. Reading needs none.
+    ///
+    /// # Errors
+    /// Where the file cannot be made or locked.
+    pub fn try_lock_pointers(&self) -> io::Result<Option<fsx::lock::FileLock>> {
+        let path = self.layout.pointers_lock();
+        with_dir(&self.layout.root, || fsx::lock::try_exclusive(&path)).map_err(at("lock", &path))
     }
 
     /// Refuses to replace what a later Rekindle wrote. (One that is written between this look and
@@ -169,7 +189,7 @@ impl Store for LocalStore {
             payload: frame.payload.to_vec(),
         };
         let due_ns = match space {
-            Space::Entries => ENTRY_USE_NS,
+            space if space.holds_outputs() => ENTRY_USE_NS,
             _ => OTHER_USE_NS,
         };
         let age_ns = fsx::time::realtime_ns().saturating_sub(sig.mtime_ns);

@@ -183,7 +183,7 @@ fn records_of_other_spaces_go_after_thirty_days_without_use() {
     let fixture = Fixture::new();
     let spaces = Space::ALL
         .into_iter()
-        .filter(|space| *space != Space::Entries);
+        .filter(|space| ![Space::Entries, Space::Trees].contains(space));
     for space in spaces {
         for (name, days) in [("old", 31), ("used", 31), ("recent", 29)] {
             fixture
@@ -199,8 +199,15 @@ fn records_of_other_spaces_go_after_thirty_days_without_use() {
     }
     let (entry, _) = fixture.entry("entry", b"bytes");
     fixture.age(Space::Entries, &entry, 300 * DAY);
+    let tree = key("tree");
+    fixture
+        .store
+        .put_record(Space::Trees, &tree, &[], b"x")
+        .unwrap();
+    fixture.age(Space::Trees, &tree, 300 * DAY);
     fixture.store.gc(LARGE, later(SECOND)).unwrap();
     assert!(fixture.has(Space::Entries, &entry));
+    assert!(fixture.has(Space::Trees, &tree));
 }
 
 #[test]

@@ -150,8 +150,34 @@ fn reading_an_entry_is_a_use_when_the_last_was_a_minute_ago() {
     };
     check(Space::Entries, 30 * SECOND, false);
     check(Space::Entries, 61 * SECOND, true);
+    check(Space::Trees, 61 * SECOND, true);
     check(Space::Memos, 61 * SECOND, false);
     check(Space::Memos, DAY + SECOND, true);
+}
+
+#[test]
+fn a_look_at_the_last_use_is_none() {
+    let fixture = Fixture::new();
+    let (store, key) = (&fixture.store, key("k"));
+    assert_eq!(store.last_use_ns(Space::Trees, &key), None);
+    store.put_record(Space::Trees, &key, &[], b"x").unwrap();
+    let path = fixture.record_path(Space::Trees, &key);
+    set_age(&path, 2 * DAY);
+    let seen = store.last_use_ns(Space::Trees, &key).unwrap();
+    assert_eq!(store.last_use_ns(Space::Trees, &key), Some(seen));
+    store.get_record(Space::Trees, &key).unwrap();
+    assert!(store.last_use_ns(Space::Trees, &key).unwrap() > seen);
+    assert_eq!(store.last_use_ns(Space::Entries, &key), None);
+}
+
+#[test]
+fn one_at_a_time_changes_pointers() {
+    let fixture = Fixture::new();
+    let held = fixture.store.try_lock_pointers().unwrap();
+    assert!(held.is_some());
+    assert!(fixture.store.try_lock_pointers().unwrap().is_none());
+    drop(held);
+    assert!(fixture.store.try_lock_pointers().unwrap().is_some());
 }
 
 #[test]
