@@ -46,6 +46,8 @@ variables! {
     REKINDLE_REMAP = Public;
     /// `auto`, `system`, or the name of a linker (`lld`, `rust-lld`, `mold`, `wild`). Default: `auto`.
     REKINDLE_LINKER = Public;
+    /// `0` neither restores nor captures snapshots of target directories. Default: `1`.
+    REKINDLE_SNAPSHOT = Public;
     /// `1` runs cargo without Rekindle's wrapper. Default: `0`.
     REKINDLE_DISABLE = Public;
     /// `1` silences the lines that Rekindle prints after cargo's. Default: `0`.

@@ -17,6 +17,7 @@ mod hash;
 pub mod lock;
 pub mod place;
 pub mod scan;
+pub mod stamped;
 mod stat;
 pub mod time;
 
@@ -216,6 +217,16 @@ pub fn list_names(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
 /// # Errors
 /// As [`fs::read_dir`], but for what vanishes meanwhile.
 pub fn walk_files(root: &Path) -> io::Result<Vec<DirEntry>> {
+    let mut files = walk_all(root)?;
+    files.retain(|entry| entry.sig.kind() == FileKind::File);
+    Ok(files)
+}
+
+/// As [`walk_files`], with links and whatever else is no directory.
+///
+/// # Errors
+/// As [`walk_files`].
+pub fn walk_all(root: &Path) -> io::Result<Vec<DirEntry>> {
     let mut files = Vec::new();
     let mut pending = vec![root.to_owned()];
     while let Some(dir) = pending.pop() {
@@ -225,8 +236,7 @@ pub fn walk_files(root: &Path) -> io::Result<Vec<DirEntry>> {
         for entry in entries {
             match entry.sig.kind() {
                 FileKind::Dir => pending.push(entry.path),
-                FileKind::File => files.push(entry),
-                FileKind::Other => {}
+                FileKind::File | FileKind::Other => files.push(entry),
             }
         }
     }

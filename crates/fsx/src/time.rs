@@ -14,6 +14,19 @@ pub fn realtime_ns() -> i64 {
     nanoseconds(clock_gettime(ClockId::Realtime))
 }
 
+/// The clock that the kernel stamps files from: nanoseconds since 1970, a few milliseconds behind.
+#[must_use]
+pub fn coarse_ns() -> i64 {
+    nanoseconds(clock_gettime(ClockId::RealtimeCoarse))
+}
+
+/// Waits until the clock that the kernel stamps files from has reached a time that is close at hand.
+pub fn wait_until_coarse(time_ns: i64) {
+    while let wait_ns @ 1.. = time_ns - coarse_ns() {
+        std::thread::sleep(std::time::Duration::from_nanos(wait_ns.unsigned_abs()));
+    }
+}
+
 /// When the machine was started: milliseconds since 1970.
 #[must_use]
 pub fn boot_ms() -> u64 {

@@ -72,6 +72,15 @@ pub const KEYS: &[ConfigKey] = &[
                real paths, so that other checkouts hit.",
     },
     ConfigKey {
+        name: "build.snapshot",
+        value: "boolean",
+        default: "`true`",
+        project: true,
+        variable: Some(rekindle_base::env::REKINDLE_SNAPSHOT),
+        help: "Whether a target directory that has nothing yet is restored from a snapshot, and what \
+               a run built becomes one.",
+    },
+    ConfigKey {
         name: "build.trusted-wrappers",
         value: "list of file names",
         default: "`[]`",
@@ -197,6 +206,8 @@ pub struct FileConfig {
     pub linker: Option<LinkerChoice>,
     /// `build.remap`.
     pub remap: Option<bool>,
+    /// `build.snapshot`.
+    pub snapshot: Option<bool>,
     /// `build.trusted-wrappers`.
     pub trusted_wrappers: Option<Vec<String>>,
     /// `quiet`.
@@ -351,6 +362,7 @@ fn set(
         "cache.size" => config.cache_size = Some(size(value)?),
         "build.linker" => config.linker = Some(linker(value.as_str()?)?),
         "build.remap" => config.remap = Some(value.as_bool()?),
+        "build.snapshot" => config.snapshot = Some(value.as_bool()?),
         "build.trusted-wrappers" => {
             let names = value.as_array()?.iter();
             let names: Option<Vec<_>> = names.map(|name| Some(name.as_str()?.to_owned())).collect();
@@ -434,13 +446,14 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
-                    linker = \"mold\"\nremap = false\ntrusted-wrappers = [\"w\"]\n";
+                    linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
             cache_size: Some(ByteSize(2 << 30)),
             linker: Some(LinkerChoice::Named("mold".into())),
             remap: Some(false),
+            snapshot: Some(false),
             trusted_wrappers: Some(vec!["w".into()]),
             quiet: Some(true),
         };

@@ -38,6 +38,9 @@ pub(crate) fn classify(arguments: &[OsString]) -> Request<'_> {
     }
 }
 
+/// Neither restores nor captures a snapshot, for one command.
+const NO_SNAPSHOT: &str = "--no-snapshot";
+
 /// cargo's own options that take a value in an argument of their own.
 const GLOBAL_VALUES: &[&str] = &["-C", "-Z", "--color", "--config", "--explain"];
 /// Options of subcommands that do, as far as a value could be taken for another option.
@@ -81,6 +84,10 @@ pub(crate) struct CargoLine {
     pub(crate) informs: bool,
     /// Whether something other than a build's messages may come on standard output.
     pub(crate) prints: bool,
+    /// Whether `--no-snapshot` is given, which is ours.
+    pub(crate) no_snapshot: bool,
+    /// The profile that was asked for, as in `release`.
+    pub(crate) profile: Option<String>,
     /// Whether `--no-run` is given.
     pub(crate) no_run: bool,
     /// The message format that the user asked for.
@@ -107,6 +114,9 @@ impl CargoLine {
             line.toolchain = Some(first.clone());
             rest = others;
         }
+        let (own, rest) = without_own(rest);
+        let rest = rest.as_slice();
+        line.no_snapshot = own;
         line.arguments = rest.to_vec();
         line.insert_at = rest.len();
         let mut at = 0;
@@ -162,6 +172,7 @@ impl CargoLine {
                 'C' => return self.option("-C", Some(value)),
                 'p' | 'j' | 'F' | 'Z' => return,
                 'q' => self.quiet = true,
+                'r' => self.profile = Some("release".to_owned()),
                 'v' => self.verbose += 1,
                 'h' | 'V' => self.informs = true,
                 _ => {}
@@ -179,10 +190,22 @@ impl CargoLine {
             "--help" | "--version" | "--list" | "--explain" => self.informs = true,
             "--unit-graph" | "--build-plan" | "--print" => self.prints = true,
             "--no-run" => self.no_run = true,
+            "--release" => self.profile = Some("release".to_owned()),
+            "--profile" => self.profile = text(),
             "--message-format" => self.message_format = text(),
             "--target-dir" => self.target_dir = value.map(PathBuf::from),
             "--manifest-path" => self.manifest_path = value.map(PathBuf::from),
             _ => {}
+        }
+    }
+
+    /// The name of the directory that cargo builds this profile in.
+    pub(crate) fn profile_directory(&self) -> &str {
+        match (self.profile.as_deref(), self.command.as_deref()) {
+            (Some("dev" | "test"), _) => "debug",
+            (Some("bench"), _) | (None, Some("bench" | "install")) => "release",
+            (Some(name), _) => name,
+            (None, _) => "debug",
         }
     }
 
@@ -195,6 +218,15 @@ impl CargoLine {
         let command = self.command.as_deref();
         !self.informs && command.is_some_and(|command| BUILDS.contains(&command))
     }
+}
+
+/// Our own option among cargo's, and the others. Behind `--` everything is somebody else's.
+fn without_own(arguments: &[OsString]) -> (bool, Vec<OsString>) {
+    let end = arguments.iter().position(|argument| argument == "--");
+    let (ours, theirs) = arguments.split_at(end.unwrap_or(arguments.len()));
+    let kept = ours.iter().filter(|argument| *argument != NO_SNAPSHOT);
+    let kept: Vec<OsString> = kept.chain(theirs).cloned().collect();
+    (kept.len() < arguments.len(), kept)
 }
 
 #[cfg(test)]
@@ -262,6 +294,30 @@ mod tests {
         assert!(!parsed("run -- -q").quiet);
         assert_eq!(parsed("build -vv").verbose, 2);
         assert_eq!(parsed("build -v --verbose").verbose, 2);
+    }
+
+    #[test]
+    fn our_own_option_does_not_reach_cargo() {
+        let line = parsed("build --no-snapshot -v -- --no-snapshot");
+        assert!(line.no_snapshot);
+        assert_eq!(line.arguments, words("build -v -- --no-snapshot"));
+        assert_eq!(line.arguments[line.insert_at], "--");
+        assert!(!parsed("run -- --no-snapshot").no_snapshot);
+    }
+
+    #[test]
+    fn profiles_have_directories() {
+        for (line, directory) in [
+            ("build", "debug"),
+            ("build --release", "release"),
+            ("b -r", "release"),
+            ("build --profile dev", "debug"),
+            ("test --profile=dist", "dist"),
+            ("bench", "release"),
+            ("bench --profile dev", "debug"),
+        ] {
+            assert_eq!(parsed(line).profile_directory(), directory, "{line}");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// The store's size budget.
     pub size: ByteSize,
+    /// Whether snapshots are restored and captured.
+    pub snapshot: bool,
     /// Whether Rekindle's own lines are unwanted.
     pub quiet: bool,
     /// Whether cargo is to run without Rekindle's wrapper.
@@ -84,6 +86,10 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
     Ok(Resolved {
         settings,
         size: size(surroundings, &files)?,
+        snapshot: flag(surroundings, env::REKINDLE_SNAPSHOT)?
+            .or(files.project.snapshot)
+            .or(files.user.snapshot)
+            .unwrap_or(true),
         quiet: flag(surroundings, env::REKINDLE_QUIET)?
             .or(files.project.quiet)
             .or(files.user.quiet)

@@ -6,11 +6,13 @@
 //! leaving out what it does not know.
 
 mod reason;
+mod snapshot;
 
 use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
 
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
+pub use snapshot::{Collected, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft};
 
 /// The version of the format that this code writes.
 pub const VERSION: u32 = 1;
@@ -39,6 +41,12 @@ pub enum EventKind {
     Probe(ProbeEvent),
     /// Something a person should know; the build went on.
     Warning(WarningEvent),
+    /// A snapshot was restored before cargo, or none was.
+    SnapshotRestored(Box<SnapshotRestored>),
+    /// The target became a snapshot after cargo.
+    SnapshotCaptured(Box<SnapshotCaptured>),
+    /// What a person collects was made real after cargo.
+    Collected(Collected),
     /// A `rekindle` command ended.
     RunFinished(RunFinished),
 }

@@ -2,8 +2,8 @@
 
 use rekindle_events::{Event, EventKind, MissReason};
 
-use crate::Summary;
 use crate::words::{count, duration};
+use crate::{Snapshots, Summary};
 
 /// No more lines than this.
 pub const MAX_LINES: usize = 3;
@@ -27,6 +27,8 @@ pub fn lines(summary: &Summary, events: &[Event], is_build: bool) -> Vec<String>
         lines.push(counts(summary));
     }
     add_warnings(&mut lines, summary);
+    let room = MAX_LINES - lines.len();
+    lines.extend(restored(&summary.snapshot).into_iter().take(room));
     if units > 0 {
         let rest = saved(summary).into_iter().chain(hint(summary, events));
         lines.extend(rest.take(MAX_LINES - lines.len()));
@@ -62,6 +64,13 @@ fn add_warnings(lines: &mut Vec<String>, summary: &Summary) {
         );
         lines.push(format!("{more}: see `rekindle stats`"));
     }
+}
+
+/// What cargo found fresh because it was there before it looked.
+fn restored(snapshots: &Snapshots) -> Option<String> {
+    let base = snapshots.base.as_ref()?;
+    let units = count(snapshots.restored, "unit", "units");
+    (snapshots.restored > 0).then(|| format!("{units} restored from {base}"))
 }
 
 fn saved(summary: &Summary) -> Option<String> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rekindle_events::{Change, MissReason};
 use serde::Serialize;
 
-use crate::{Explanation, Summary, UnitName, summary::tag};
+use crate::{Explanation, Snapshots, Summary, UnitName, summary::tag};
 
 /// The version of both forms.
 pub const VERSION: u32 = 1;
@@ -45,6 +45,8 @@ pub struct Stats {
     pub build_script_ms: u64,
     /// Bytes moved.
     pub bytes: Bytes,
+    /// What became of snapshots.
+    pub snapshot: Snapshot,
     /// Compiled units by the reason's type.
     pub reasons: BTreeMap<String, u64>,
     /// Linked units by the linker that the output names.
@@ -86,6 +88,35 @@ pub struct Bytes {
     pub restored: u64,
     /// Stored on misses.
     pub published: u64,
+    /// Placed by restoring snapshots.
+    pub placed: u64,
+    /// Put in the place of placeholders, as something needed them.
+    pub materialised: u64,
+}
+
+/// What became of snapshots.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    /// What was restored and why, or why nothing was; `null` for several runs, and without snapshots.
+    pub base: Option<String>,
+    /// Units whose files were placed.
+    pub units_restored: u64,
+    /// Units of the snapshot that were not.
+    pub units_invalidated: u64,
+    /// Files placed, placeholders included.
+    pub files_placed: u64,
+    /// Files put in the place of placeholders.
+    pub files_materialised: u64,
+    /// Units captured anew.
+    pub units_captured: u64,
+    /// Units that were built and could not be captured.
+    pub units_left_out: u64,
+    /// Bytes stored by capturing.
+    pub stored_bytes: u64,
+    /// Time of restoring in milliseconds.
+    pub restore_ms: u64,
+    /// Time of capturing in milliseconds.
+    pub capture_ms: u64,
 }
 
 /// Hits that were compiled again and compared.
@@ -104,6 +135,23 @@ pub struct Warning {
     pub id: String,
     /// One sentence.
     pub message: String,
+}
+
+impl From<&Snapshots> for Snapshot {
+    fn from(snapshots: &Snapshots) -> Self {
+        Self {
+            base: snapshots.base.clone(),
+            units_restored: snapshots.restored,
+            units_invalidated: snapshots.invalid,
+            files_placed: snapshots.files,
+            files_materialised: snapshots.materialised_files,
+            units_captured: snapshots.captured,
+            units_left_out: snapshots.left_out,
+            stored_bytes: snapshots.stored_bytes,
+            restore_ms: snapshots.restore_us / 1000,
+            capture_ms: snapshots.capture_us / 1000,
+        }
+    }
 }
 
 impl From<&Summary> for Stats {
@@ -139,7 +187,10 @@ impl From<&Summary> for Stats {
             bytes: Bytes {
                 restored: summary.restored_bytes,
                 published: summary.published_bytes,
+                placed: summary.snapshot.placed_bytes,
+                materialised: summary.snapshot.materialised_bytes,
             },
+            snapshot: Snapshot::from(&summary.snapshot),
             reasons: summary.reasons.clone(),
             linkers: summary.linkers.clone(),
             verified: Verified {

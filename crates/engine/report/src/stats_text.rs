@@ -3,8 +3,8 @@
 
 use rekindle_base::ByteSize;
 
-use crate::Summary;
 use crate::words::duration;
+use crate::{Snapshots, Summary};
 
 /// Lines of two columns.
 #[derive(Default)]
@@ -46,6 +46,7 @@ pub fn stats_text(summary: &Summary) -> String {
     units(&mut table, summary);
     processes(&mut table, summary);
     sums(&mut table, summary);
+    snapshots(&mut table, &summary.snapshot);
     let mut text = table.render();
     for warning in &summary.warnings {
         text.push_str(&format!("warning: {}\n", warning.message));
@@ -85,6 +86,24 @@ fn units(table: &mut Table, summary: &Summary) {
             .row("Hits verified, same bits", summary.verified.same)
             .row("Hits verified, other bits", summary.verified.different);
     }
+}
+
+fn snapshots(table: &mut Table, snapshots: &Snapshots) {
+    if *snapshots == Snapshots::default() {
+        return;
+    }
+    if let Some(base) = &snapshots.base {
+        table.row("Snapshot", base);
+    }
+    table
+        .row("Units from a snapshot", snapshots.restored)
+        .row("Units of it left out", snapshots.invalid)
+        .row("Bytes placed", ByteSize(snapshots.placed_bytes))
+        .row("Bytes materialised", ByteSize(snapshots.materialised_bytes))
+        .row("Units captured", snapshots.captured)
+        .row("Units not captured", snapshots.left_out)
+        .row("Time restoring", duration(snapshots.restore_us / 1000))
+        .row("Time capturing", duration(snapshots.capture_us / 1000));
 }
 
 fn processes(table: &mut Table, summary: &Summary) {

@@ -6,6 +6,8 @@ use rekindle_base::Moment;
 use rekindle_events::{Event, EventKind, Fate, UnitEvent, WarningEvent};
 use serde::Serialize;
 
+use crate::snapshots::Snapshots;
+
 /// Hits that `REKINDLE_VERIFY=1` compiled again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
@@ -62,6 +64,8 @@ pub struct Summary {
     pub linkers: BTreeMap<String, u64>,
     /// Hits compared with a fresh compile.
     pub verified: Verified,
+    /// What became of snapshots.
+    pub snapshot: Snapshots,
     /// Warnings, the first of each kind.
     pub warnings: Vec<WarningEvent>,
 }
@@ -85,6 +89,9 @@ impl Summary {
                     summary.rustc_processes += u64::from(!probe.from_memo);
                 }
                 EventKind::Warning(warning) => summary.add_warning(warning),
+                EventKind::SnapshotRestored(restored) => summary.snapshot.add_restored(restored),
+                EventKind::SnapshotCaptured(captured) => summary.snapshot.add_captured(captured),
+                EventKind::Collected(collected) => summary.snapshot.add_collected(collected),
                 EventKind::RunFinished(finished) => {
                     summary.exit_code = Some(finished.exit_code);
                     summary.wall_ms = finished.wall_ms;
@@ -127,6 +134,7 @@ impl Summary {
         self.saved_us += other.saved_us;
         self.restored_bytes += other.restored_bytes;
         self.published_bytes += other.published_bytes;
+        self.snapshot.add(&other.snapshot);
         self.verified.same += other.verified.same;
         self.verified.different += other.verified.different;
         for (reason, count) in &other.reasons {

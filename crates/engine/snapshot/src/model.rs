@@ -30,7 +30,9 @@ pub struct Tree {
     pub version: u32,
     /// Where it was built.
     pub site: Site,
-    /// Counts the commits on the way here, one base after the other.
+    /// What was built, for people and for ages: the commit, or a digest of the inputs.
+    pub revision: String,
+    /// Counts the revisions on the way here, one base after the other.
     pub generation: u32,
     /// Distinct inputs of the units.
     pub inputs: Vec<Input>,
@@ -52,12 +54,14 @@ pub struct Site {
 }
 
 /// Something that a unit was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Input {
     /// Where.
     pub place: Place,
     /// What it held.
     pub content: Content,
+    /// Whether it is a whole package: packages further down are not part of it.
+    pub is_package: bool,
 }
 
 /// Where an input is.
@@ -70,7 +74,7 @@ pub enum Place {
 }
 
 /// What an input held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Content {
     /// A file's bytes.
     File(Digest),
@@ -91,6 +95,11 @@ pub struct Unit {
     pub used: u32,
     /// Indices into [`Tree::inputs`].
     pub inputs: Vec<u32>,
+    /// A digest of everything that its build made: tells one build of the unit from another.
+    pub build: Digest,
+    /// The builds that it was built with. Its own sources do not tell when one of those was another:
+    /// cargo knows by the order of times, which a restore does not keep.
+    pub deps: Vec<Digest>,
     /// Whether something in it holds a path of [`Tree::site`].
     pub path_bound: bool,
     /// Its files, its fingerprint's last.

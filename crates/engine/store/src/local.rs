@@ -73,6 +73,19 @@ impl LocalStore {
         self.layout.runs()
     }
 
+    /// The directory that it was opened in.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.layout.root.parent().unwrap_or(&self.layout.root)
+    }
+
+    /// Whether an object of this size is there; its bytes are not looked at.
+    #[must_use]
+    pub fn has_object(&self, digest: &Digest, size: u64) -> bool {
+        fsx::stat(&self.layout.object(digest))
+            .is_ok_and(|sig| sig.kind() == fsx::FileKind::File && sig.size == size)
+    }
+
     /// Says that a build is running, until the value is dropped or the process ends: what it uses
     /// from now on is not evicted.
     ///

@@ -1,0 +1,378 @@
+//! Capturing what a run built.
+//!
+//! Units that an earlier restore or capture recorded, and whose fingerprint is unchanged since, are
+//! taken as recorded: none of their files is looked at. Units that were built in this run are read.
+//! Others are left out: nobody knows what happened to them since they were built.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use rekindle_base::Digest;
+use rekindle_fsx::lock::FileLock;
+use rekindle_store::LocalStore;
+
+use crate::captured::{Built, Capture, Capturing, LeftOut};
+use crate::fingerprint;
+use crate::incremental;
+use crate::inputs::{Inputs, Where};
+use crate::layout::{Place, Profile};
+use crate::ledger::Ledger;
+use crate::model::{Tree, Unit};
+use crate::scripts::Scripts;
+use crate::trees;
+
+/// A unit that was not used for this many revisions goes.
+const REVISIONS_MAX: u32 = 8;
+
+/// What a run built, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The directories.
+    pub here: &'a Where,
+    /// What was built: the commit; `None` where there is no git.
+    pub revision: Option<&'a str>,
+    /// When the run began: nanoseconds since 1970.
+    pub began_ns: i64,
+    /// Units that the unit cache saw in this run.
+    pub seen: &'a HashSet<String>,
+    /// Those of them whose outputs hold a real path.
+    pub bound: &'a HashSet<String>,
+    /// The program that placeholders of programs start.
+    pub launcher: &'a Path,
+    /// Whether incremental state is captured.
+    pub incremental: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Captured {
+    /// Trees by profile directory.
+    pub trees: Vec<(String, Digest)>,
+    /// How many of them are new.
+    pub new_trees: u32,
+    /// Units that were read.
+    pub units_new: u32,
+    /// Units that are as they were recorded.
+    pub units_kept: u32,
+    /// Units that aged out.
+    pub units_dropped: u32,
+    /// Bytes that were stored.
+    pub stored_bytes: u64,
+    /// Bytes that were read to know their digests.
+    pub hashed_bytes: u64,
+    /// Units that are not in it: package, id and why.
+    pub left_out: Vec<(String, String, LeftOut)>,
+    /// Profile directories that somebody was building in.
+    pub busy: Vec<String>,
+}
+
+/// Captures every profile directory.
+///
+/// # Errors
+/// Where the target cannot be read, or the store refuses.
+pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured> {
+    let mut captured = Captured::default();
+    let mut profiles = Vec::new();
+    for profile in Profile::all(&request.here.build_dir)? {
+        let places = profile.units()?;
+        profiles.push((profile, places));
+    }
+    let known: Vec<Known> = profiles
+        .iter()
+        .map(|(profile, places)| Known::look(store, request, profile, places))
+        .collect();
+    let scripts = if known.iter().all(|known| known.changed.is_empty()) {
+        Scripts::default()
+    } else {
+        Scripts::find(&request.here.workspace, &profiles)
+    };
+    let all = Capturing {
+        store,
+        here: request.here,
+        began_ns: request.began_ns,
+        bound: request.bound,
+        seen: request.seen,
+        launcher: request.launcher,
+        scripts: &scripts,
+    };
+    let mut works = Vec::new();
+    for ((profile, places), known) in profiles.iter().zip(known) {
+        // Somebody who builds at this moment captures it, too.
+        let lock = profile.path.join(".cargo-lock");
+        match rekindle_fsx::lock::try_exclusive(&lock)? {
+            Some(held) => works.push(Work::read(
+                &all,
+                (profile, places, held),
+                known,
+                &mut captured,
+            )?),
+            None => captured.busy.push(profile.name.clone()),
+        }
+    }
+    resolve(&mut works, &mut captured);
+    for work in works {
+        work.write(&all, request, &mut captured)?;
+    }
+    Ok(captured)
+}
+
+/// Replaces the hashes of dependencies by their builds. A unit that was built with one that is not
+/// captured is left out, and then those that were built with it.
+fn resolve(works: &mut [Work<'_>], captured: &mut Captured) {
+    let mut builds: HashMap<u64, Digest> = HashMap::new();
+    for work in works.iter() {
+        builds.extend(work.known.builds());
+        builds.extend(
+            work.built
+                .iter()
+                .map(|built| (built.hash, built.unit.build)),
+        );
+    }
+    loop {
+        let mut lost = Vec::new();
+        for work in works.iter_mut() {
+            let without = work.built.extract_if(.., |built| {
+                built.needs.iter().any(|hash| !builds.contains_key(hash))
+            });
+            for built in without {
+                lost.push(built.hash);
+                let reason = LeftOut::WithoutDependency;
+                captured
+                    .left_out
+                    .push((built.unit.package, built.unit.id, reason));
+            }
+        }
+        if lost.is_empty() {
+            break;
+        }
+        for hash in lost {
+            builds.remove(&hash);
+        }
+    }
+    for built in works.iter_mut().flat_map(|work| &mut work.built) {
+        built.unit.deps = built.needs.iter().map(|hash| builds[hash]).collect();
+    }
+}
+
+/// What is known of a profile directory before it is read.
+struct Known {
+    ledger: Ledger,
+    tree: Option<(Digest, Tree)>,
+    /// Units that are as they were recorded: index in the tree, and whether cargo looked at them.
+    unchanged: HashMap<String, (usize, bool)>,
+    /// Indices of units that are not.
+    changed: Vec<usize>,
+}
+
+impl Known {
+    fn look(
+        store: &LocalStore,
+        request: &Request<'_>,
+        profile: &Profile,
+        places: &[Place],
+    ) -> Self {
+        let ledger = Ledger::read(&request.here.build_dir, &profile.name).unwrap_or_default();
+        let tree = ledger
+            .tree
+            .and_then(|digest| Some((digest, trees::get(store, &digest)?)));
+        let units: HashMap<&str, usize> = tree
+            .iter()
+            .flat_map(|(_, tree)| tree.units.iter().enumerate())
+            .map(|(index, unit)| (unit.id.as_str(), index))
+            .collect();
+        let (mut unchanged, mut changed) = (HashMap::new(), Vec::new());
+        for (at, place) in places.iter().enumerate() {
+            let recorded = units.get(place.id.as_str()).copied();
+            let looked = recorded.and_then(|index| {
+                let (_, tree) = tree.as_ref()?;
+                let hash = profile.path.join(&tree.units[index].files.last()?.path);
+                let stamp = ledger.stamps.get(&place.id)?;
+                (rekindle_fsx::stat(&hash).ok()?.mtime_ns == *stamp).then_some((index, hash))
+            });
+            match looked {
+                Some((index, hash)) => {
+                    let used = rekindle_fsx::stamped::was_read(&hash).unwrap_or(true);
+                    unchanged.insert(place.id.clone(), (index, used));
+                }
+                None => changed.push(at),
+            }
+        }
+        // A file system without access times tells nothing: then all count as used.
+        if !unchanged.is_empty() && unchanged.values().all(|(_, used)| !used) {
+            unchanged.values_mut().for_each(|(_, used)| *used = true);
+        }
+        Self {
+            ledger,
+            tree,
+            unchanged,
+            changed,
+        }
+    }
+
+    /// The builds of units that are as they were recorded, by the hash of their fingerprint.
+    fn builds(&self) -> impl Iterator<Item = (u64, Digest)> {
+        let tree = self.tree.as_ref().map(|(_, tree)| tree);
+        let units = self
+            .unchanged
+            .values()
+            .filter_map(move |(index, _)| tree?.units.get(*index));
+        units.filter_map(|unit| Some((fingerprint::hash_of(unit)?, unit.build)))
+    }
+}
+
+/// A profile directory under way.
+struct Work<'a> {
+    profile: &'a Profile,
+    known: Known,
+    built: Vec<Built>,
+    inputs: Inputs,
+    _held: FileLock,
+}
+
+impl<'a> Work<'a> {
+    /// Reads the units that are not as they were recorded.
+    fn read(
+        all: &Capturing<'_>,
+        (profile, places, held): (&'a Profile, &[Place], FileLock),
+        known: Known,
+        captured: &mut Captured,
+    ) -> io::Result<Self> {
+        let mut inputs = Inputs::default();
+        let outputs = if known.changed.is_empty() {
+            HashMap::new()
+        } else {
+            profile.outputs()?
+        };
+        let mut built = Vec::new();
+        for at in &known.changed {
+            let place = &places[*at];
+            match Capture::new(all, profile, place).unit(&outputs, &mut inputs) {
+                Ok(unit) => built.push(unit),
+                Err(reason) => {
+                    let (package, id) = (place.package.clone(), place.id.clone());
+                    captured.left_out.push((package, id, reason));
+                }
+            }
+        }
+        Ok(Self {
+            profile,
+            known,
+            built,
+            inputs,
+            _held: held,
+        })
+    }
+
+    /// Stores the tree, and notes what is known now.
+    fn write(
+        self,
+        all: &Capturing<'_>,
+        request: &Request<'_>,
+        captured: &mut Captured,
+    ) -> io::Result<()> {
+        let (profile, known) = (self.profile, self.known);
+        let mut stamps = HashMap::new();
+        for built in &self.built {
+            captured.stored_bytes += built.cost.stored_bytes;
+            captured.hashed_bytes += built.cost.hashed_bytes;
+            captured.units_new += 1;
+            if let Some(hash) = built.unit.files.last() {
+                let sig = rekindle_fsx::stat(&profile.path.join(&hash.path))?;
+                stamps.insert(built.unit.id.clone(), sig.mtime_ns);
+            }
+        }
+        captured.units_kept += u32::try_from(known.unchanged.len()).unwrap_or(u32::MAX);
+        if known.tree.is_none() && self.built.is_empty() {
+            return Ok(());
+        }
+        let digest = match &known.tree {
+            Some((digest, tree)) if self.built.is_empty() && !must_age(request, tree, &known) => {
+                *digest
+            }
+            _ => {
+                captured.new_trees += 1;
+                let built = self.built.into_iter().map(|built| built.unit).collect();
+                let tree = merge(all, request, profile, &known, built, self.inputs, captured)?;
+                let put = trees::put(all.store, &tree);
+                put.map_err(|error| io::Error::other(error.to_string()))?
+            }
+        };
+        for id in known.unchanged.keys() {
+            if let Some(stamp) = known.ledger.stamps.get(id) {
+                stamps.insert(id.clone(), *stamp);
+            }
+        }
+        let ledger = Ledger::new(Some(digest), stamps);
+        if ledger != known.ledger {
+            ledger.write(&all.here.build_dir, &profile.name)?;
+        }
+        captured.trees.push((profile.name.clone(), digest));
+        Ok(())
+    }
+}
+
+/// Whether a unit that is in use would soon count as unused, with nothing else to write.
+fn must_age(request: &Request<'_>, tree: &Tree, known: &Known) -> bool {
+    let generation = generation(request, tree);
+    known.unchanged.values().any(|(index, used)| {
+        *used && generation.saturating_sub(tree.units[*index].used) > REVISIONS_MAX / 2
+    })
+}
+
+fn generation(request: &Request<'_>, tree: &Tree) -> u32 {
+    let is_other = request.revision != Some(tree.revision.as_str());
+    tree.generation + u32::from(is_other)
+}
+
+/// The new tree: what was built, what is unchanged, and what the last one had besides, for a while.
+fn merge(
+    all: &Capturing<'_>,
+    request: &Request<'_>,
+    profile: &Profile,
+    known: &Known,
+    built: Vec<Unit>,
+    mut inputs: Inputs,
+    captured: &mut Captured,
+) -> io::Result<Tree> {
+    let last = known.tree.as_ref().map(|(_, tree)| tree);
+    let generation = last.map_or(0, |tree| generation(request, tree));
+    let mut units = built;
+    for unit in &mut units {
+        unit.used = generation;
+    }
+    let new: HashSet<String> = units.iter().map(|unit| unit.id.clone()).collect();
+    for unit in last.iter().flat_map(|tree| &tree.units) {
+        if new.contains(&unit.id) {
+            continue;
+        }
+        let mut unit = unit.clone();
+        if known.unchanged.get(&unit.id).is_some_and(|(_, used)| *used) {
+            unit.used = generation;
+        }
+        if generation - unit.used > REVISIONS_MAX {
+            captured.units_dropped += 1;
+            continue;
+        }
+        for index in &mut unit.inputs {
+            let input = last.map(|tree| &tree.inputs[*index as usize]);
+            *index = input.map_or(*index, |input| inputs.keep(input));
+        }
+        units.push(unit);
+    }
+    units.sort_by(|a, b| a.id.cmp(&b.id));
+    let incremental = if request.incremental {
+        incremental::capture(all, profile, last, &units, generation, captured)?
+    } else {
+        Vec::new()
+    };
+    Ok(Tree {
+        version: trees::VERSION,
+        site: all.here.site(),
+        revision: request.revision.unwrap_or_default().to_owned(),
+        generation,
+        inputs: inputs.into_list(),
+        units,
+        incremental,
+    })
+}

@@ -1,0 +1,506 @@
+//! One unit, as it is captured: its files, and what they were made from.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rekindle_base::Digest;
+use rekindle_fsx::place::Wish;
+use rekindle_fsx::{DirEntry, FileKind};
+use rekindle_key::depinfo::DepInfo;
+use rekindle_outputs::placeholder::{self, Placeholder};
+use rekindle_outputs::{localise, record};
+use rekindle_store::{LocalStore, Store};
+
+use crate::fingerprint;
+use crate::inputs::{self, Breadth, Inputs, Where};
+use crate::layout::{Place, Profile, is_hash_name};
+use crate::model::{Body, File, Form, Object, Unit};
+use crate::scripts::Scripts;
+
+/// Files up to this size are part of the tree.
+const INLINE_MAX_BYTES: u64 = 4 << 10;
+/// The kernel stamps files from a clock that lags by as much as this.
+const COARSE_CLOCK_NS: i64 = 10_000_000;
+
+/// Why a unit is not captured.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftOut {
+    /// Nobody saw it being built: it may have been changed since.
+    #[error("it was built before this run")]
+    NotOurs,
+    /// Its build did not end well.
+    #[error("its build did not end")]
+    Unfinished,
+    /// It cannot be told what it was made from.
+    #[error("what it was made from is not known: {0}")]
+    UnknownInputs(String),
+    /// A unit that it was built with is not captured.
+    #[error("a unit that it was built with is not captured")]
+    WithoutDependency,
+    /// A source was changed after its build began.
+    #[error("`{0}` was changed while it was built")]
+    Changed(String),
+    /// The system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// What all units of a capture share.
+pub(crate) struct Capturing<'a> {
+    pub(crate) store: &'a LocalStore,
+    pub(crate) here: &'a Where,
+    /// When the run began: nanoseconds since 1970.
+    pub(crate) began_ns: i64,
+    /// Units whose outputs hold a real path, as far as the unit cache saw them.
+    pub(crate) bound: &'a HashSet<String>,
+    /// Units that the unit cache saw.
+    pub(crate) seen: &'a HashSet<String>,
+    pub(crate) launcher: &'a Path,
+    pub(crate) scripts: &'a Scripts,
+}
+
+/// Bytes that were stored and read for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) stored_bytes: u64,
+    pub(crate) hashed_bytes: u64,
+}
+
+/// One unit under way.
+pub(crate) struct Capture<'a> {
+    pub(crate) all: &'a Capturing<'a>,
+    pub(crate) profile: &'a Profile,
+    pub(crate) place: &'a Place,
+    pub(crate) cost: Cost,
+    files: Vec<File>,
+    inodes: HashMap<(u64, u64), u32>,
+    path_bound: bool,
+}
+
+impl<'a> Capture<'a> {
+    pub(crate) fn new(all: &'a Capturing<'a>, profile: &'a Profile, place: &'a Place) -> Self {
+        Self {
+            all,
+            profile,
+            place,
+            cost: Cost::default(),
+            files: Vec::new(),
+            inodes: HashMap::new(),
+            path_bound: all.bound.contains(&place.id),
+        }
+    }
+
+    /// Captures it, but for the builds that it depends on. `outputs` are the names in `deps` and `examples` that are its own.
+    pub(crate) fn unit(
+        mut self,
+        outputs: &HashMap<String, Vec<String>>,
+        inputs: &mut Inputs,
+    ) -> Result<Built, LeftOut> {
+        let (hash_name, fingerprint) = self.fingerprint()?;
+        let is_script_run = hash_name.starts_with("run-build-script-");
+        let invoked = self.profile.path.join(self.place.invoked(is_script_run));
+        let invoked_ns = rekindle_fsx::stat(&invoked)?.mtime_ns;
+        if invoked_ns < self.all.began_ns - COARSE_CLOCK_NS {
+            return Err(LeftOut::NotOurs);
+        }
+        let entries = self.entries(&hash_name, outputs)?;
+        let used = if is_script_run {
+            self.script_inputs(&fingerprint, inputs)?
+        } else {
+            self.source_inputs(&entries, inputs)?
+        };
+        let mut indices = Vec::with_capacity(used.len());
+        for (index, newest_ns, path) in used {
+            if newest_ns > invoked_ns {
+                return Err(LeftOut::Changed(path.display().to_string()));
+            }
+            indices.push(index);
+        }
+        for entry in &entries {
+            self.add(entry, is_script_run)?;
+        }
+        let build = build_of(&self.files)?;
+        for entry in &fingerprint {
+            self.add_fingerprint(entry)?;
+        }
+        let unit = Unit {
+            id: self.place.id.clone(),
+            package: self.place.package.clone(),
+            used: 0,
+            inputs: indices,
+            build,
+            deps: Vec::new(),
+            path_bound: self.path_bound,
+            files: self.files,
+        };
+        Ok(Built {
+            hash: fingerprint::hash_of(&unit).ok_or(LeftOut::Unfinished)?,
+            needs: fingerprint::needs_of(&unit)
+                .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?,
+            unit,
+            cost: self.cost,
+        })
+    }
+
+    /// The files of its fingerprint, the hash last, and the hash's name.
+    fn fingerprint(&self) -> Result<(String, Vec<DirEntry>), LeftOut> {
+        let mut entries = rekindle_fsx::list_dir(&self.profile.path.join(&self.place.fingerprint))?;
+        let at = entries
+            .iter()
+            .position(|entry| {
+                let name = entry.name.to_string_lossy();
+                is_hash_name(&name) && entry.sig.size > 0
+            })
+            .ok_or(LeftOut::Unfinished)?;
+        let hash = entries.swap_remove(at);
+        let name = hash.name.to_string_lossy().into_owned();
+        entries.push(hash);
+        Ok((name, entries))
+    }
+
+    /// All other files.
+    fn entries(
+        &self,
+        hash_name: &str,
+        outputs: &HashMap<String, Vec<String>>,
+    ) -> Result<Vec<DirEntry>, LeftOut> {
+        let of_library = || {
+            let name = hash_name.strip_prefix("lib-")?;
+            outputs.get(&format!("lib {}", name.replace('-', "_")))
+        };
+        let names = outputs.get(&self.place.id).or_else(of_library);
+        let mut entries = Vec::new();
+        for name in names.into_iter().flatten() {
+            let path = self.profile.path.join(name);
+            entries.push(DirEntry {
+                name: path.file_name().unwrap_or_default().to_owned(),
+                sig: rekindle_fsx::stat(&path)?,
+                path,
+            });
+        }
+        let fingerprint = self.profile.path.join(&self.place.fingerprint);
+        let own = self.profile.path.join(&self.place.own);
+        let mut pending = vec![own];
+        while let Some(dir) = pending.pop() {
+            let Some(found) = rekindle_fsx::found(rekindle_fsx::list_dir(&dir))? else {
+                continue;
+            };
+            for entry in found {
+                if entry.sig.kind() == FileKind::Dir && entry.path != fingerprint {
+                    pending.push(entry.path.clone());
+                }
+                if entry.path != fingerprint {
+                    entries.push(entry);
+                }
+            }
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(entries)
+    }
+
+    /// What a compiler read, from its dep-info.
+    fn source_inputs(
+        &self,
+        entries: &[DirEntry],
+        inputs: &mut Inputs,
+    ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
+        let info = entries
+            .iter()
+            .find(|entry| entry.path.extension() == Some(OsStr::new("d")))
+            .ok_or_else(|| LeftOut::UnknownInputs("it has no dep-info".into()))?;
+        let info = DepInfo::parse(&rekindle_fsx::read(&info.path)?)
+            .ok_or_else(|| LeftOut::UnknownInputs("its dep-info has another form".into()))?;
+        let mut used = Vec::new();
+        for input in &info.inputs {
+            // cargo starts compilers in the workspace's root.
+            let path = self.all.here.workspace.join(OsStr::from_bytes(input));
+            self.use_input(&path, Breadth::All, inputs, &mut used)?;
+        }
+        Ok(used)
+    }
+
+    /// What a build script declared.
+    fn script_inputs(
+        &mut self,
+        fingerprint: &[DirEntry],
+        inputs: &mut Inputs,
+    ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
+        let output = rekindle_fsx::read(&self.profile.path.join(self.place.script_output()))?;
+        let out_dir = self.profile.path.join(self.place.out_dir());
+        // cargo gives the paths in its own directory those of the present.
+        self.path_bound |= self.holds_path_but(&output, &out_dir);
+        let declared = inputs::declared(&output);
+        let mut used = Vec::new();
+        let root = self.all.scripts.package_root(fingerprint);
+        if !declared.any {
+            let root = root.map_err(LeftOut::UnknownInputs)?;
+            self.use_input(&root, Breadth::Package, inputs, &mut used)?;
+            return Ok(used);
+        }
+        for path in &declared.paths {
+            let path = Path::new(path);
+            let path = if path.is_absolute() {
+                path.to_owned()
+            } else {
+                root.clone().map_err(LeftOut::UnknownInputs)?.join(path)
+            };
+            self.use_input(&path, Breadth::All, inputs, &mut used)?;
+        }
+        Ok(used)
+    }
+
+    fn use_input(
+        &self,
+        path: &Path,
+        breadth: Breadth,
+        inputs: &mut Inputs,
+        used: &mut Vec<(u32, i64, PathBuf)>,
+    ) -> Result<(), LeftOut> {
+        if let Some(place) = self.all.here.place(path) {
+            let (index, newest_ns) = inputs.add(place, path, breadth)?;
+            used.push((index, newest_ns, path.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Files of fingerprints are small, and all of them are read by cargo.
+    fn add_fingerprint(&mut self, entry: &DirEntry) -> Result<(), LeftOut> {
+        let path = relative(&self.profile.path, &entry.path)
+            .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?;
+        self.files.push(File {
+            path,
+            mode: entry.sig.mode & 0o777,
+            body: Body::Inline(rekindle_fsx::read(&entry.path)?),
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &DirEntry, is_script_run: bool) -> Result<(), LeftOut> {
+        let Some(path) = relative(&self.profile.path, &entry.path) else {
+            return Err(LeftOut::UnknownInputs(format!(
+                "`{}` has a name that is no text",
+                entry.path.display()
+            )));
+        };
+        let in_out_dir = is_script_run
+            && entry
+                .path
+                .starts_with(self.profile.path.join(self.place.out_dir()));
+        let inode = (entry.sig.dev, entry.sig.ino);
+        let body = match (entry.sig.kind(), self.inodes.get(&inode)) {
+            (FileKind::Dir, _) => Body::Directory,
+            (FileKind::File, Some(first)) => Body::Same(*first),
+            (FileKind::Other, _) => Body::Link(
+                rekindle_fsx::read_link(&entry.path)?
+                    .as_os_str()
+                    .as_bytes()
+                    .to_vec(),
+            ),
+            (FileKind::File, None) => self.body(entry, in_out_dir)?,
+        };
+        if entry.sig.kind() == FileKind::File {
+            let index = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+            self.inodes.entry(inode).or_insert(index);
+        }
+        self.files.push(File {
+            path,
+            mode: entry.sig.mode & 0o777,
+            body,
+        });
+        Ok(())
+    }
+
+    fn body(&mut self, entry: &DirEntry, in_out_dir: bool) -> Result<Body, LeftOut> {
+        let is_crate = ["rlib", "rmeta", "so"]
+            .iter()
+            .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
+        if entry.sig.size <= INLINE_MAX_BYTES && (in_out_dir || !is_crate) {
+            let bytes = rekindle_fsx::read(&entry.path)?;
+            if Placeholder::from_text(&bytes).is_some() {
+                return Err(LeftOut::UnknownInputs("it is a placeholder itself".into()));
+            }
+            let is_code = bytes.starts_with(b"\x7fELF");
+            // Paths in what cargo itself keeps are relative, or its own affair.
+            if in_out_dir || is_code {
+                self.path_bound |= self.holds_path(&bytes);
+            }
+            return Ok(Body::Inline(bytes));
+        }
+        if in_out_dir {
+            return self.generated(entry);
+        }
+        if !is_crate && entry.sig.is_executable() && is_elf(&entry.path)? {
+            return self.program(entry);
+        }
+        self.output(entry, if is_crate { Form::Text } else { Form::Real })
+    }
+
+    /// What a build script wrote: libraries and objects can be placeholders.
+    fn generated(&mut self, entry: &DirEntry) -> Result<Body, LeftOut> {
+        let can_wait = ["a", "o"]
+            .iter()
+            .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
+        let form = if can_wait { Form::Link } else { Form::Real };
+        self.path_bound |= self.file_holds_path(&entry.path)?;
+        let object = self.store(&entry.path, entry.sig.is_executable(), form)?;
+        Ok(Body::Object(object))
+    }
+
+    /// What a compiler wrote.
+    fn output(&mut self, entry: &DirEntry, form: Form) -> Result<Body, LeftOut> {
+        let known = record::read(&[self.all.store], &entry.path);
+        if let Some(known) = &known
+            && self.all.store.has_object(&known.digest, entry.sig.size)
+        {
+            return Ok(Body::Object(Object {
+                digest: known.digest,
+                size: entry.sig.size,
+                form,
+                known: self.known(known),
+                localised: false,
+            }));
+        }
+        if !self.all.seen.contains(&self.place.id) {
+            self.path_bound |= self.file_holds_path(&entry.path)?;
+        }
+        let mut object = self.store(&entry.path, entry.sig.is_executable(), form)?;
+        object.known = known
+            .filter(|known| known.digest == object.digest)
+            .and_then(|known| self.known(&known));
+        Ok(Body::Object(object))
+    }
+
+    fn known(&self, known: &record::OutputRecord) -> Option<(Digest, Vec<String>)> {
+        let externs = known
+            .externs
+            .iter()
+            .map(|path| relative(&self.all.here.build_dir, path))
+            .collect::<Option<_>>()?;
+        Some((known.closure, externs))
+    }
+
+    /// A program: in the store with mapped paths in its debug information, as the unit cache has it.
+    fn program(&mut self, entry: &DirEntry) -> Result<Body, LeftOut> {
+        let form = if placeholder::launcher_fits(self.all.launcher) {
+            Form::Program
+        } else {
+            Form::Real
+        };
+        let replacements = self.all.here.replacements();
+        let digest = localise::canonical_digest(&entry.path, &replacements)?;
+        let localised = rekindle_fsx::hash_file(&entry.path)?.0 != digest;
+        self.cost.hashed_bytes += entry.sig.size;
+        if !self.all.seen.contains(&self.place.id) {
+            self.path_bound |= self.file_holds_path(&entry.path)?;
+        }
+        if self.all.store.has_object(&digest, entry.sig.size) {
+            return Ok(Body::Object(Object {
+                digest,
+                size: entry.sig.size,
+                form,
+                known: None,
+                localised,
+            }));
+        }
+        if !localised {
+            return Ok(Body::Object(self.store(&entry.path, true, form)?));
+        }
+        let canonical = rekindle_fsx::atomic::beside(&entry.path);
+        localise::write_canonical(&entry.path, &canonical, &replacements)?;
+        let object = self.store(&canonical, true, form);
+        rekindle_fsx::remove_file(&canonical)?;
+        Ok(Body::Object(Object {
+            localised,
+            ..object?
+        }))
+    }
+
+    fn store(&mut self, path: &Path, executable: bool, form: Form) -> Result<Object, LeftOut> {
+        let wish = Wish {
+            hardlink: false,
+            executable,
+        };
+        let stored = self
+            .all
+            .store
+            .put_object(path, wish)
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        self.cost.hashed_bytes += stored.size;
+        if stored.new {
+            self.cost.stored_bytes += stored.size;
+        }
+        Ok(Object {
+            digest: stored.digest,
+            size: stored.size,
+            form,
+            known: None,
+            localised: false,
+        })
+    }
+
+    fn holds_path(&self, bytes: &[u8]) -> bool {
+        self.roots()
+            .iter()
+            .any(|root| memchr::memmem::find(bytes, root).is_some())
+    }
+
+    /// As [`Self::holds_path`], with this directory's own path left out.
+    fn holds_path_but(&self, bytes: &[u8], own: &Path) -> bool {
+        let own = own.as_os_str().as_bytes();
+        let mut rest = bytes;
+        while let Some(at) = memchr::memmem::find(rest, own) {
+            if self.holds_path(&rest[..at]) {
+                return true;
+            }
+            rest = &rest[at + own.len()..];
+        }
+        self.holds_path(rest)
+    }
+
+    fn file_holds_path(&self, path: &Path) -> io::Result<bool> {
+        let found = rekindle_fsx::scan::find_any(path, &self.roots())?;
+        Ok(found.contains(&true))
+    }
+
+    fn roots(&self) -> [&[u8]; 2] {
+        [
+            self.all.here.workspace.as_os_str().as_bytes(),
+            self.all.here.build_dir.as_os_str().as_bytes(),
+        ]
+    }
+}
+
+/// A unit that was captured.
+pub(crate) struct Built {
+    pub(crate) unit: Unit,
+    /// The hash of its fingerprint.
+    pub(crate) hash: u64,
+    /// Those of the units that it was built with.
+    pub(crate) needs: Vec<u64>,
+    pub(crate) cost: Cost,
+}
+
+/// What the build made, dep-info apart: that is rewritten from place to place.
+fn build_of(files: &[File]) -> io::Result<Digest> {
+    let made: Vec<&File> = files
+        .iter()
+        .filter(|file| !file.path.ends_with(".d"))
+        .collect();
+    let bytes = postcard::to_stdvec(&made).map_err(io::Error::other)?;
+    Ok(Digest::of(&bytes))
+}
+
+/// Whether it is a program of the system rather than a script.
+fn is_elf(path: &Path) -> io::Result<bool> {
+    let mut head = [0; 4];
+    let read = rekindle_fsx::open(path)?.read(&mut head)?;
+    Ok(head[..read] == *b"\x7fELF")
+}
+
+/// `path` below `dir`, as text.
+pub(crate) fn relative(dir: &Path, path: &Path) -> Option<String> {
+    path.strip_prefix(dir).ok()?.to_str().map(str::to_owned)
+}

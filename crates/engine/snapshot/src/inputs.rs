@@ -1,0 +1,310 @@
+//! What units are made from: sources and declared inputs, by content.
+//!
+//! Registry and git packages are left out: cargo does not look at their files again, and their
+//! versions are in the fingerprints.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rekindle_base::{Digest, DigestHasher};
+use rekindle_fsx::FileKind;
+use rekindle_outputs::localise::{self, Replacements};
+
+use crate::model::{Content, Input, Place, Site};
+
+/// More files than this below one input directory, and its unit is not captured.
+const FILES_MAX: usize = 20_000;
+
+/// The directories of a build, as paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Where {
+    /// The workspace's root.
+    pub workspace: PathBuf,
+    /// The directory that is built in.
+    pub build_dir: PathBuf,
+    /// cargo's home.
+    pub cargo_home: PathBuf,
+}
+
+impl Where {
+    /// As it is stored.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+        Site {
+            workspace: bytes(&self.workspace),
+            target: bytes(&self.build_dir),
+            cargo_home: bytes(&self.cargo_home),
+        }
+    }
+
+    /// Where a file is, for a tree. `None` for what needs no watching: packages of a registry or of git, and
+    /// what is itself an output.
+    #[must_use]
+    pub fn place(&self, path: &Path) -> Option<Place> {
+        let packages = ["registry", "git"].map(|name| self.cargo_home.join(name));
+        if packages.iter().any(|dir| path.starts_with(dir)) || path.starts_with(&self.build_dir) {
+            return None;
+        }
+        Some(match path.strip_prefix(&self.workspace) {
+            Ok(relative) => Place::Workspace(relative.as_os_str().as_bytes().to_vec()),
+            Err(_) => Place::Absolute(path.as_os_str().as_bytes().to_vec()),
+        })
+    }
+
+    /// What takes the place of mapped names in programs that were built here.
+    #[must_use]
+    pub fn replacements(&self) -> Replacements {
+        let roots = localise::roots(&self.workspace, &self.build_dir, &self.cargo_home);
+        localise::replacements(&roots)
+    }
+
+    /// Where that is here.
+    #[must_use]
+    pub fn path(&self, place: &Place) -> PathBuf {
+        match place {
+            Place::Workspace(relative) if relative.is_empty() => self.workspace.clone(),
+            Place::Workspace(relative) => self.workspace.join(OsStr::from_bytes(relative)),
+            Place::Absolute(path) => PathBuf::from(OsStr::from_bytes(path)),
+        }
+    }
+}
+
+/// How the files below a directory are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Breadth {
+    /// All of them.
+    All,
+    /// Those of one package: packages further down are others.
+    Package,
+}
+
+/// What an input holds now, and the newest time in it: nanoseconds since 1970.
+///
+/// # Errors
+/// Where it cannot be read, or is too large to be watched.
+pub fn content(path: &Path) -> io::Result<(Content, i64)> {
+    let Some(sig) = rekindle_fsx::found(rekindle_fsx::stat_follow(path))? else {
+        return Ok((Content::Absent, i64::MIN));
+    };
+    match sig.kind() {
+        FileKind::Dir => directory(path, Breadth::All),
+        _ => Ok((
+            Content::File(rekindle_fsx::hash_file(path)?.0),
+            sig.mtime_ns,
+        )),
+    }
+}
+
+/// The names and contents below a directory. Version control and outputs are left out.
+///
+/// # Errors
+/// As [`content`].
+pub fn directory(root: &Path, breadth: Breadth) -> io::Result<(Content, i64)> {
+    let mut files = Vec::new();
+    let mut newest = i64::MIN;
+    let mut pending = vec![root.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in rekindle_fsx::list_dir(&dir)? {
+            match entry.sig.kind() {
+                FileKind::Dir => {
+                    let is_output = rekindle_fsx::exists(&entry.path.join("CACHEDIR.TAG"));
+                    let is_other = breadth == Breadth::Package
+                        && rekindle_fsx::exists(&entry.path.join("Cargo.toml"));
+                    if entry.name != ".git" && !is_output && !is_other {
+                        pending.push(entry.path);
+                    }
+                }
+                _ => {
+                    newest = newest.max(entry.sig.mtime_ns);
+                    files.push(entry);
+                }
+            }
+        }
+        if files.len() > FILES_MAX {
+            return Err(io::Error::other(format!(
+                "{} has more than {FILES_MAX} files",
+                root.display()
+            )));
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut hasher = DigestHasher::new();
+    for entry in &files {
+        let relative = entry.path.strip_prefix(root).unwrap_or(&entry.path);
+        let digest = match entry.sig.kind() {
+            FileKind::File => rekindle_fsx::hash_file(&entry.path)?.0,
+            _ => match rekindle_fsx::read_link(&entry.path) {
+                Ok(link) => Digest::of(link.as_os_str().as_bytes()),
+                Err(_) => continue,
+            },
+        };
+        hasher
+            .field(relative.as_os_str().as_bytes())
+            .field(digest.to_hex().as_bytes());
+    }
+    Ok((Content::Directory(hasher.finish()), newest))
+}
+
+/// Distinct inputs, each read once. One path may be there with several contents: units that were not
+/// built again since it changed were made from an older one.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    list: Vec<Input>,
+    indices: HashMap<Input, u32>,
+    /// What is there now, and the newest time in it.
+    read: HashMap<(Place, Breadth), (u32, i64)>,
+}
+
+impl Inputs {
+    /// What is there now: its index, and the newest time in it, in nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`content`].
+    pub fn add(&mut self, place: Place, path: &Path, breadth: Breadth) -> io::Result<(u32, i64)> {
+        let key = (place, breadth);
+        if let Some(known) = self.read.get(&key) {
+            return Ok(*known);
+        }
+        let (content, newest) = match breadth {
+            Breadth::All => content(path)?,
+            Breadth::Package => directory(path, breadth)?,
+        };
+        let index = self.keep(&Input {
+            place: key.0.clone(),
+            content,
+            is_package: breadth == Breadth::Package,
+        });
+        self.read.insert(key, (index, newest));
+        Ok((index, newest))
+    }
+
+    /// Takes over an input as it was recorded.
+    pub fn keep(&mut self, input: &Input) -> u32 {
+        if let Some(index) = self.indices.get(input) {
+            return *index;
+        }
+        let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(input.clone());
+        self.indices.insert(input.clone(), index);
+        index
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn into_list(self) -> Vec<Input> {
+        self.list
+    }
+}
+
+/// What a build script declared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// `rerun-if-changed`, as printed.
+    pub paths: Vec<String>,
+    /// Whether there was any `rerun-if-…`: else cargo watches the whole package.
+    pub any: bool,
+}
+
+/// Reads what a build script printed.
+#[must_use]
+pub fn declared(output: &[u8]) -> Declared {
+    let mut declared = Declared::default();
+    for line in String::from_utf8_lossy(output).lines() {
+        let Some(line) = line
+            .strip_prefix("cargo::")
+            .or_else(|| line.strip_prefix("cargo:"))
+        else {
+            continue;
+        };
+        if let Some(path) = line.strip_prefix("rerun-if-changed=") {
+            declared.paths.push(path.to_owned());
+            declared.any = true;
+        } else if line.starts_with("rerun-if-env-changed=") {
+            declared.any = true;
+        }
+    }
+    declared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_are_read_in_both_forms() {
+        let text =
+            b"cargo:rerun-if-changed=a b\ncargo::rerun-if-changed=c\nhello\ncargo:rustc-cfg=x\n";
+        let declared = declared(text);
+        assert_eq!(declared.paths, ["a b", "c"]);
+        assert!(declared.any);
+        assert!(super::declared(b"cargo::rerun-if-env-changed=X\n").any);
+        assert!(!super::declared(b"cargo:rustc-cfg=x\n").any);
+    }
+
+    #[test]
+    fn a_directory_is_its_names_and_contents() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &[u8]| {
+            let path = dir.path().join(name);
+            rekindle_fsx::create_dir_all(path.parent().unwrap()).unwrap();
+            rekindle_fsx::atomic::write(&path, text).unwrap();
+        };
+        let all = || directory(dir.path(), Breadth::All).unwrap().0;
+        let package = || directory(dir.path(), Breadth::Package).unwrap().0;
+        put("a", b"1");
+        put("b", b"2");
+        let first = all();
+        put("a", b"2");
+        put("b", b"1");
+        assert_ne!(all(), first, "swapped contents");
+        put("a", b"1");
+        put("b", b"2");
+        assert_eq!(all(), first);
+        put("target/CACHEDIR.TAG", b"");
+        put(".git/HEAD", b"");
+        assert_eq!(all(), first, "outputs do not count");
+        let alone = package();
+        put("member/Cargo.toml", b"");
+        assert_eq!(package(), alone, "another package's files do not count");
+        assert_ne!(all(), first);
+    }
+
+    #[test]
+    fn older_units_keep_the_contents_that_they_were_made_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let place = Place::Workspace(b"x".to_vec());
+        rekindle_fsx::atomic::write(&path, b"new").unwrap();
+        let older = Input {
+            place: place.clone(),
+            content: Content::File(Digest::of(b"old")),
+            is_package: false,
+        };
+        let mut inputs = Inputs::default();
+        assert_eq!(inputs.keep(&older), 0);
+        assert_eq!(inputs.add(place, &path, Breadth::All).unwrap().0, 1);
+        assert_eq!(inputs.keep(&older), 0);
+        let list = inputs.into_list();
+        assert_eq!(list[0], older);
+        assert_eq!(list[1].content, Content::File(Digest::of(b"new")));
+    }
+
+    #[test]
+    fn packages_and_outputs_are_not_watched() {
+        let here = Where {
+            workspace: "/w".into(),
+            build_dir: "/w/target".into(),
+            cargo_home: "/home/.cargo".into(),
+        };
+        let place = |path: &str| here.place(Path::new(path));
+        assert_eq!(place("/w/src/x"), Some(Place::Workspace(b"src/x".to_vec())));
+        assert_eq!(place("/w2/x"), Some(Place::Absolute(b"/w2/x".to_vec())));
+        assert_eq!(place("/home/.cargo/registry/src/x"), None);
+        assert_eq!(place("/home/.cargo/git/checkouts/x"), None);
+        assert_eq!(place("/w/target/debug/build/x/out/y"), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Putting a snapshot into a target directory that has nothing yet.
+//!
+//! Phases: read the trees; look at every input ([`watch`]); decide which units are still those of these
+//! inputs ([`decide`]); place their files, fingerprints' hashes last ([`place`]). Killed at any instant, it
+//! leaves a target in which every unit with a hash is whole.
+
+mod decide;
+mod place;
+mod watch;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use rekindle_base::Digest;
+use rekindle_store::LocalStore;
+
+pub use self::decide::Invalid;
+use crate::inputs::Where;
+use crate::layout::Profile;
+use crate::ledger::Ledger;
+use crate::model::Tree;
+use crate::trees;
+
+/// What to restore, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The directories.
+    pub here: &'a Where,
+    /// Trees by profile directory.
+    pub trees: &'a [(String, Digest)],
+    /// Only profile directories of this name, as in `debug`.
+    pub profile: &'a str,
+    /// The program that placeholders of programs start.
+    pub launcher: &'a Path,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Profile directories that were restored.
+    pub profiles: Vec<String>,
+    /// Why others were not.
+    pub skipped: Vec<(String, Skipped)>,
+    /// Units that cargo will find fresh, unless something that it knows itself has changed.
+    pub units: u32,
+    /// Units that were not restored: package, id and why.
+    pub invalid: Vec<(String, String, Invalid)>,
+    /// Files that were placed, placeholders included.
+    pub files: u64,
+    /// Bytes that were placed.
+    pub placed_bytes: u64,
+    /// Bytes that placeholders stand for.
+    pub waiting_bytes: u64,
+}
+
+/// Why a profile directory was not restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Skipped {
+    /// Somebody built there.
+    #[error("something was built there already")]
+    Built,
+    /// Somebody is building there.
+    #[error("somebody is building there")]
+    Busy,
+    /// The store does not have it any more.
+    #[error("the store does not have its tree any more")]
+    Gone,
+    /// All fingerprints would be others.
+    #[error("it was built with another CARGO_HOME")]
+    CargoHome,
+    /// Sources change faster than they can be read.
+    #[error("its sources are being changed")]
+    Unsettled,
+}
+
+/// One tree on its way.
+struct Job {
+    profile: Profile,
+    digest: Digest,
+    tree: Tree,
+    /// Whether it was built somewhere else.
+    moved: bool,
+}
+
+/// Restores what can be.
+///
+/// # Errors
+/// Where files cannot be placed; what was placed is removed again as far as possible.
+pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored> {
+    let mut restored = Restored::default();
+    let jobs = jobs(store, request, &mut restored);
+    if jobs.is_empty() {
+        return Ok(restored);
+    }
+    let Some(watched) = watch::inputs(&jobs, request.here)? else {
+        let unsettled = |job: Job| (job.profile.name, Skipped::Unsettled);
+        restored.skipped.extend(jobs.into_iter().map(unsettled));
+        return Ok(restored);
+    };
+    let valid = decide::units(store, &jobs, &watched, &mut restored);
+    let placing = place::Placing {
+        store,
+        request,
+        time_ns: watched.newest_ns,
+    };
+    for (job, valid) in jobs.iter().zip(&valid) {
+        one(&placing, job, valid, &mut restored)?;
+    }
+    Ok(restored)
+}
+
+fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> Vec<Job> {
+    let site = request.here.site();
+    let mut jobs = Vec::new();
+    for (name, digest) in request.trees {
+        let profile = Profile::new(&request.here.build_dir, name);
+        if profile.directory_name() != request.profile {
+            continue;
+        }
+        let skipped = if profile.is_built() {
+            Skipped::Built
+        } else {
+            match trees::get(store, digest) {
+                None => Skipped::Gone,
+                Some(tree) if tree.site.cargo_home != site.cargo_home => Skipped::CargoHome,
+                Some(tree) => {
+                    jobs.push(Job {
+                        moved: tree.site != site,
+                        profile,
+                        digest: *digest,
+                        tree,
+                    });
+                    continue;
+                }
+            }
+        };
+        restored.skipped.push((name.clone(), skipped));
+    }
+    jobs
+}
+
+fn one(
+    placing: &place::Placing<'_>,
+    job: &Job,
+    valid: &[usize],
+    restored: &mut Restored,
+) -> io::Result<()> {
+    let (build_dir, name) = (&placing.request.here.build_dir, &job.profile.name);
+    place::target_directory(build_dir)?;
+    rekindle_fsx::create_dir_all(&job.profile.path)?;
+    let lock = job.profile.path.join(".cargo-lock");
+    let Some(_held) = rekindle_fsx::lock::try_exclusive(&lock)? else {
+        restored.skipped.push((name.clone(), Skipped::Busy));
+        return Ok(());
+    };
+    if job.profile.is_built() {
+        restored.skipped.push((name.clone(), Skipped::Built));
+        return Ok(());
+    }
+    Ledger::new(None, HashMap::new()).write(build_dir, name)?;
+    let placed = placing.tree(job, valid).inspect_err(|_| {
+        // Nothing was there before, and half a target is of no use where the disk is full.
+        for name in [".fingerprint", "deps", "build", "examples", "incremental"] {
+            let _ = rekindle_fsx::remove_dir_all(&job.profile.path.join(name));
+        }
+    })?;
+    restored.files += placed.files;
+    restored.placed_bytes += placed.placed_bytes;
+    restored.waiting_bytes += placed.waiting_bytes;
+    restored.units += u32::try_from(valid.len()).unwrap_or(u32::MAX);
+    let stamps = valid
+        .iter()
+        .map(|index| (job.tree.units[*index].id.clone(), placing.time_ns))
+        .collect();
+    Ledger::new(Some(job.digest), stamps).write(build_dir, name)?;
+    restored.profiles.push(name.clone());
+    Ok(())
+}

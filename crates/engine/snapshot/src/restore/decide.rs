@@ -1,0 +1,120 @@
+//! Which units of a tree are those that cargo would build from the present inputs.
+
+use std::collections::HashSet;
+
+use rekindle_base::Digest;
+use rekindle_store::LocalStore;
+
+use super::watch::Watched;
+use super::{Job, Restored};
+use crate::model::{Body, Place, Tree, Unit};
+
+/// Why a unit was not restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// An input is not what it was.
+    #[error("`{0}` changed")]
+    Input(String),
+    /// Its outputs hold the path of another directory.
+    #[error("it holds the path of the directory that it was built in")]
+    PathBound,
+    /// It was built from a file that may be another one here.
+    #[error("it was built elsewhere, from `{0}`")]
+    ElsewhereInput(String),
+    /// The store does not have a file of it any more.
+    #[error("the store does not have `{0}` any more")]
+    Gone(String),
+    /// A unit that it was built with is not restored, or is another build of it.
+    #[error("a unit that it was built with is another one")]
+    Dependency,
+}
+
+/// The indices of the valid units of each tree.
+pub(super) fn units(
+    store: &LocalStore,
+    jobs: &[Job],
+    watched: &Watched,
+    restored: &mut Restored,
+) -> Vec<Vec<usize>> {
+    let mut valid: Vec<Vec<usize>> = Vec::with_capacity(jobs.len());
+    let mut reject = |unit: &Unit, reason: Invalid| {
+        let (package, id) = (unit.package.clone(), unit.id.clone());
+        restored.invalid.push((package, id, reason));
+    };
+    for job in jobs {
+        let mut of_tree = Vec::with_capacity(job.tree.units.len());
+        for (index, unit) in job.tree.units.iter().enumerate() {
+            match invalid(store, job, unit, watched) {
+                Some(reason) => reject(unit, reason),
+                None => of_tree.push(index),
+            }
+        }
+        valid.push(of_tree);
+    }
+    // What was built with a unit that is not here goes too, until nothing more goes.
+    loop {
+        let builds: HashSet<Digest> = jobs
+            .iter()
+            .zip(&valid)
+            .flat_map(|(job, valid)| valid.iter().map(|index| job.tree.units[*index].build))
+            .collect();
+        let mut changed = false;
+        for (job, valid) in jobs.iter().zip(&mut valid) {
+            valid.retain(|index| {
+                let unit = &job.tree.units[*index];
+                let whole = unit.deps.iter().all(|dep| builds.contains(dep));
+                if !whole {
+                    reject(unit, Invalid::Dependency);
+                    changed = true;
+                }
+                whole
+            });
+        }
+        if !changed {
+            return valid;
+        }
+    }
+}
+
+/// Why a unit alone is not valid.
+fn invalid(store: &LocalStore, job: &Job, unit: &Unit, watched: &Watched) -> Option<Invalid> {
+    if job.moved && unit.path_bound {
+        return Some(Invalid::PathBound);
+    }
+    changed_input(job, unit, watched).or_else(|| gone(store, &job.tree, unit))
+}
+
+fn changed_input(job: &Job, unit: &Unit, watched: &Watched) -> Option<Invalid> {
+    unit.inputs.iter().find_map(|index| {
+        let input = &job.tree.inputs[*index as usize];
+        if job.moved && may_be_another(&input.place) {
+            return Some(Invalid::ElsewhereInput(shown(&input.place)));
+        }
+        let now = watched.content(&input.place, input.is_package);
+        (now != Some(&input.content)).then(|| Invalid::Input(shown(&input.place)))
+    })
+}
+
+/// A path outside the workspace means the same file from another directory only if it is the system's.
+fn may_be_another(place: &Place) -> bool {
+    match place {
+        Place::Workspace(_) => false,
+        Place::Absolute(path) => !["/usr/", "/lib/", "/lib64/", "/etc/", "/opt/"]
+            .iter()
+            .any(|dir| path.starts_with(dir.as_bytes())),
+    }
+}
+
+fn shown(place: &Place) -> String {
+    let (Place::Workspace(path) | Place::Absolute(path)) = place;
+    String::from_utf8_lossy(path).into_owned()
+}
+
+fn gone(store: &LocalStore, _tree: &Tree, unit: &Unit) -> Option<Invalid> {
+    unit.files.iter().find_map(|file| match &file.body {
+        Body::Object(object) if !store.has_object(&object.digest, object.size) => {
+            Some(Invalid::Gone(file.path.clone()))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,254 @@
+//! Placing files.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rekindle_fsx::place::Wish;
+use rekindle_fsx::stamped;
+use rekindle_outputs::localise;
+use rekindle_outputs::placeholder::{Known, Placeholder};
+use rekindle_store::{LocalStore, Store};
+
+use super::{Job, Request};
+use crate::model::{Body, File, Form, Object};
+
+/// More threads than this only wait for each other in the file system.
+const THREADS_MAX: usize = 8;
+
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX))
+}
+
+/// What all files share.
+pub(super) struct Placing<'a> {
+    pub(super) store: &'a LocalStore,
+    pub(super) request: &'a Request<'a>,
+    /// The time that files get: nanoseconds since 1970.
+    pub(super) time_ns: i64,
+}
+
+/// What was placed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Placed {
+    pub(super) files: u64,
+    pub(super) placed_bytes: u64,
+    pub(super) waiting_bytes: u64,
+}
+
+/// Makes the directory that is built in as cargo does, so that backups leave it out.
+pub(super) fn target_directory(build_dir: &Path) -> io::Result<()> {
+    const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
+        # This file is a cache directory tag created by cargo.\n\
+        # For information about cache directory tags see https://bford.info/cachedir/\n";
+    if !rekindle_fsx::exists(build_dir) {
+        rekindle_fsx::create_dir_all(build_dir)?;
+        rekindle_fsx::atomic::write(&build_dir.join("CACHEDIR.TAG"), TAG)?;
+    }
+    Ok(())
+}
+
+impl Placing<'_> {
+    /// Places the valid units of a tree and its incremental state.
+    pub(super) fn tree(&self, job: &Job, valid: &[usize]) -> io::Result<Placed> {
+        let root = &job.profile.path;
+        let units = valid.iter().map(|index| &job.tree.units[*index].files);
+        // The compiler takes its whole state for another's where paths differ.
+        let states = job.tree.incremental.iter().filter(|_| !job.moved);
+        let states = states.filter(|state| self.is_whole(&state.files));
+        let groups: Vec<(&[File], bool)> = units
+            .map(|files| (files.as_slice(), true))
+            .chain(states.map(|state| (state.files.as_slice(), false)))
+            .collect();
+        directories(root, &groups)?;
+        let placed = in_parallel(&groups, |(files, is_unit)| {
+            // The last file of a unit makes it fresh.
+            let files = if *is_unit {
+                &files[..files.len().saturating_sub(1)]
+            } else {
+                files
+            };
+            self.files(root, files)
+        })?;
+        let hashes = in_parallel(&groups, |(files, is_unit)| match files.last() {
+            Some(hash) if *is_unit => self.files(root, std::slice::from_ref(hash)),
+            _ => Ok(Placed::default()),
+        })?;
+        Ok(placed + hashes)
+    }
+
+    fn is_whole(&self, files: &[File]) -> bool {
+        files.iter().all(|file| match &file.body {
+            Body::Object(object) => self.store.has_object(&object.digest, object.size),
+            _ => true,
+        })
+    }
+
+    fn files(&self, root: &Path, files: &[File]) -> io::Result<Placed> {
+        let mut placed = Placed::default();
+        for file in files {
+            let path = root.join(&file.path);
+            let one = self.file(root, &path, file, files);
+            placed = placed + one.map_err(|error| at(&path, &error))?;
+        }
+        Ok(placed)
+    }
+
+    fn file(&self, root: &Path, path: &Path, file: &File, files: &[File]) -> io::Result<Placed> {
+        let mut placed = Placed {
+            files: 1,
+            ..Placed::default()
+        };
+        match &file.body {
+            Body::Inline(bytes) => {
+                stamped::write_new(path, bytes, file.mode, self.time_ns)?;
+                placed.placed_bytes = bytes.len() as u64;
+            }
+            Body::Object(object) => {
+                if object.form == Form::Real {
+                    self.real(path, file.mode, object)?;
+                    placed.placed_bytes = object.size;
+                } else {
+                    self.placeholder(path, file.mode, object)?;
+                    placed.waiting_bytes = object.size;
+                }
+            }
+            Body::Link(to) => {
+                rekindle_fsx::symlink(Path::new(OsStr::from_bytes(to)), path)?;
+                rekindle_fsx::set_mtime(path, self.time_ns)?;
+            }
+            Body::Same(first) => {
+                let first = files
+                    .get(*first as usize)
+                    .ok_or(io::ErrorKind::InvalidData)?;
+                rekindle_fsx::hard_link(&root.join(&first.path), path)?;
+            }
+            // Made with all directories.
+            Body::Directory => placed.files = 0,
+        }
+        Ok(placed)
+    }
+
+    fn real(&self, path: &Path, mode: u32, object: &Object) -> io::Result<()> {
+        let wish = Wish {
+            hardlink: false,
+            executable: mode & 0o111 != 0,
+        };
+        self.store
+            .place_object(&object.digest, path, wish)
+            .map_err(io::Error::other)?;
+        if object.localised {
+            localise::localise(path, &self.request.here.replacements())?;
+        }
+        rekindle_fsx::set_mode(path, mode)?;
+        rekindle_fsx::set_mtime(path, self.time_ns)
+    }
+
+    fn placeholder(&self, path: &Path, mode: u32, object: &Object) -> io::Result<()> {
+        let build_dir = &self.request.here.build_dir;
+        let known = object.known.as_ref().map(|(closure, externs)| Known {
+            closure: *closure,
+            externs: externs.iter().map(|name| build_dir.join(name)).collect(),
+        });
+        let placeholder = Placeholder {
+            digest: object.digest,
+            size: object.size,
+            mode,
+            store: self.store.dir().to_owned(),
+            known,
+            replacements: if object.localised {
+                self.request.here.replacements()
+            } else {
+                Vec::new()
+            },
+        };
+        if object.form == Form::Link {
+            rekindle_fsx::symlink(&placeholder.to_link(), path)?;
+            return rekindle_fsx::set_mtime(path, self.time_ns);
+        }
+        let (launcher, mode) = match object.form {
+            Form::Program => (Some(self.request.launcher), mode),
+            // Only what starts our launcher can be started.
+            _ => (None, mode & 0o666),
+        };
+        let text = placeholder.to_text(launcher);
+        stamped::write_new(path, &text, mode, self.time_ns)
+    }
+}
+
+impl std::ops::Add for Placed {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            files: self.files + other.files,
+            placed_bytes: self.placed_bytes + other.placed_bytes,
+            waiting_bytes: self.waiting_bytes + other.waiting_bytes,
+        }
+    }
+}
+
+/// Makes every directory that a file is in, and those that are empty.
+fn directories(root: &Path, groups: &[(&[File], bool)]) -> io::Result<()> {
+    let mut directories: BTreeSet<PathBuf> = BTreeSet::new();
+    for file in groups.iter().flat_map(|(files, _)| *files) {
+        let path = root.join(&file.path);
+        match (&file.body, path.parent()) {
+            (Body::Directory, _) => directories.insert(path),
+            (_, Some(parent)) => directories.insert(parent.to_owned()),
+            _ => false,
+        };
+    }
+    directories.iter().try_for_each(|directory| {
+        rekindle_fsx::create_dir_all(directory).map_err(|error| at(directory, &error))
+    })
+}
+
+/// Does the work on every core; the first error ends it.
+fn in_parallel<T: Sync>(
+    items: &[T],
+    work: impl Fn(&T) -> io::Result<Placed> + Sync,
+) -> io::Result<Placed> {
+    let next = AtomicUsize::new(0);
+    let result = Mutex::new(Ok(Placed::default()));
+    let run = || {
+        let mut sum = Placed::default();
+        let done = loop {
+            let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break Ok(());
+            };
+            match work(item) {
+                Ok(placed) => sum = sum + placed,
+                Err(error) => {
+                    next.store(items.len(), Ordering::Relaxed);
+                    break Err(error);
+                }
+            }
+        };
+        if let Ok(mut result) = result.lock()
+            && let Ok(all) = result.as_mut()
+        {
+            match done {
+                Ok(()) => *all = *all + sum,
+                Err(error) => *result = Err(error),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads() {
+            scope.spawn(run);
+        }
+        run();
+    });
+    result
+        .into_inner()
+        .unwrap_or_else(|_| Err(io::Error::other("a thread of the restore ended early")))
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,204 @@
+//! What is fresh after a restore, and what is not.
+
+use rekindle_snapshot::LeftOut;
+use rekindle_snapshot::restore::{Invalid, Skipped};
+
+use crate::checkout::{Checkout, cargo};
+
+/// Built, captured, cloned anew, ready to be restored.
+fn captured() -> Checkout {
+    let mut checkout = Checkout::new();
+    let built = checkout.cargo(&["build", "--offline"]);
+    assert!(built.ok, "{}", built.text);
+    let captured = checkout.capture();
+    assert!(captured.left_out.is_empty(), "{:?}", captured.left_out);
+    checkout.fresh_clone();
+    checkout
+}
+
+#[test]
+fn an_unchanged_clone_is_fresh() {
+    let mut checkout = captured();
+    let restored = checkout.restore();
+    assert!(restored.invalid.is_empty(), "{:?}", restored.invalid);
+    assert_eq!(
+        restored.units, 5,
+        "three members, a build script and its run"
+    );
+    let built = checkout.cargo(&["build", "--offline", "-v"]);
+    assert!(built.ok, "{}", built.text);
+    assert_eq!(built.compiled(), [""; 0], "{}", built.text);
+    assert!(!built.text.contains("Running"), "{}", built.text);
+    checkout.materialise();
+    assert_eq!(checkout.run(), "3");
+}
+
+#[test]
+fn a_changed_source_builds_what_depends_on_it() {
+    for (file, text, compiled) in [
+        ("leaf/data", "three", &["leaf", "mid", "app"][..]),
+        (
+            "mid/src/other.rs",
+            "pub fn other() -> u32 { 2 }",
+            &["mid", "app"],
+        ),
+        ("mid/declared", "y", &["mid", "app"]),
+        (
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", 5 + mid::mid() - mid::mid()); }",
+            &["app"],
+        ),
+    ] {
+        let mut checkout = captured();
+        checkout.write(&[(file, text)]);
+        // Whatever its time says.
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let path = checkout.path(file);
+        std::fs::File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
+        let restored = checkout.restore();
+        let name = file.rsplit('/').next().unwrap();
+        let named = restored.invalid.iter().any(|(_, _, why)| match why {
+            Invalid::Input(path) => path.ends_with(name),
+            _ => false,
+        });
+        assert!(named, "{:?}", restored.invalid);
+        checkout.materialise();
+        let built = checkout.cargo(&["build", "--offline"]);
+        assert!(built.ok, "{file}: {}", built.text);
+        assert_eq!(built.compiled(), compiled, "{file}: {}", built.text);
+        assert_eq!(
+            checkout.run(),
+            if file == "mid/declared" { "3" } else { "5" },
+            "{file}"
+        );
+        let again = checkout.cargo(&["build", "--offline", "-v"]);
+        assert!(!again.text.contains("Running"), "{file}: {}", again.text);
+    }
+}
+
+#[test]
+fn an_edit_after_the_restore_is_newer_than_everything_restored() {
+    let mut checkout = captured();
+    checkout.restore();
+    checkout.write(&[("leaf/data", "three")]);
+    checkout.materialise();
+    let built = checkout.cargo(&["build", "--offline"]);
+    assert_eq!(built.compiled(), ["leaf", "mid", "app"], "{}", built.text);
+    assert_eq!(checkout.run(), "5");
+}
+
+/// cargo knows by the order of times that the test program was built with an older library; all
+/// restored files have one time.
+#[test]
+fn what_was_built_with_an_older_dependency_is_not_restored() {
+    let mut checkout = Checkout::new();
+    checkout.write(&[(
+        "mid/tests/t.rs",
+        "#[test] fn t() { assert_eq!(mid::mid(), 3); }",
+    )]);
+    assert!(checkout.cargo(&["build", "--offline", "--all-targets"]).ok);
+    checkout.capture();
+    checkout.write(&[("leaf/data", "three")]);
+    assert!(checkout.cargo(&["build", "--offline", "-p", "leaf"]).ok);
+    checkout.capture();
+    checkout.fresh_clone();
+    let restored = checkout.restore();
+    let outdated = restored
+        .invalid
+        .iter()
+        .filter(|(_, _, why)| *why == Invalid::Dependency);
+    assert!(outdated.count() >= 3, "{:?}", restored.invalid);
+    checkout.materialise();
+    let built = checkout.cargo(&["test", "--offline"]);
+    assert!(
+        !built.ok,
+        "the test must see the new library: {}",
+        built.text
+    );
+}
+
+#[test]
+fn what_nobody_saw_being_built_is_not_captured() {
+    let mut checkout = Checkout::new();
+    assert!(checkout.cargo(&["build", "--offline"]).ok);
+    rekindle_fsx::time::wait_until_coarse(rekindle_fsx::time::realtime_ns() + 30_000_000);
+    checkout.cargo(&["build", "--offline"]);
+    let captured = checkout.capture();
+    assert_eq!((captured.units_new, captured.new_trees), (0, 0));
+    let mut reasons = captured.left_out.iter().map(|(_, _, why)| why);
+    assert!(reasons.all(|why| matches!(why, LeftOut::NotOurs)));
+}
+
+#[test]
+fn a_change_in_place_does_not_get_in() {
+    let mut checkout = captured();
+    checkout.restore();
+    checkout.materialise();
+    let before = checkout.trees.clone();
+    let library = checkout.path("target/debug/deps");
+    let library = std::fs::read_dir(library)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "rlib"))
+        .unwrap();
+    std::fs::write(library, "stripped").unwrap();
+    checkout.cargo(&["build", "--offline"]);
+    checkout.capture();
+    assert_eq!(checkout.trees, before);
+}
+
+#[test]
+fn nothing_is_put_over_somebodys_build() {
+    let checkout = captured();
+    checkout.write(&[("target/debug/deps/x", "mine")]);
+    let restored = checkout.restore();
+    assert_eq!(restored.skipped, [("debug".to_owned(), Skipped::Built)]);
+    assert_eq!(restored.units, 0);
+}
+
+#[test]
+fn a_source_that_changes_during_the_build_is_not_captured() {
+    let mut checkout = Checkout::new();
+    assert!(checkout.cargo(&["build", "--offline"]).ok);
+    checkout.write(&[("leaf/data", "later")]);
+    let captured = checkout.capture();
+    let reasons: Vec<String> = captured
+        .left_out
+        .iter()
+        .map(|(package, _, why)| format!("{package}: {why}"))
+        .collect();
+    assert!(reasons[0].starts_with("leaf: "), "{reasons:?}");
+    assert!(
+        reasons[0].contains("was changed while it was built"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons
+            .iter()
+            .any(|why| why.starts_with("app: a unit that it was built with")),
+        "{reasons:?}"
+    );
+}
+
+#[test]
+fn elsewhere_units_without_paths_are_fresh() {
+    let checkout = captured();
+    checkout.clone_to("elsewhere");
+    let restored = checkout.restore_at("elsewhere");
+    // Plain cargo maps no paths, so every library holds its own directory in debug information.
+    let bound = restored
+        .invalid
+        .iter()
+        .filter(|(_, _, why)| *why == Invalid::PathBound);
+    assert!(bound.count() >= 1, "{:?}", restored.invalid);
+    let elsewhere = checkout.here_at("elsewhere").workspace;
+    let built = cargo(&elsewhere, &["build", "--offline"]);
+    assert!(built.ok, "{}", built.text);
+    let again = cargo(&elsewhere, &["build", "--offline", "-v"]);
+    assert!(!again.text.contains("Running"), "{}", again.text);
+}
