@@ -11,6 +11,7 @@
 
 pub mod cargo_config;
 pub mod config;
+pub mod git;
 pub mod runs;
 pub mod settings;
 mod surroundings;
