@@ -6,6 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use rekindle::layout::Asked;
+
 /// Own commands, where they come first. (`init`, `report` and others will join them.)
 const OWN: &[&str] = &["env", "stats", "explain", "cache", "docs"];
 
@@ -183,6 +185,14 @@ impl CargoLine {
             "--target-dir" => self.target_dir = value.map(PathBuf::from),
             "--manifest-path" => self.manifest_path = value.map(PathBuf::from),
             _ => {}
+        }
+    }
+
+    /// What it says of where cargo builds.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            manifest_path: self.manifest_path.as_deref(),
+            target_dir: self.target_dir.as_deref(),
         }
     }
 

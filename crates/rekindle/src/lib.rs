@@ -12,6 +12,7 @@
 pub mod cargo_config;
 pub mod config;
 pub mod git;
+pub mod layout;
 pub mod runs;
 pub mod settings;
 mod surroundings;
