@@ -51,6 +51,8 @@ struct Layer {
 #[derive(Debug)]
 pub struct CargoConfig<'a> {
     surroundings: &'a Surroundings,
+    /// Where cargo runs: variables are relative to it.
+    cwd: PathBuf,
     arguments: Vec<Layer>,
     files: Vec<Layer>,
 }
@@ -90,6 +92,7 @@ impl<'a> CargoConfig<'a> {
         }
         Self {
             surroundings,
+            cwd: cwd.to_owned(),
             arguments: layers,
             files,
         }
@@ -126,6 +129,38 @@ impl<'a> CargoConfig<'a> {
         (!path.is_empty()).then(|| base.join(path))
     }
 
+    /// A value of the `[build]` table as it is written, and the directory that it is relative to.
+    #[must_use]
+    pub fn build_template(&self, key: &str) -> Option<(String, PathBuf)> {
+        let (text, base, _) = self.text("build", key)?;
+        (!text.is_empty()).then_some((text, base))
+    }
+
+    /// The compiler that is not found as `rustc`: a path, or a name to be looked up.
+    #[must_use]
+    pub fn rustc(&self) -> Option<PathBuf> {
+        if let Some(program) = self.surroundings.non_empty("RUSTC") {
+            return Some(program.into());
+        }
+        let (program, base, _) = self.text("build", "rustc")?;
+        Some(if program.contains('/') {
+            base.join(program)
+        } else {
+            program.into()
+        })
+    }
+
+    /// The values of each source that is not a variable, the first source first.
+    pub fn values(&self) -> impl Iterator<Item = &toml::Table> {
+        let layers = self.arguments.iter().chain(&self.files);
+        layers.map(|layer| &layer.values)
+    }
+
+    /// What cargo is told on its command line alone; these go before variables.
+    pub fn argument_values(&self) -> impl Iterator<Item = &toml::Table> {
+        self.arguments.iter().map(|layer| &layer.values)
+    }
+
     /// Whether the user has given a subcommand's name a meaning of their own.
     #[must_use]
     pub fn has_alias(&self, name: &str) -> bool {
@@ -152,7 +187,7 @@ impl<'a> CargoConfig<'a> {
         if let Some(value) = self.surroundings.var(&variable) {
             return Some((
                 value.to_str()?.to_owned(),
-                self.surroundings.cwd.clone(),
+                self.cwd.clone(),
                 format!("the environment variable {variable}"),
             ));
         }

@@ -6,6 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use rekindle::layout::Asked;
+
 /// Own commands, where they come first. (`init`, `report` and others will join them.)
 const OWN: &[&str] = &["env", "stats", "explain", "cache", "docs"];
 
@@ -86,8 +88,6 @@ pub(crate) struct CargoLine {
     pub(crate) prints: bool,
     /// Whether `--no-snapshot` is given, which is ours.
     pub(crate) no_snapshot: bool,
-    /// The profile that was asked for, as in `release`.
-    pub(crate) profile: Option<String>,
     /// Whether `--no-run` is given.
     pub(crate) no_run: bool,
     /// The message format that the user asked for.
@@ -172,7 +172,6 @@ impl CargoLine {
                 'C' => return self.option("-C", Some(value)),
                 'p' | 'j' | 'F' | 'Z' => return,
                 'q' => self.quiet = true,
-                'r' => self.profile = Some("release".to_owned()),
                 'v' => self.verbose += 1,
                 'h' | 'V' => self.informs = true,
                 _ => {}
@@ -190,8 +189,6 @@ impl CargoLine {
             "--help" | "--version" | "--list" | "--explain" => self.informs = true,
             "--unit-graph" | "--build-plan" | "--print" => self.prints = true,
             "--no-run" => self.no_run = true,
-            "--release" => self.profile = Some("release".to_owned()),
-            "--profile" => self.profile = text(),
             "--message-format" => self.message_format = text(),
             "--target-dir" => self.target_dir = value.map(PathBuf::from),
             "--manifest-path" => self.manifest_path = value.map(PathBuf::from),
@@ -199,13 +196,11 @@ impl CargoLine {
         }
     }
 
-    /// The name of the directory that cargo builds this profile in.
-    pub(crate) fn profile_directory(&self) -> &str {
-        match (self.profile.as_deref(), self.command.as_deref()) {
-            (Some("dev" | "test"), _) => "debug",
-            (Some("bench"), _) | (None, Some("bench" | "install")) => "release",
-            (Some(name), _) => name,
-            (None, _) => "debug",
+    /// What it says of where cargo builds.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            manifest_path: self.manifest_path.as_deref(),
+            target_dir: self.target_dir.as_deref(),
         }
     }
 
@@ -303,21 +298,6 @@ mod tests {
         assert_eq!(line.arguments, words("build -v -- --no-snapshot"));
         assert_eq!(line.arguments[line.insert_at], "--");
         assert!(!parsed("run -- --no-snapshot").no_snapshot);
-    }
-
-    #[test]
-    fn profiles_have_directories() {
-        for (line, directory) in [
-            ("build", "debug"),
-            ("build --release", "release"),
-            ("b -r", "release"),
-            ("build --profile dev", "debug"),
-            ("test --profile=dist", "dist"),
-            ("bench", "release"),
-            ("bench --profile dev", "debug"),
-        ] {
-            assert_eq!(parsed(line).profile_directory(), directory, "{line}");
-        }
     }
 
     #[test]

@@ -11,6 +11,8 @@
 
 pub mod cargo_config;
 pub mod config;
+pub mod git;
+pub mod layout;
 pub mod runs;
 pub mod settings;
 mod surroundings;

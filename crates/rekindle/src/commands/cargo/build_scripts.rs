@@ -1,15 +1,11 @@
 //! Build scripts that ran, and how long: cargo writes `invoked.timestamp` before it starts one and
 //! `root-output` after it ended.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rekindle::Surroundings;
-use rekindle::cargo_config::CargoConfig;
+use rekindle::layout::Layout;
 use rekindle_base::Moment;
-
-use crate::invocation::CargoLine;
 
 /// What ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,64 +21,15 @@ const COARSE_CLOCK_MS: u64 = 10;
 
 const NS_PER_MS: i64 = 1_000_000;
 
-/// Counts what ran since `began` in the directories that cargo builds in.
-pub(super) fn count(
-    line: &CargoLine,
-    surroundings: &Surroundings,
-    config: &CargoConfig<'_>,
-    cwd: &Path,
-    began: SystemTime,
-) -> BuildScripts {
+/// Counts what ran since `began` in the directory that cargo builds in.
+pub(super) fn count(layout: &Layout, began: SystemTime) -> BuildScripts {
     let since_ms = Moment::from_system(began).0.saturating_sub(COARSE_CLOCK_MS);
     let since_ns = i64::try_from(since_ms).unwrap_or(i64::MAX / NS_PER_MS) * NS_PER_MS;
     let mut counted = BuildScripts::default();
-    for dir in build_dirs(line, surroundings, config, cwd) {
-        for profile in profile_dirs(&dir) {
-            count_below(&profile.join("build"), NESTED_MAX, since_ns, &mut counted);
-        }
+    for profile in profile_dirs(&layout.build_dir) {
+        count_below(&profile.join("build"), NESTED_MAX, since_ns, &mut counted);
     }
     counted
-}
-
-/// Every directory that cargo may build in. A package's own `target` is tried as well as its
-/// workspace's: times tell which was used, so there is no need to know which manifest is the root.
-fn build_dirs(
-    line: &CargoLine,
-    surroundings: &Surroundings,
-    config: &CargoConfig<'_>,
-    cwd: &Path,
-) -> BTreeSet<PathBuf> {
-    let from_argument = line.target_dir.as_ref().map(|dir| cwd.join(dir));
-    let set = from_argument
-        .or_else(|| Some(cwd.join(surroundings.non_empty("CARGO_TARGET_DIR")?)))
-        .or_else(|| config.build_path("target-dir"));
-    let manifest = line.manifest_path.as_ref().map(|file| cwd.join(file));
-    let start = manifest.as_deref().and_then(Path::parent).unwrap_or(cwd);
-    let roots = || {
-        start
-            .ancestors()
-            .filter(|dir| rekindle_fsx::exists(&dir.join("Cargo.toml")))
-    };
-    let mut dirs = BTreeSet::new();
-    match set {
-        Some(dir) => dirs.extend([dir]),
-        None => dirs.extend(roots().map(|root| root.join("target"))),
-    }
-    if let Some(template) = config.build_path("build-dir") {
-        let template = template.display().to_string();
-        let home = surroundings.cargo_home().unwrap_or_default();
-        let template = template.replace("{cargo-cache-home}", &home.display().to_string());
-        // A value that begins with a template was joined to its file's directory.
-        let absolute = |dir: String, marker: &str| match template.find(marker) {
-            Some(at) => dir[at..].to_owned(),
-            None => dir,
-        };
-        for root in roots() {
-            let dir = template.replace("{workspace-root}", &root.display().to_string());
-            dirs.insert(PathBuf::from(absolute(dir, "{workspace-root}")));
-        }
-    }
-    dirs
 }
 
 /// `debug`, `release`, `x86_64-unknown-linux-gnu/debug` and so on.
@@ -155,13 +102,12 @@ mod tests {
             rekindle_fsx::append(&file, b"x").unwrap();
         }
         let count_since = |began| {
-            let surroundings = Surroundings::default();
-            let config = CargoConfig::read(&surroundings, "/nowhere".as_ref(), &[]);
-            let line = CargoLine {
-                target_dir: Some(target.path().to_owned()),
-                ..CargoLine::default()
+            let layout = Layout {
+                workspace_root: "/nowhere".into(),
+                target_dir: "/nowhere/target".into(),
+                build_dir: target.path().to_owned(),
             };
-            count(&line, &surroundings, &config, "/nowhere".as_ref(), began).runs
+            count(&layout, began).runs
         };
         assert_eq!(count_since(SystemTime::UNIX_EPOCH), 2);
         let later = SystemTime::now() + std::time::Duration::from_secs(60);

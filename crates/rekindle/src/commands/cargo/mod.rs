@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rekindle::cargo_config::CargoConfig;
-use rekindle::{Resolved, Surroundings, runs, settings};
+use rekindle::{Resolved, Surroundings, layout, runs, settings};
 use rekindle_base::{Clock, ErrorKind, Moment, SystemClock};
 use rekindle_events::{Event, EventKind, RunFinished};
 use rekindle_report::{Summary, closing};
@@ -83,6 +83,7 @@ fn with_wrapper(
         None => surroundings.cwd.clone(),
     };
     let config = CargoConfig::read(surroundings, &cwd, &line.config);
+    let layout = layout::find(surroundings, &config, &cwd, line.asked());
     let began = SystemTime::now();
     let quiet = resolved.quiet
         || line.quiet
@@ -113,10 +114,9 @@ fn with_wrapper(
     command.envs(wiring.variables());
     let ended = child::run(&mut command, reading)?;
     drop(active);
-    let scripts = if line.is_build() {
-        build_scripts::count(line, surroundings, &config, &cwd, began)
-    } else {
-        build_scripts::BuildScripts::default()
+    let scripts = match &layout {
+        Ok(layout) if line.is_build() => build_scripts::count(layout, began),
+        _ => build_scripts::BuildScripts::default(),
     };
     let finished = Event::new(
         SystemClock::default().now(),
