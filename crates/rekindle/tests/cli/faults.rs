@@ -66,7 +66,8 @@ pub(crate) const UNITS: usize = 5;
 /// What the program prints.
 pub(crate) const OUTPUT: &str = "word 42 made\n";
 
-const FILES: &[(&str, &str)] = &[
+/// The workspace.
+pub(crate) const FILES: &[(&str, &str)] = &[
     (
         "Cargo.toml",
         "[workspace]\nmembers = ['app', 'dep', 'mac']\nresolver = '2'\n",

@@ -34,13 +34,23 @@ impl From<Output> for Done {
 
 impl Project {
     pub(crate) fn new(main: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::new_in(&std::env::temp_dir(), main)
+    }
+
+    /// As [`Project::new`], on a file system of choice.
+    pub(crate) fn new_in(parent: &Path, main: &str) -> Self {
+        let dir = tempfile::tempdir_in(parent).unwrap();
         let project = Self { dir };
         let manifest =
             "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
         project.put("ws/Cargo.toml", manifest);
         project.put("ws/src/main.rs", main);
         project
+    }
+
+    /// Leaves the directory behind for a person to look into.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.dir.keep()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
