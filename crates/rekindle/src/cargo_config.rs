@@ -150,15 +150,14 @@ impl<'a> CargoConfig<'a> {
         })
     }
 
-    /// The values of each source that is not a variable, the first source first.
-    pub fn values(&self) -> impl Iterator<Item = &toml::Table> {
-        let layers = self.arguments.iter().chain(&self.files);
-        layers.map(|layer| &layer.values)
-    }
-
-    /// What cargo is told on its command line alone; these go before variables.
+    /// What `--config` says; this goes before variables.
     pub fn argument_values(&self) -> impl Iterator<Item = &toml::Table> {
         self.arguments.iter().map(|layer| &layer.values)
+    }
+
+    /// What files say, the first source first; this goes behind variables.
+    pub fn file_values(&self) -> impl Iterator<Item = &toml::Table> {
+        self.files.iter().map(|layer| &layer.values)
     }
 
     /// Whether the user has given a subcommand's name a meaning of their own.

@@ -10,6 +10,8 @@
 //! (`safe.directory`) stands.
 
 mod ci;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod graph;
 mod process;
 mod remote;

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use rekindle::layout::Asked;
+use rekindle::selection::Call;
 
 /// Own commands, where they come first. (`init`, `report` and others will join them.)
 const OWN: &[&str] = &["env", "stats", "explain", "cache", "docs"];
@@ -100,6 +101,10 @@ pub(crate) struct CargoLine {
     pub(crate) target_dir: Option<PathBuf>,
     /// `--manifest-path`.
     pub(crate) manifest_path: Option<PathBuf>,
+    /// Values of `--target`.
+    pub(crate) targets: Vec<String>,
+    /// `--profile`, or what `--release` stands for.
+    pub(crate) profile: Option<String>,
     /// Where in `arguments` an option of ours can go: before the first `--`.
     pub(crate) insert_at: usize,
 }
@@ -171,6 +176,7 @@ impl CargoLine {
             match letter {
                 'C' => return self.option("-C", Some(value)),
                 'p' | 'j' | 'F' | 'Z' => return,
+                'r' => self.profile = Some("release".to_owned()),
                 'q' => self.quiet = true,
                 'v' => self.verbose += 1,
                 'h' | 'V' => self.informs = true,
@@ -190,6 +196,9 @@ impl CargoLine {
             "--unit-graph" | "--build-plan" | "--print" => self.prints = true,
             "--no-run" => self.no_run = true,
             "--message-format" => self.message_format = text(),
+            "--target" => self.targets.extend(text()),
+            "--profile" => self.profile = text(),
+            "--release" => self.profile = Some("release".to_owned()),
             "--target-dir" => self.target_dir = value.map(PathBuf::from),
             "--manifest-path" => self.manifest_path = value.map(PathBuf::from),
             _ => {}
@@ -201,6 +210,20 @@ impl CargoLine {
         Asked {
             manifest_path: self.manifest_path.as_deref(),
             target_dir: self.target_dir.as_deref(),
+        }
+    }
+
+    /// What it says of which snapshot is wanted.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "called once a base is restored")
+    )]
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call {
+            toolchain: self.toolchain.as_deref(),
+            command: self.command.as_deref(),
+            targets: &self.targets,
+            profile: self.profile.as_deref(),
         }
     }
 
@@ -312,6 +335,15 @@ mod tests {
         assert_eq!(line.manifest_path, Some("m".into()));
         assert_eq!(line.config, ["c=1"]);
         assert_eq!(line.arguments[line.insert_at], "--");
+        let line = parsed("+n test --target a --target=b -r");
+        let call = line.call();
+        assert_eq!(call.toolchain, Some(OsStr::new("+n")));
+        assert_eq!(
+            (call.command, call.profile),
+            (Some("test"), Some("release"))
+        );
+        assert_eq!(call.targets, ["a", "b"]);
+        assert_eq!(parsed("build --profile x").call().profile, Some("x"));
         assert_eq!(parsed("-Cdir build").directory, Some("dir".into()));
     }
 }

@@ -3,7 +3,8 @@
 //! The wrapper starts once for every unit, so nothing here is slow, and nothing here sees the
 //! command line's parser. Parts: [`Surroundings`] is the only reader of environment and home;
 //! [`config`] reads Rekindle's own files, [`cargo_config`] the few things that matter in cargo's;
-//! [`settings`] merges them; [`runs`] is where event logs are kept.
+//! [`settings`] merges them; [`runs`] is where event logs are kept; [`layout`] finds where cargo builds,
+//! [`selection`] (with [`git`]) what a snapshot is wanted for.
 #![allow(
     clippy::disallowed_methods,
     reason = "this crate is the one that reads the environment; files are read through fsx"
@@ -14,6 +15,7 @@ pub mod config;
 pub mod git;
 pub mod layout;
 pub mod runs;
+pub mod selection;
 pub mod settings;
 mod surroundings;
 
