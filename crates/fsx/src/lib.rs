@@ -267,6 +267,36 @@ pub fn walk_links(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(links)
 }
 
+/// Writes a file in place from `content`, truncating what is there (a link is never followed), with
+/// the permission bits `mode` as far as the umask leaves them and a modification time in seconds since
+/// 1970. For files that nobody uses before something else says so. How many bytes it has.
+///
+/// # Errors
+/// As opening, reading, writing and `futimens`.
+pub fn write_file(
+    path: &Path,
+    content: &mut dyn io::Read,
+    mode: u32,
+    mtime_s: u64,
+) -> io::Result<u64> {
+    use std::os::unix::fs::OpenOptionsExt;
+    failpoint::hit();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode & 0o777)
+        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0))
+        .open(path)?;
+    failpoint::hit();
+    let written = io::copy(content, &mut file)?;
+    let time = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(mtime_s));
+    if let Some(time) = time {
+        file.set_modified(time)?;
+    }
+    Ok(written)
+}
+
 /// Adds bytes to the end of a file with one `write`, which the kernel keeps whole among several
 /// appenders on a local file system; makes the file if it is missing.
 ///

@@ -60,6 +60,22 @@ pub fn exclusive_on(path: &Path) -> io::Result<FileLock> {
     Ok(FileLock(file))
 }
 
+/// Waits for the exclusive lock on a file that is there, and makes none: `None` where it is gone, also
+/// where the one who held the lock removed it.
+///
+/// # Errors
+/// As opening and `flock`.
+pub fn exclusive_existing(path: &Path) -> io::Result<Option<FileLock>> {
+    let Some(file) = crate::found(File::open(path))? else {
+        return Ok(None);
+    };
+    flock(&file, FlockOperation::LockExclusive)?;
+    let ours = crate::StatSig::of(&file.metadata()?);
+    let there = crate::found(crate::stat(path))?;
+    let same = there.is_some_and(|sig| (sig.dev, sig.ino) == (ours.dev, ours.ino));
+    Ok(same.then(|| FileLock(file)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +90,22 @@ mod tests {
         drop(held);
         assert!(try_exclusive(&path).unwrap().is_some());
         drop(copy);
+    }
+
+    #[test]
+    fn a_file_that_its_holder_removed_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("marker");
+        assert!(exclusive_existing(&path).unwrap().is_none());
+        assert!(!crate::exists(&path));
+        std::fs::write(&path, b"").unwrap();
+        let held = exclusive_existing(&path).unwrap().unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || exclusive_existing(&path).unwrap().is_none()
+        });
+        crate::remove_file(&path).unwrap();
+        drop(held);
+        assert!(waiting.join().unwrap());
     }
 }

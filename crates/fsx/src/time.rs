@@ -68,6 +68,17 @@ impl Watch {
     }
 }
 
+/// Returns once the kernel stamps files with a later time than it did at the call: what was written before
+/// is then older than any [`Watch`] that starts. Some milliseconds at most.
+pub fn await_next_stamp() {
+    let coarse = || nanoseconds(clock_gettime(ClockId::RealtimeCoarse));
+    let now = coarse();
+    // A clock that is set back meanwhile has other stamps, too.
+    while coarse() == now {
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+}
+
 /// Wall-clock time less the time since boot: constant unless somebody sets the clock.
 fn offset_ns() -> i64 {
     nanoseconds(clock_gettime(ClockId::Realtime)) - nanoseconds(clock_gettime(ClockId::Boottime))
@@ -92,6 +103,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let sig = crate::stat(file.path()).unwrap();
         assert!(watch.may_have_changed(sig.ctime_ns));
+    }
+
+    #[test]
+    fn what_was_written_before_the_next_stamp_did_not_change_since() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        await_next_stamp();
+        let sig = crate::stat(file.path()).unwrap();
+        assert!(!Watch::start().may_have_changed(sig.ctime_ns));
     }
 
     #[test]

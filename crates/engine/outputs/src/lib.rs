@@ -5,10 +5,13 @@
 //! [`record`] says which bytes an output has and what is behind them; [`placeholder`] is the form of
 //! what stands for an output; [`materialise`] puts the bytes in its place; [`localise`] gives
 //! programs the real paths of this directory in their debug information; [`layout`] knows where in a
-//! target directory things are.
+//! target directory things are. Of a registry's package the sources are missing until something compiles
+//! it: [`sparse`] fills them in from its [`archive`].
 
+pub mod archive;
 pub mod layout;
 pub mod localise;
 pub mod materialise;
 pub mod placeholder;
 pub mod record;
+pub mod sparse;

@@ -237,7 +237,7 @@ impl Placeholder {
 }
 
 /// A path on a line of its own.
-fn escaped(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn escaped(bytes: &[u8]) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(bytes.len());
     for byte in bytes {
         match byte {
@@ -249,7 +249,7 @@ fn escaped(bytes: &[u8]) -> Vec<u8> {
     escaped
 }
 
-fn path(escaped: &[u8]) -> Option<PathBuf> {
+pub(crate) fn path(escaped: &[u8]) -> Option<PathBuf> {
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped.iter();
     while let Some(byte) = rest.next() {

@@ -52,11 +52,13 @@ pub enum Space {
     Trees,
     /// By commit, branch, lock file or directory: which trees a snapshot is made of.
     Pointers,
+    /// By registry and package, or by git source: what cargo's home holds of it.
+    Packages,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PathSets,
         Self::Entries,
         Self::Latest,
@@ -64,6 +66,7 @@ impl Space {
         Self::Memos,
         Self::Trees,
         Self::Pointers,
+        Self::Packages,
     ];
 
     /// Its name: of its directory, and in reports.
@@ -77,6 +80,7 @@ impl Space {
             Self::Memos => "memos",
             Self::Trees => "trees",
             Self::Pointers => "pointers",
+            Self::Packages => "packages",
         }
     }
 
@@ -91,6 +95,7 @@ impl Space {
             Self::Memos => 5,
             Self::Trees => 6,
             Self::Pointers => 7,
+            Self::Packages => 8,
         }
     }
 
@@ -99,7 +104,7 @@ impl Space {
     pub const fn is_shared(self) -> bool {
         matches!(
             self,
-            Self::PathSets | Self::Entries | Self::Trees | Self::Pointers
+            Self::PathSets | Self::Entries | Self::Trees | Self::Pointers | Self::Packages
         )
     }
 
