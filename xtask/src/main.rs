@@ -31,7 +31,7 @@ Commands:
   tidy                  the rules of the tree: layers, file sizes, dead files, links
   docs [--check]        write the generated reference pages, or compare them
   ci                    all that must pass before a change is merged
-  bench unit-cache ...  compare with plain cargo and other caches (--help for its flags)
+  bench ...             compare with plain cargo and other caches (--help lists the benches)
 ";
 
 /// What went wrong: the thing, the reason and the next step, in one line or a few.

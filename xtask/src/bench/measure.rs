@@ -25,6 +25,16 @@ pub(super) struct Taken {
     pub(super) build_scripts_ms: u64,
 }
 
+impl std::ops::AddAssign for Taken {
+    /// One thing after the other.
+    fn add_assign(&mut self, more: Self) {
+        self.wall_ms += more.wall_ms;
+        self.cpu_ms += more.cpu_ms;
+        self.machine_cpu_ms += more.machine_cpu_ms;
+        self.build_scripts_ms += more.build_scripts_ms;
+    }
+}
+
 /// Builds, with output to `log`.
 pub(super) fn build(command: &mut Command, checkout: &Path, log: &Path) -> Result<Taken, Failure> {
     let output = File::create(log)

@@ -1,123 +1,126 @@
-//! `cargo xtask bench unit-cache`: Rekindle, plain cargo and other caches build the same published
-//! programs, in turns.
+//! Benchmarks: Rekindle, plain cargo and other caches build the same programs, in turns.
 //!
-//! A round builds every project with every tool in each [`Scenario`], one build at a time: the tools
-//! of a scenario run one after the other, and the first of them changes from round to round.
+//! [`unit_cache`] measures single builds with a store that is cold or warm, [`replay`] fresh
+//! checkouts of one version after another, [`scale`] how the cost grows with a workspace. All keep
+//! their figures in `docs/benchmarks.json`; [`page`] writes `docs/benchmarks.md` from it.
 
 mod measure;
 mod page;
 mod projects;
 mod record;
+mod replay;
+mod said;
+mod scale;
 mod tools;
+mod unit_cache;
 
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
 use crate::args::Args;
 use crate::process;
-use projects::{Project, Sources, make_dir, write};
-use record::{Machine, NotMeasured, ProjectRecord, Records, Run, Scenario, ToolRecord, Units};
+use projects::{make_dir, write};
+use record::{Machine, NotMeasured, Records};
 use tools::{Kind, Tool};
 
 const HELP: &str = "\
-Builds published programs with plain cargo, Rekindle and other caches, and writes docs/benchmarks.*
+Compares Rekindle with plain cargo and other caches, and writes docs/benchmarks.*
 
-Usage: cargo xtask bench unit-cache [flags]
+Usage: cargo xtask bench <bench> [flags]
 
-  --projects A,B       only these projects; others keep the figures they have
-  --tools A,B          of plain,rekindle,sccache,kache,mbx (default: all)
-  --rivals-path DIR    where rivals are installed, beside PATH
-  --rounds N           builds per scenario and tool (default: 3)
-  --warm-repeats N     times that warm scenarios are repeated within a round (default: 1)
-  --scratch DIR        where to build (default: target/bench)
-  --quick              one round of a tiny project; figures stay in the scratch directory
+  unit-cache   single builds: cold, warm, elsewhere, the next version (--help for its flags)
+  replay       fresh checkouts of successive versions and of small changes (--help)
+  scale        no change at all, in workspaces that grow (--help)
+  page         writes the page anew from the figures that are there
 ";
-
-struct Options {
-    projects: Vec<Project>,
-    tools: Vec<Kind>,
-    rivals: Option<PathBuf>,
-    rounds: u64,
-    warm_repeats: u64,
-    scratch: PathBuf,
-    quick: bool,
-}
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut arguments = Args::new(arguments);
-    if arguments.switch("--help") {
-        print!("{HELP}");
-        return Ok(());
-    }
-    let options = read_options(&mut arguments)?;
     match arguments.word().as_deref() {
-        Some("unit-cache") => arguments.finish()?,
-        _ => return Err("name the bench: `cargo xtask bench unit-cache` (--help)".to_owned()),
-    }
-    make_dir(&options.scratch)?;
-    let mut not_measured = Vec::new();
-    let tools = find_tools(&options, &mut not_measured);
-    let sources = Sources::fetch(&options.scratch, &options.projects)?;
-    let out = if options.quick {
-        options.scratch.clone()
-    } else {
-        process::root().join("docs")
-    };
-    make_dir(&out)?;
-    let mut failed = Vec::new();
-    for project in &options.projects {
-        let record = measure_project(&options, &sources, &tools, project, &not_measured)?;
-        failed.extend(
-            record
-                .not_measured
-                .iter()
-                .skip(not_measured.len())
-                .map(|missing| format!("{} on {}: {}", missing.tool, project.name, missing.why)),
-        );
-        // Written after each project, so that an interrupted bench keeps what it has.
-        let mut records = Records::read(&out.join("benchmarks.json"));
-        records.put(record);
-        records.write(&out.join("benchmarks.json"))?;
-        write(&out.join("benchmarks.md"), &page::render(&records))?;
-    }
-    println!("figures are in {}", out.join("benchmarks.md").display());
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("some builds failed:\n  {}", failed.join("\n  ")))
+        Some("unit-cache") => unit_cache::run(arguments),
+        Some("replay") => replay::run(arguments),
+        Some("scale") => scale::run(arguments),
+        Some("page") => {
+            arguments.finish()?;
+            Figures::at(process::root().join("docs"))?.change(|_| ())
+        }
+        None if arguments.switch("--help") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err("name the bench; `cargo xtask bench --help` lists them".to_owned()),
     }
 }
 
-fn read_options(arguments: &mut Args) -> Result<Options, Failure> {
-    let quick = arguments.switch("--quick");
-    let number = |arguments: &mut Args, name: &str, default: u64| {
-        arguments
-            .value(name)?
-            .map_or(Ok(default), |text| match text.parse() {
-                Ok(number) if number > 0 => Ok(number),
-                _ => Err(format!("`{name} {text}` is no number of at least 1")),
-            })
-    };
-    let scratch = match arguments.value("--scratch")? {
-        // Relative to the root, wherever the chore was started.
-        Some(dir) => process::root().join(dir),
-        None => process::target_dir()?.join("bench"),
-    };
-    Ok(Options {
-        projects: projects::choose(arguments.value("--projects")?.as_deref(), quick)?,
-        tools: Kind::choose(arguments.value("--tools")?.as_deref())?,
-        rivals: arguments.value("--rivals-path")?.map(PathBuf::from),
-        rounds: number(arguments, "--rounds", if quick { 1 } else { 3 })?,
-        warm_repeats: number(arguments, "--warm-repeats", 1)?,
-        scratch,
-        quick,
+/// Where figures are kept, as JSON and as a page.
+struct Figures {
+    dir: PathBuf,
+}
+
+impl Figures {
+    fn at(dir: PathBuf) -> Result<Self, Failure> {
+        make_dir(&dir)?;
+        Ok(Self { dir })
+    }
+
+    /// Changes what is recorded and writes the page anew.
+    fn change(&self, change: impl FnOnce(&mut Records)) -> Result<(), Failure> {
+        let json = self.dir.join("benchmarks.json");
+        let mut records = Records::read(&json)?;
+        change(&mut records);
+        records.write(&json)?;
+        write(&self.dir.join("benchmarks.md"), &page::render(&records))
+    }
+
+    /// Says where the figures are, and what failed.
+    fn report(&self, failed: &[String]) -> Result<(), Failure> {
+        let page = self.dir.join("benchmarks.md");
+        println!("figures are in {}", page.display());
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("some builds failed:\n  {}", failed.join("\n  ")))
+        }
+    }
+}
+
+/// Figures of a trial stay out of `docs/`.
+fn figures(scratch: &Path, trial: bool) -> Result<Figures, Failure> {
+    Figures::at(if trial {
+        scratch.to_owned()
+    } else {
+        process::root().join("docs")
     })
 }
 
-fn find_tools(options: &Options, not_measured: &mut Vec<NotMeasured>) -> Vec<Tool> {
+/// Takes a number of at least 1.
+fn number(arguments: &mut Args, name: &str, default: u64) -> Result<u64, Failure> {
+    arguments
+        .value(name)?
+        .map_or(Ok(default), |text| match text.parse() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(format!("`{name} {text}` is no number of at least 1")),
+        })
+}
+
+/// Takes where to build.
+fn scratch(arguments: &mut Args) -> Result<PathBuf, Failure> {
+    match arguments.value("--scratch")? {
+        // Relative to the root, wherever the chore was started.
+        Some(dir) => Ok(process::root().join(dir)),
+        None => Ok(process::target_dir()?.join("bench")),
+    }
+}
+
+fn find_tools(
+    kinds: &[Kind],
+    scratch: &Path,
+    rivals: Option<&Path>,
+    not_measured: &mut Vec<NotMeasured>,
+) -> Vec<Tool> {
     let mut tools = Vec::new();
-    for kind in &options.tools {
-        match Tool::find(*kind, &options.scratch, options.rivals.as_deref()) {
+    for kind in kinds {
+        match Tool::find(*kind, scratch, rivals) {
             Ok(tool) => tools.push(tool),
             Err(why) => {
                 eprintln!("{} is not measured: {why}", kind.name());
@@ -129,225 +132,6 @@ fn find_tools(options: &Options, not_measured: &mut Vec<NotMeasured>) -> Vec<Too
         }
     }
     tools
-}
-
-fn measure_project(
-    options: &Options,
-    sources: &Sources,
-    tools: &[Tool],
-    project: &Project,
-    not_measured: &[NotMeasured],
-) -> Result<ProjectRecord, Failure> {
-    let mut record = ProjectRecord {
-        name: project.name.to_owned(),
-        version: project.version.to_owned(),
-        next_version: project.next_version.to_owned(),
-        kind: project.kind.to_owned(),
-        builds_c: project.builds_c,
-        packages: sources.packages(project)?,
-        rounds: options.rounds,
-        machine: machine(&options.scratch),
-        tools: Vec::new(),
-        not_measured: not_measured.to_vec(),
-        runs: Vec::new(),
-    };
-    let bench = Bench {
-        options,
-        sources,
-        project,
-    };
-    let mut working: Vec<&Tool> = tools.iter().collect();
-    for round in 0..options.rounds {
-        for scenario in Scenario::ALL {
-            bench.play(scenario, round, &mut working, &mut record)?;
-        }
-        // The first one meets the machine as the last left it; no tool should always be that one.
-        if !working.is_empty() {
-            working.rotate_left(1);
-        }
-    }
-    for tool in tools {
-        if record.runs.iter().any(|run| run.tool == tool.kind.name()) {
-            record.tools.push(ToolRecord {
-                name: tool.kind.name().to_owned(),
-                version: tool.version.clone(),
-                note: tool.note().to_owned(),
-            });
-        }
-        bench.clean_up(tool)?;
-    }
-    Ok(record)
-}
-
-/// One project, being measured.
-struct Bench<'a> {
-    options: &'a Options,
-    sources: &'a Sources,
-    project: &'a Project,
-}
-
-impl Bench<'_> {
-    /// Every tool in turn; one that fails is out for the rest of the project.
-    fn play(
-        &self,
-        scenario: Scenario,
-        round: u64,
-        tools: &mut Vec<&Tool>,
-        record: &mut ProjectRecord,
-    ) -> Result<(), Failure> {
-        let warm = matches!(scenario, Scenario::WarmSame | Scenario::WarmElsewhere);
-        let repeats = if warm { self.options.warm_repeats } else { 1 };
-        for repeat in 0..repeats {
-            let mut failed = Vec::new();
-            for tool in tools.iter() {
-                if !applies(scenario, tool.kind) {
-                    continue;
-                }
-                match self.build(scenario, round * repeats + repeat, tool) {
-                    Ok(run) => {
-                        eprintln!(
-                            "{} · {} · {}: {} ms",
-                            self.project.name,
-                            scenario.name(),
-                            run.tool,
-                            run.wall_ms
-                        );
-                        record.runs.push(run);
-                    }
-                    Err(why) => {
-                        eprintln!("{}: {why}", tool.kind.name());
-                        failed.push(tool.kind);
-                        record.not_measured.push(NotMeasured {
-                            tool: tool.kind.name().to_owned(),
-                            why: format!("{}: {why}", scenario.name()),
-                        });
-                    }
-                }
-            }
-            tools.retain(|tool| !failed.contains(&tool.kind));
-        }
-        if tools.is_empty() {
-            return Err(format!("nothing could build {}", self.project.name));
-        }
-        Ok(())
-    }
-
-    fn build(&self, scenario: Scenario, turn: u64, tool: &Tool) -> Result<Run, Failure> {
-        let place = match scenario {
-            // A place of its own each time: the second build in one place would not be elsewhere.
-            Scenario::WarmElsewhere => format!("elsewhere/{turn}/checkout"),
-            _ => "here".to_owned(),
-        };
-        let checkout = tool.checkout(&place);
-        let home = match scenario {
-            Scenario::WarmElsewhere => &self.sources.other_home,
-            _ => &self.sources.home,
-        };
-        self.prepare(scenario, tool, &checkout, home)?;
-        tool.start(&checkout, home)?;
-        let log = self.log(tool, scenario, turn)?;
-        let measured = measure::build(&mut tool.build(&checkout, home), &checkout, &log);
-        // Also after a failure: nothing of ours keeps running.
-        let stopped = tool.stop(&checkout, home);
-        let taken = measured?;
-        stopped?;
-        self.try_out(&checkout)?;
-        let said = Said::read(tool.statistics(&checkout, home));
-        if scenario != Scenario::Cold {
-            tool.remove_target(&checkout, home)?;
-        }
-        Ok(Run {
-            scenario,
-            tool: tool.kind.name().to_owned(),
-            round: turn,
-            wall_ms: taken.wall_ms,
-            cpu_ms: taken.cpu_ms,
-            machine_cpu_ms: taken.machine_cpu_ms,
-            build_scripts_ms: taken.build_scripts_ms,
-            store_bytes: measure::disk_bytes(&tool.store()),
-            units: said.units,
-            rustc_processes: said.rustc_processes,
-        })
-    }
-
-    /// Sets the stage; nothing here is measured.
-    fn prepare(
-        &self,
-        scenario: Scenario,
-        tool: &Tool,
-        checkout: &Path,
-        home: &Path,
-    ) -> Result<(), Failure> {
-        let version = match scenario {
-            Scenario::NextVersion => self.project.next_version,
-            _ => self.project.version,
-        };
-        match scenario {
-            Scenario::Noop => Ok(()),
-            Scenario::WarmSame => tool.remove_target(checkout, home),
-            Scenario::Cold => {
-                tool.remove_target(checkout, home)?;
-                tool.empty_store()?;
-                self.sources.check_out(self.project, version, checkout)
-            }
-            Scenario::WarmElsewhere | Scenario::NextVersion => {
-                tool.remove_target(checkout, home)?;
-                self.sources.check_out(self.project, version, checkout)
-            }
-        }
-    }
-
-    /// The program that was built runs.
-    fn try_out(&self, checkout: &Path) -> Result<(), Failure> {
-        let program = checkout.join("target/debug").join(self.project.program);
-        let mut command = process::command(&program.to_string_lossy());
-        process::capture(command.args(self.project.try_out))
-            .map(|_| ())
-            .map_err(|why| format!("what it built does not run: {why}"))
-    }
-
-    fn log(&self, tool: &Tool, scenario: Scenario, turn: u64) -> Result<PathBuf, Failure> {
-        let dir = self.options.scratch.join("logs");
-        make_dir(&dir)?;
-        let (project, tool) = (self.project.name, tool.kind.name());
-        Ok(dir.join(format!("{project}-{tool}-{scenario:?}-{turn}.log")))
-    }
-
-    fn clean_up(&self, tool: &Tool) -> Result<(), Failure> {
-        for place in ["here", "elsewhere"] {
-            projects::remove(&tool.checkout(place))?;
-        }
-        tool.empty_store()
-    }
-}
-
-/// Only plain cargo shows the limit, and with `target/` removed it is always cold.
-fn applies(scenario: Scenario, kind: Kind) -> bool {
-    match scenario {
-        Scenario::Cold | Scenario::NextVersion => true,
-        Scenario::Noop => kind == Kind::Plain,
-        Scenario::WarmSame | Scenario::WarmElsewhere => kind != Kind::Plain,
-    }
-}
-
-/// What `rekindle stats --format json` says; fields that are missing are not measured.
-#[derive(Default)]
-struct Said {
-    units: Option<Units>,
-    rustc_processes: Option<u64>,
-}
-
-impl Said {
-    fn read(json: Option<String>) -> Self {
-        let said = json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-        let Some(said) = said else {
-            return Self::default();
-        };
-        Self {
-            units: serde_json::from_value(said["units"].clone()).ok(),
-            rustc_processes: said["processes"]["rustc"].as_u64(),
-        }
-    }
 }
 
 /// What the figures were measured on, without a name.
@@ -377,27 +161,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statistics_are_read_where_they_are_there() {
-        let json = r#"{"version":1,"units":{"fresh":1,"hit":2,"miss":3,"uncacheable":4},"processes":{"rustc":7}}"#;
-        let said = Said::read(Some(json.to_owned()));
-        assert_eq!(said.units.map(|units| units.hit), Some(2));
-        assert_eq!(said.rustc_processes, Some(7));
-        assert!(Said::read(Some("{}".to_owned())).units.is_none());
-        assert!(Said::read(None).units.is_none());
-    }
-
-    #[test]
-    fn plain_cargo_is_never_warm() {
-        assert!(applies(Scenario::Noop, Kind::Plain) && !applies(Scenario::Noop, Kind::Mbx));
-        assert!(
-            !applies(Scenario::WarmSame, Kind::Plain) && applies(Scenario::WarmSame, Kind::Mbx)
-        );
-    }
-
-    #[test]
     fn the_machine_is_described_without_its_name() {
         let machine = machine(Path::new("."));
         assert!(machine.cores > 0 && machine.memory_gib > 0);
         assert!(machine.rustc.starts_with("1."), "{machine:?}");
+    }
+
+    #[test]
+    fn numbers_start_at_one() {
+        let mut given = Args::new(&["--rounds".to_owned(), "0".to_owned()]);
+        assert!(number(&mut given, "--rounds", 3).is_err());
+        assert_eq!(number(&mut given, "--rounds", 3), Ok(3));
     }
 }

@@ -2,19 +2,20 @@
 
 use std::fmt::Write;
 
-use super::record::{ProjectRecord, Records, Run, Scenario};
+use super::record::{Machine, NotMeasured, ProjectRecord, Records, Run, Scenario, ToolRecord};
+use super::replay::page::{render_replays, render_scale};
 
 /// One figure of the page and whether it is good enough; `None` where it was not measured.
-struct Bar {
-    figure: &'static str,
-    wanted: String,
-    measured: String,
-    met: Option<bool>,
+pub(super) struct Bar {
+    pub(super) figure: &'static str,
+    pub(super) wanted: String,
+    pub(super) measured: String,
+    pub(super) met: Option<bool>,
 }
 
 pub(super) fn render(records: &Records) -> String {
     let mut page = String::from(
-        "<!-- Written by `cargo xtask bench unit-cache` from benchmarks.json; do not edit. -->\n\
+        "<!-- Written by `cargo xtask bench` from benchmarks.json; do not edit. -->\n\
          # Benchmarks\n\n\
          Published programs, built with `cargo build` (debug) from their own lock files, offline, with\n\
          sources fetched beforehand. Tools take turns within each round; every figure is a median.\n\
@@ -27,35 +28,46 @@ pub(super) fn render(records: &Records) -> String {
     for project in &records.projects {
         render_project(&mut page, project);
     }
+    render_replays(&mut page, &records.replays);
+    if let Some(scale) = &records.scale {
+        render_scale(&mut page, scale);
+    }
     page
 }
 
 // Writing into a `String` cannot fail, so the results of `write!` are dropped below.
 
 fn render_project(page: &mut String, project: &ProjectRecord) {
-    let machine = &project.machine;
     let _ = write!(
         page,
-        "\n## {} {} ({})\n\n{} packages; next version {}. {} rounds on {} cores, {} GiB of memory, {}, rustc {}.\n\n",
+        "\n## {} {} ({})\n\n{} packages; next version {}. {} rounds on {}.\n\n",
         project.name,
         project.version,
         project.kind,
         project.packages,
         project.next_version,
         project.rounds,
-        machine.cores,
-        machine.memory_gib,
-        machine.file_system,
-        machine.rustc,
+        shown(&project.machine),
     );
     render_times(page, project);
     render_costs(page, project);
-    render_bars(page, project);
+    render_bars(page, &bars(project));
+    render_tools(page, &project.tools, &project.not_measured);
+}
+
+pub(super) fn shown(machine: &Machine) -> String {
+    format!(
+        "{} cores, {} GiB of memory, {}, rustc {}",
+        machine.cores, machine.memory_gib, machine.file_system, machine.rustc
+    )
+}
+
+pub(super) fn render_tools(page: &mut String, tools: &[ToolRecord], not_measured: &[NotMeasured]) {
     page.push('\n');
-    for tool in &project.tools {
+    for tool in tools {
         let _ = writeln!(page, "- {}: {}; {}.", tool.name, tool.version, tool.note);
     }
-    for missing in &project.not_measured {
+    for missing in not_measured {
         let _ = writeln!(
             page,
             "- {} was not measured: {}.",
@@ -129,9 +141,9 @@ fn render_costs(page: &mut String, project: &ProjectRecord) {
     }
 }
 
-fn render_bars(page: &mut String, project: &ProjectRecord) {
+pub(super) fn render_bars(page: &mut String, bars: &[Bar]) {
     page.push_str("\n| bar | wanted | measured | |\n|---|---|---|---|\n");
-    for bar in bars(project) {
+    for bar in bars {
         let verdict = match bar.met {
             Some(true) => "met",
             Some(false) => "**not met**",
@@ -256,7 +268,7 @@ fn without_scripts(project: &ProjectRecord, tool: &str) -> Option<u64> {
     })
 }
 
-fn compare(
+pub(super) fn compare(
     figure: &'static str,
     ours: Option<u64>,
     theirs: Option<u64>,
@@ -285,11 +297,11 @@ fn compare(
     clippy::cast_precision_loss,
     reason = "milliseconds of one build fit well"
 )]
-fn quotient(ours: u64, theirs: u64) -> f64 {
+pub(super) fn quotient(ours: u64, theirs: u64) -> f64 {
     ours as f64 / theirs.max(1) as f64
 }
 
-fn ratio(ours: u64, theirs: u64) -> String {
+pub(super) fn ratio(ours: u64, theirs: u64) -> String {
     let quotient = quotient(ours, theirs);
     if quotient < 0.1 {
         format!("{quotient:.3}")
@@ -298,7 +310,7 @@ fn ratio(ours: u64, theirs: u64) -> String {
     }
 }
 
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     let tenths = if ms < 10_000 { 2 } else { 1 };
     format!("{:.tenths$} s", quotient(ms, 1000))
 }

@@ -101,8 +101,88 @@ pub(super) fn choose(names: Option<&str>, quick: bool) -> Result<Vec<Project>, F
         .collect()
 }
 
+/// A `CARGO_HOME` into which packages are fetched from the registry.
+pub(super) struct Registry {
+    /// A place where no package's settings apply.
+    dir: PathBuf,
+    pub(super) home: PathBuf,
+}
+
+impl Registry {
+    pub(super) fn open(scratch: &Path) -> Result<Self, Failure> {
+        let registry = Self {
+            dir: scratch.join("sources"),
+            home: scratch.join("cargo-home"),
+        };
+        make_dir(&registry.dir)?;
+        make_dir(&registry.home)?;
+        Ok(registry)
+    }
+
+    /// Puts the source of a published package at `to`.
+    pub(super) fn unpack(&self, name: &str, version: &str, to: &Path) -> Result<(), Failure> {
+        eprintln!("fetching {name} {version}");
+        let mut info = self.cargo(&self.dir);
+        capture(info.args(["info", "--quiet", &format!("{name}@{version}")]))?;
+        remove(to)?;
+        make_dir(to.parent().unwrap_or(to))?;
+        copy(&self.unpacked(name, version)?, to, false)?;
+        // cargo's own marks of an unpacked package; a checkout has none.
+        for mark in [".cargo-ok", ".cargo_vcs_info.json", "Cargo.toml.orig"] {
+            remove(&to.join(mark))?;
+        }
+        Ok(())
+    }
+
+    /// Fetches all that a lock file names for the host.
+    pub(super) fn fetch(&self, dir: &Path, more: &[&str]) -> Result<(), Failure> {
+        let mut fetch = self.cargo(dir);
+        fetch.args(["fetch", "--quiet", "--target", &host()?]);
+        process::run(fetch.args(more))
+    }
+
+    /// A cargo that may ask the registry.
+    pub(super) fn cargo(&self, dir: &Path) -> Command {
+        let mut command = cargo();
+        command.current_dir(dir).env("CARGO_HOME", &self.home);
+        command
+    }
+
+    /// Where cargo unpacked a package.
+    fn unpacked(&self, name: &str, version: &str) -> Result<PathBuf, Failure> {
+        let registries = self.home.join("registry/src");
+        let wanted = format!("{name}-{version}");
+        entries(&registries)?
+            .into_iter()
+            .map(|registry| registry.join(&wanted))
+            .find(|package| package.join("Cargo.toml").exists())
+            .ok_or_else(|| {
+                format!(
+                    "`cargo info` did not unpack `{wanted}` below `{}`",
+                    registries.display()
+                )
+            })
+    }
+
+    /// How many packages a lock file names for the host.
+    pub(super) fn packages(&self, dir: &Path) -> Result<u64, Failure> {
+        let mut tree = self.cargo(dir);
+        tree.args(["tree", "--offline", "--locked", "--workspace"]);
+        let listed = capture(tree.args(["--prefix", "none", "--edges", "normal,build"]))?;
+        let mut names: Vec<String> = listed
+            .lines()
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .filter(|name| !name.is_empty())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names.len() as u64)
+    }
+}
+
 /// Sources and two `CARGO_HOME`s, ready to be built from offline.
 pub(super) struct Sources {
+    registry: Registry,
     dir: PathBuf,
     /// Where packages were fetched to.
     pub(super) home: PathBuf,
@@ -113,13 +193,13 @@ pub(super) struct Sources {
 impl Sources {
     /// Fetches both versions of every project; what is there already is not fetched again.
     pub(super) fn fetch(scratch: &Path, projects: &[Project]) -> Result<Self, Failure> {
+        let registry = Registry::open(scratch)?;
         let sources = Self {
-            dir: scratch.join("sources"),
-            home: scratch.join("cargo-home"),
+            dir: registry.dir.clone(),
+            home: registry.home.clone(),
             other_home: scratch.join("another/cargo-home"),
+            registry,
         };
-        make_dir(&sources.dir)?;
-        make_dir(&sources.home)?;
         for project in projects {
             for version in [project.version, project.next_version] {
                 sources.fetch_one(project, version)?;
@@ -137,40 +217,10 @@ impl Sources {
         if done.exists() {
             return Ok(());
         }
-        let name = project.name;
-        eprintln!("fetching {name} {version}");
-        let mut info = self.online(&self.dir);
-        capture(info.args(["info", "--quiet", &format!("{name}@{version}")]))?;
-        remove(&pristine)?;
-        copy(&self.unpacked(name, version)?, &pristine, false)?;
+        self.registry.unpack(project.name, version, &pristine)?;
         stand_alone(&pristine)?;
-        let host = host()?;
-        let mut fetch = self.online(&pristine);
-        process::run(fetch.args(["fetch", "--quiet", "--locked", "--target", &host]))?;
+        self.registry.fetch(&pristine, &["--locked"])?;
         write(&done, "")
-    }
-
-    /// A cargo that may ask the registry.
-    fn online(&self, dir: &Path) -> Command {
-        let mut command = cargo();
-        command.current_dir(dir).env("CARGO_HOME", &self.home);
-        command
-    }
-
-    /// Where cargo unpacked a package.
-    fn unpacked(&self, name: &str, version: &str) -> Result<PathBuf, Failure> {
-        let registries = self.home.join("registry/src");
-        let wanted = format!("{name}-{version}");
-        entries(&registries)?
-            .into_iter()
-            .map(|registry| registry.join(&wanted))
-            .find(|package| package.join("Cargo.lock").exists())
-            .ok_or_else(|| {
-                format!(
-                    "`cargo info` did not unpack `{wanted}` with a Cargo.lock below `{}`",
-                    registries.display()
-                )
-            })
     }
 
     fn pristine(&self, project: &Project, version: &str) -> PathBuf {
@@ -191,28 +241,13 @@ impl Sources {
 
     /// How many packages its lock file names for the host.
     pub(super) fn packages(&self, project: &Project) -> Result<u64, Failure> {
-        let mut tree = cargo();
-        tree.current_dir(self.pristine(project, project.version))
-            .env("CARGO_HOME", &self.home);
-        tree.args(["tree", "--offline", "--locked", "--prefix", "none"]);
-        let listed = capture(tree.args(["--edges", "normal,build"]))?;
-        let mut names: Vec<String> = listed
-            .lines()
-            .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
-            .filter(|name| !name.is_empty())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names.len() as u64)
+        self.registry
+            .packages(&self.pristine(project, project.version))
     }
 }
 
 /// Makes a package the root of its own workspace, so that it may lie inside another one.
-fn stand_alone(package: &Path) -> Result<(), Failure> {
-    // cargo's own marks of an unpacked package; a checkout has none.
-    for mark in [".cargo-ok", ".cargo_vcs_info.json"] {
-        remove(&package.join(mark))?;
-    }
+pub(super) fn stand_alone(package: &Path) -> Result<(), Failure> {
     let manifest = package.join("Cargo.toml");
     let mut text = fs::read_to_string(&manifest)
         .map_err(|error| format!("cannot read `{}`: {error}", manifest.display()))?;
@@ -223,7 +258,7 @@ fn stand_alone(package: &Path) -> Result<(), Failure> {
 }
 
 /// The host's target triple.
-fn host() -> Result<String, Failure> {
+pub(super) fn host() -> Result<String, Failure> {
     let said = capture(process::command("rustc").arg("-vV"))?;
     said.lines()
         .find_map(|line| line.strip_prefix("host: "))
@@ -232,7 +267,7 @@ fn host() -> Result<String, Failure> {
 }
 
 /// Copies a tree, by reflink where the file system can.
-fn copy(from: &Path, to: &Path, keep_times: bool) -> Result<(), Failure> {
+pub(super) fn copy(from: &Path, to: &Path, keep_times: bool) -> Result<(), Failure> {
     let mut command = process::command("cp");
     command.arg("--recursive").arg("--reflink=auto");
     if keep_times {

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::projects::write;
+use super::replay::record::{ReplayRecord, ScaleRecord};
 use crate::Failure;
 
 /// The version of the file; a reader of another one starts anew.
@@ -15,6 +16,12 @@ const VERSION: u32 = 1;
 pub(super) struct Records {
     version: u32,
     pub(super) projects: Vec<ProjectRecord>,
+    /// Of fresh checkouts, each project by its last run.
+    #[serde(default)]
+    pub(super) replays: Vec<ReplayRecord>,
+    /// Of workspaces that grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scale: Option<ScaleRecord>,
 }
 
 /// One project in one run of the bench.
@@ -44,7 +51,7 @@ pub(super) struct Machine {
 }
 
 /// A tool that was measured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ToolRecord {
     pub(super) name: String,
     pub(super) version: String,
@@ -83,6 +90,25 @@ pub(super) struct Units {
     pub(super) hit: u64,
     pub(super) miss: u64,
     pub(super) uncacheable: u64,
+}
+
+/// Processes that a run of Rekindle started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Processes {
+    pub(super) rustc: u64,
+    pub(super) linker: u64,
+    pub(super) build_script: u64,
+}
+
+/// What a run of Rekindle restored and captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    pub(super) restored_units: Option<u64>,
+    pub(super) placed_bytes: Option<u64>,
+    pub(super) materialised_bytes: Option<u64>,
+    pub(super) restore_ms: Option<u64>,
+    pub(super) capture_ms: Option<u64>,
 }
 
 /// What is built, and what is there already.
@@ -155,7 +181,7 @@ impl ProjectRecord {
 }
 
 /// The middle value; of an even number of values, the mean of the middle two.
-fn median(values: &mut [u64]) -> Option<u64> {
+pub(super) fn median(values: &mut [u64]) -> Option<u64> {
     values.sort_unstable();
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;
@@ -167,15 +193,25 @@ fn median(values: &mut [u64]) -> Option<u64> {
 
 impl Records {
     /// What the file holds; nothing when it is missing or of another version.
-    pub(super) fn read(path: &Path) -> Self {
-        let kept = std::fs::read_to_string(path)
-            .ok()
-            .and_then(|text| serde_json::from_str::<Self>(&text).ok())
-            .filter(|records| records.version == VERSION);
-        kept.unwrap_or(Self {
-            version: VERSION,
-            projects: Vec::new(),
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let Ok(text) = std::fs::read_to_string(path) else {
+            return Ok(Self::empty());
+        };
+        // What cannot be read is not written over: it may be hours of figures.
+        let kept = serde_json::from_str::<Self>(&text)
+            .map_err(|error| format!("`{}` holds no figures: {error}", path.display()))?;
+        Ok(if kept.version == VERSION {
+            kept
+        } else {
+            Self::empty()
         })
+    }
+
+    fn empty() -> Self {
+        Self {
+            version: VERSION,
+            ..Self::default()
+        }
     }
 
     /// Puts a project's record in the place of its older one.
@@ -185,6 +221,15 @@ impl Records {
             None => self.projects.push(record),
         }
         self.projects.sort_by_key(|project| project.packages);
+    }
+
+    /// Takes what was played anew; scenarios and programs that were not keep their figures.
+    pub(super) fn put_replay(&mut self, record: ReplayRecord) {
+        match self.replays.iter_mut().find(|old| old.name == record.name) {
+            Some(old) => old.update(record),
+            None => self.replays.push(record),
+        }
+        self.replays.sort_by_key(|replay| replay.packages);
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
@@ -229,11 +274,11 @@ mod tests {
         };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("b.json");
-        let mut records = Records::read(&path);
+        let mut records = Records::read(&path).unwrap();
         records.put(record("a", 1));
         records.put(record("b", 1));
         records.write(&path).unwrap();
-        let mut records = Records::read(&path);
+        let mut records = Records::read(&path).unwrap();
         records.put(record("a", 3));
         let rounds: Vec<u64> = records
             .projects

@@ -15,17 +15,32 @@ use crate::process::{self, capture, cargo};
 /// Who builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// A developer's own machine: one checkout, its target directory kept.
+    Kept,
     Plain,
     Rekindle,
+    /// Archives of the dependencies' outputs and of `CARGO_HOME`.
+    RustCache,
     Sccache,
     Kache,
     Mbx,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] = [
+    /// With the target directory removed.
+    pub(super) const UNIT_CACHE: [Self; 5] = [
         Self::Plain,
         Self::Rekindle,
+        Self::Sccache,
+        Self::Kache,
+        Self::Mbx,
+    ];
+    /// With the whole checkout removed.
+    pub(super) const REPLAY: [Self; 7] = [
+        Self::Kept,
+        Self::Plain,
+        Self::Rekindle,
+        Self::RustCache,
         Self::Sccache,
         Self::Kache,
         Self::Mbx,
@@ -33,8 +48,10 @@ impl Kind {
 
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::Kept => "kept",
             Self::Plain => "plain",
             Self::Rekindle => "rekindle",
+            Self::RustCache => "rust-cache",
             Self::Sccache => "sccache",
             Self::Kache => "kache",
             Self::Mbx => "mbx",
@@ -44,8 +61,16 @@ impl Kind {
     /// How it was set up, for the reader of the figures.
     const fn note(self) -> &'static str {
         match self {
+            Self::Kept => {
+                "the limit: `cargo build` where the version before was built, nothing removed"
+            }
             Self::Plain => "`cargo build`",
             Self::Rekindle => "`rekindle build`",
+            Self::RustCache => {
+                "what Swatinem/rust-cache does, with tar and zstd on the local disk: packed and \
+                 unpacked within the measured time; packed only when the key changed; \
+                 `CARGO_INCREMENTAL=0`, as it sets"
+            }
             Self::Sccache => {
                 "`RUSTC_WRAPPER`; `CARGO_INCREMENTAL=0`, as its documentation asks; server started beforehand"
             }
@@ -54,18 +79,19 @@ impl Kind {
         }
     }
 
-    pub(super) fn choose(names: Option<&str>) -> Result<Vec<Self>, Failure> {
+    /// Those of the names, or all that take part.
+    pub(super) fn choose(names: Option<&str>, part: &[Self]) -> Result<Vec<Self>, Failure> {
         let Some(names) = names else {
-            return Ok(Self::ALL.to_vec());
+            return Ok(part.to_vec());
         };
         names
             .split(',')
             .map(|name| {
-                Self::ALL
-                    .into_iter()
+                part.iter()
+                    .copied()
                     .find(|kind| kind.name() == name)
                     .ok_or_else(|| {
-                        let known: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+                        let known: Vec<&str> = part.iter().map(|kind| kind.name()).collect();
                         format!("`{name}` is no tool here; choose from {}", known.join(", "))
                     })
             })
@@ -90,7 +116,7 @@ impl Tool {
     /// Finds a tool; the error says why it is not measured.
     pub(super) fn find(kind: Kind, scratch: &Path, rivals: Option<&Path>) -> Result<Self, Failure> {
         let program = match kind {
-            Kind::Plain => PathBuf::from(cargo().get_program()),
+            Kind::Kept | Kind::Plain | Kind::RustCache => PathBuf::from(cargo().get_program()),
             Kind::Rekindle => build_rekindle()?,
             _ => find_program(kind.name(), rivals)?,
         };
@@ -152,6 +178,19 @@ impl Tool {
         remove(&checkout.join("target"))
     }
 
+    /// As [`Tool::remove_target`], but what the tool learnt of the checkout stays in its store, as
+    /// it would between two machines.
+    pub(super) fn forget_checkout(&self, checkout: &Path) -> Result<(), Failure> {
+        remove(&self.managed_targets())?;
+        make_dir(&self.managed_targets())?;
+        remove(checkout)
+    }
+
+    /// A `CARGO_HOME` of its own.
+    pub(super) fn cargo_home(&self) -> PathBuf {
+        self.dir.join("cargo-home")
+    }
+
     fn managed_targets(&self) -> PathBuf {
         self.dir.join("targets")
     }
@@ -184,15 +223,15 @@ impl Tool {
         process::run(&mut command)
     }
 
-    /// The command that is measured.
-    pub(super) fn build(&self, checkout: &Path, cargo_home: &Path) -> Command {
+    /// The command that is measured: cargo's, with its arguments.
+    pub(super) fn build(&self, checkout: &Path, cargo_home: &Path, arguments: &[&str]) -> Command {
         let wrapped = matches!(self.kind, Kind::Sccache | Kind::Kache);
         let mut command = if wrapped {
             self.command_of(cargo().get_program().into(), checkout, cargo_home)
         } else {
             self.command(checkout, cargo_home)
         };
-        command.args(["build", "--offline", "--locked"]);
+        command.args(arguments).args(["--offline", "--locked"]);
         command
     }
 
@@ -235,7 +274,10 @@ impl Tool {
     fn set_up(&self, command: &mut Command) {
         let store = self.store();
         match self.kind {
-            Kind::Plain => {}
+            Kind::Kept | Kind::Plain => {}
+            Kind::RustCache => {
+                command.env("CARGO_INCREMENTAL", "0");
+            }
             Kind::Rekindle => {
                 command
                     .env("REKINDLE_DIR", store)
@@ -323,19 +365,24 @@ mod tests {
 
     #[test]
     fn tools_are_chosen_by_name() {
-        assert_eq!(Kind::choose(None).unwrap().len(), 5);
+        let unit_cache = |names| Kind::choose(names, &Kind::UNIT_CACHE);
+        assert_eq!(unit_cache(None).unwrap().len(), 5);
         assert_eq!(
-            Kind::choose(Some("plain,mbx")).unwrap(),
+            unit_cache(Some("plain,mbx")).unwrap(),
             [Kind::Plain, Kind::Mbx]
         );
-        assert!(Kind::choose(Some("tarball")).is_err());
+        assert!(unit_cache(Some("rust-cache")).is_err());
+        assert_eq!(
+            Kind::choose(Some("rust-cache"), &Kind::REPLAY).unwrap(),
+            [Kind::RustCache]
+        );
     }
 
     #[test]
     fn each_tool_sees_its_own_settings_only() {
-        for kind in Kind::ALL {
+        for kind in Kind::REPLAY {
             let tool = tool(kind);
-            let command = tool.build(Path::new("checkout"), Path::new("home"));
+            let command = tool.build(Path::new("checkout"), Path::new("home"), &["build"]);
             let names: Vec<String> = command
                 .get_envs()
                 .filter(|(_, value)| value.is_some())
