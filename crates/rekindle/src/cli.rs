@@ -1,5 +1,7 @@
 //! Rekindle's own commands, as clap parses them; the CLI reference is generated from this.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What every help page says of the commands that are not listed.
@@ -24,6 +26,10 @@ pub(crate) enum OwnCommand {
     Stats(StatsArgs),
     /// Says why units were compiled.
     Explain(ExplainArgs),
+    /// Looks at snapshots of target directories, captures and restores them.
+    Snapshot(SnapshotArgs),
+    /// Puts the bytes in the place of every placeholder in the target directory.
+    Materialise(MaterialiseArgs),
     /// Minds the store.
     Cache(CacheArgs),
     /// Prints the generated references.
@@ -69,6 +75,91 @@ pub(crate) struct ExplainArgs {
     /// A run's name, or `last`.
     #[arg(long, default_value = "last", value_name = "RUN")]
     pub(crate) run: String,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Which project, and what of it.
+#[derive(Debug, Args)]
+pub(crate) struct Site {
+    /// As cargo's.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// As cargo's.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) target_dir: Option<PathBuf>,
+    /// As cargo's; may be given several times.
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: Vec<String>,
+    /// As cargo's.
+    #[arg(long, value_name = "PROFILE", conflicts_with = "release")]
+    pub(crate) profile: Option<String>,
+    /// As cargo's.
+    #[arg(long, short)]
+    pub(crate) release: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    #[command(subcommand)]
+    pub(crate) command: SnapshotCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// Lists the trees that are stored for this project, toolchain and flags.
+    List(SnapshotList),
+    /// Shows what a tree holds: by default, what the next build here would begin with.
+    Show(SnapshotTree),
+    /// Says in which units two trees differ, and by which inputs.
+    Diff(SnapshotDiff),
+    /// Captures the target directory as it is, also what plain cargo built.
+    Capture(SnapshotList),
+    /// Restores into profile directories that have nothing yet.
+    Restore(SnapshotTree),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotList {
+    #[command(flatten)]
+    pub(crate) site: Site,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotTree {
+    /// The beginning of a tree's name, as `rekindle snapshot list` shows it.
+    #[arg(value_name = "TREE")]
+    pub(crate) tree: Option<String>,
+    #[command(flatten)]
+    pub(crate) site: Site,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotDiff {
+    /// The beginning of a tree's name.
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// The beginning of another's.
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) site: Site,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MaterialiseArgs {
+    #[command(flatten)]
+    pub(crate) site: Site,
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,

@@ -10,7 +10,15 @@ use rekindle::layout::Asked;
 use rekindle::selection::Call;
 
 /// Own commands, where they come first. (`init`, `report` and others will join them.)
-const OWN: &[&str] = &["env", "stats", "explain", "cache", "docs"];
+const OWN: &[&str] = &[
+    "env",
+    "stats",
+    "explain",
+    "snapshot",
+    "materialise",
+    "cache",
+    "docs",
+];
 
 /// Whose a command line is.
 #[derive(Debug, PartialEq, Eq)]
@@ -214,10 +222,6 @@ impl CargoLine {
     }
 
     /// What it says of which snapshot is wanted.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "called once a base is restored")
-    )]
     pub(crate) fn call(&self) -> Call<'_> {
         Call {
             toolchain: self.toolchain.as_deref(),

@@ -275,6 +275,30 @@ pub fn choose(store: &LocalStore, wanted: &Wanted) -> Result<Chosen, NoBase> {
     Err(none)
 }
 
+/// All trees of the project with this toolchain and these flags, by profile directory, those that were used last
+/// first.
+#[must_use]
+pub fn known(store: &LocalStore, wanted: &Wanted) -> Vec<(String, Digest)> {
+    let names = [Name::Directory, Name::Project];
+    let pointers = names
+        .into_iter()
+        .filter_map(|name| read(store, &name.digest(wanted)));
+    let mut dirs: Vec<String> = pointers
+        .flat_map(|pointer| pointer.trees)
+        .map(|(dir, _)| dir)
+        .collect();
+    dirs.sort_unstable();
+    dirs.dedup();
+    let mut known = Vec::new();
+    for dir in dirs {
+        let index = Name::Index(&dir).digest(wanted);
+        for (_, tree) in publish::by_use(store, &index) {
+            known.push((dir.clone(), tree));
+        }
+    }
+    known
+}
+
 /// What a name leads to, as far as it is there and wanted.
 fn usable(
     store: &LocalStore,

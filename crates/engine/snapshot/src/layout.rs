@@ -58,12 +58,6 @@ impl Profile {
             .any(|name| rekindle_fsx::exists(&self.path.join(name)))
     }
 
-    /// Its last component, which cargo derives from the profile's name.
-    #[must_use]
-    pub fn directory_name(&self) -> &str {
-        self.name.rsplit('/').next().unwrap_or(&self.name)
-    }
-
     /// All units that have a directory of fingerprints.
     ///
     /// # Errors

@@ -29,8 +29,6 @@ pub struct Request<'a> {
     pub here: &'a Where,
     /// Trees by profile directory.
     pub trees: &'a [(String, Digest)],
-    /// Only profile directories of this name, as in `debug`.
-    pub profile: &'a str,
     /// The program that placeholders of programs start.
     pub launcher: &'a Path,
 }
@@ -115,9 +113,6 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
     let mut jobs = Vec::new();
     for (name, digest) in request.trees {
         let profile = Profile::new(&request.here.build_dir, name);
-        if profile.directory_name() != request.profile {
-            continue;
-        }
         let skipped = if profile.is_built() {
             Skipped::Built
         } else {

@@ -217,6 +217,7 @@ impl Checkout<'_> {
         command
             .current_dir(&self.root)
             .env("REKINDLE_DIR", &self.field.store)
+            .env("REKINDLE_SNAPSHOT", "0")
             .env("CARGO_TERM_COLOR", "never")
             .envs(self.vars.iter().map(|(name, value)| (name, value)));
         command

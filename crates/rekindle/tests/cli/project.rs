@@ -89,6 +89,8 @@ impl Project {
             .args(arguments)
             .current_dir(self.path("ws"))
             .env("REKINDLE_DIR", self.path("store"))
+            // The unit cache is what most tests are about: a snapshot would be before it.
+            .env("REKINDLE_SNAPSHOT", "0")
             .env("XDG_CONFIG_HOME", self.path("config"));
         command
     }

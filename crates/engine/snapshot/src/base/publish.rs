@@ -136,19 +136,8 @@ fn encoded<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 /// Adds a tree to an index and drops the records of those that are too many: their objects go with
 /// the next eviction. The index: postcard of its version and the trees' digests.
 fn bound(store: &LocalStore, index: &Digest, tree: Digest) -> Result<(), StoreError> {
-    let record = store.get_record(Space::Pointers, index).ok().flatten();
-    let known = record.and_then(|record| {
-        let (version, trees) = postcard::from_bytes::<(u32, Vec<Digest>)>(&record.payload).ok()?;
-        (version == INDEX_VERSION).then_some(trees)
-    });
-    let mut others: Vec<(i64, Digest)> = known
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|other| *other != tree)
-        .filter_map(|other| Some((store.last_use_ns(Space::Trees, &other)?, other)))
-        .collect();
-    // The newest uses first; what was in front stays there among equals.
-    others.sort_by_key(|(used_ns, _)| std::cmp::Reverse(*used_ns));
+    let mut others = by_use(store, index);
+    others.retain(|(_, other)| *other != tree);
     let too_many = others.split_off(others.len().min(KEPT_TREES - 1));
     let mut kept = vec![tree];
     kept.extend(others.into_iter().map(|(_, other)| other));
@@ -159,4 +148,21 @@ fn bound(store: &LocalStore, index: &Digest, tree: Digest) -> Result<(), StoreEr
         store.remove_record(Space::Trees, &other)?;
     }
     Ok(())
+}
+
+/// The trees of an index that are there, the newest use first; what was in front stays there among
+/// equals.
+pub(super) fn by_use(store: &LocalStore, index: &Digest) -> Vec<(i64, Digest)> {
+    let record = store.get_record(Space::Pointers, index).ok().flatten();
+    let known = record.and_then(|record| {
+        let (version, trees) = postcard::from_bytes::<(u32, Vec<Digest>)>(&record.payload).ok()?;
+        (version == INDEX_VERSION).then_some(trees)
+    });
+    let mut trees: Vec<(i64, Digest)> = known
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|tree| Some((store.last_use_ns(Space::Trees, &tree)?, tree)))
+        .collect();
+    trees.sort_by_key(|(used_ns, _)| std::cmp::Reverse(*used_ns));
+    trees
 }

@@ -139,7 +139,6 @@ impl Checkout {
             &restore::Request {
                 here: &self.here_at(dir),
                 trees: &self.trees,
-                profile: "debug",
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
             },
         )

@@ -3,11 +3,13 @@
 //! Phases: read the command line and the settings; prepare ([`wiring`]: what wrapper, which
 //! directory for the run); run cargo ([`child`], with its standard output read by [`messages`]
 //! where that changes nothing a person sees); count the build scripts ([`build_scripts`]); report.
+//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did.
 //! A fault of ours costs a warning, and cargo runs as if Rekindle were not there.
 
 mod build_scripts;
 mod child;
 mod messages;
+mod snapshots;
 mod wiring;
 
 use std::ffi::OsString;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rekindle::cargo_config::CargoConfig;
-use rekindle::{Resolved, Surroundings, layout, runs, settings};
+use rekindle::{Resolved, Surroundings, layout, settings};
 use rekindle_base::{Clock, ErrorKind, Moment, SystemClock};
 use rekindle_events::{Event, EventKind, RunFinished};
 use rekindle_report::{Summary, closing};
@@ -24,6 +26,7 @@ use rekindle_store::LocalStore;
 
 use self::child::Ended;
 use self::messages::Reading;
+use self::snapshots::Snapshots;
 use self::wiring::Wiring;
 use crate::error::CommandError;
 use crate::invocation::CargoLine;
@@ -90,9 +93,10 @@ fn with_wrapper(
         || surroundings
             .var("CARGO_TERM_QUIET")
             .is_some_and(|value| value == "true");
-    let size = resolved.size;
+    let (size, snapshot) = (resolved.size, resolved.snapshot);
     let store = LocalStore::open(&resolved.settings.store_dir);
-    let wiring = match Wiring::prepare(line, surroundings, &config, resolved.settings) {
+    let cargo_home = resolved.settings.cargo_home.clone();
+    let mut wiring = match Wiring::prepare(line, surroundings, &config, resolved.settings) {
         Ok(wiring) => wiring,
         Err(reason) => {
             warn(&format!("{reason}: cargo runs without rekindle"));
@@ -101,6 +105,14 @@ fn with_wrapper(
     };
     // What the build uses is not evicted meanwhile; where this fails, an eviction makes a miss.
     let active = store.register_active();
+    let with = (&store, cargo_home.as_path(), wiring.wrapper.as_path());
+    let mut snapshots = snapshot
+        .then(|| {
+            let layout = layout.as_ref().ok()?;
+            Snapshots::prepare(line, (surroundings, &config, layout), with)
+        })
+        .flatten();
+    wiring.log(snapshots.as_mut().and_then(Snapshots::restore));
     // cargo has no messages for paths that are not UTF-8: it panics where it would write one.
     let is_text =
         cwd.to_str().is_some() && line.arguments.iter().all(|word| word.to_str().is_some());
@@ -112,7 +124,15 @@ fn with_wrapper(
     let mut command = cargo(line, Some(surroundings));
     command.args(messages::arguments(line, reading));
     command.envs(wiring.variables());
-    let ended = child::run(&mut command, reading)?;
+    let mut ended = child::run(&mut command, reading)?;
+    if ended.code != 0 && wiring.has_lost_a_placeholder() {
+        warn("the store lost something that the snapshot needs: cargo runs once more");
+        ended = child::run(&mut command, reading)?;
+    }
+    if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
+        wiring.log(snapshots.collect());
+        wiring.log(snapshots.capture(&wiring.events()));
+    }
     drop(active);
     let scripts = match &layout {
         Ok(layout) if line.is_build() => build_scripts::count(layout, began),
@@ -128,28 +148,22 @@ fn with_wrapper(
             build_scripts_ms: scripts.time_ms,
         }),
     );
-    report(line, &wiring, finished, quiet);
+    wiring.log([finished]);
+    report(line, &wiring, quiet);
     evict(&store, size, &ended);
     Ok(ended.code)
 }
 
-/// Ends the run's log and prints what it came to.
-fn report(line: &CargoLine, wiring: &Wiring, finished: Event, quiet: bool) {
-    let mut events = wiring.early_events();
-    if let Some(dir) = &wiring.run_dir {
-        let written = runs::append(dir, &finished);
-        match runs::read(dir) {
-            Ok(log) => events.extend(log.events),
-            Err(error) => events.push(wiring::log_unreadable(&error)),
-        }
-        if written.is_err() {
-            events.push(finished);
-        }
-        let of_units = |event: &Event| matches!(event.kind, EventKind::Unit(_));
-        if !line.is_build() && !events.iter().any(of_units) {
-            // `cargo metadata` and the like ask the compiler questions; that is not a run to show.
-            let _ = rekindle_fsx::remove_dir_all(dir);
-        }
+/// Prints what the run came to.
+fn report(line: &CargoLine, wiring: &Wiring, quiet: bool) {
+    let events = wiring.events();
+    let of_units = |event: &Event| matches!(event.kind, EventKind::Unit(_));
+    if let Some(dir) = &wiring.run_dir
+        && !line.is_build()
+        && !events.iter().any(of_units)
+    {
+        // `cargo metadata` and the like ask the compiler questions; that is not a run to show.
+        let _ = rekindle_fsx::remove_dir_all(dir);
     }
     if quiet {
         return;

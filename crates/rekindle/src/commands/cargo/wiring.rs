@@ -19,10 +19,10 @@ pub(super) struct Wiring {
     /// Its directory; `None` where it cannot be made.
     pub(super) run_dir: Option<PathBuf>,
     /// Path of the wrapper.
-    wrapper: PathBuf,
+    pub(super) wrapper: PathBuf,
     /// The settings, frozen.
     settings_json: String,
-    /// Warnings that could not be written into the run's log.
+    /// What could not be written into the run's log.
     unlogged: Vec<Event>,
 }
 
@@ -75,9 +75,36 @@ impl Wiring {
         ]
     }
 
-    /// What happened before there was a log.
-    pub(super) fn early_events(&self) -> Vec<Event> {
-        self.unlogged.clone()
+    /// Adds to the run's log.
+    pub(super) fn log(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            let dir = self.run_dir.as_deref();
+            if dir.is_none_or(|dir| runs::append(dir, &event).is_err()) {
+                self.unlogged.push(event);
+            }
+        }
+    }
+
+    /// What happened so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if let Some(dir) = &self.run_dir {
+            match runs::read(dir) {
+                Ok(log) => events = log.events,
+                Err(error) => events.push(log_unreadable(&error)),
+            }
+        }
+        events.extend(self.unlogged.iter().cloned());
+        events
+    }
+
+    /// Whether a wrapper found that the store has lost what a placeholder stands for. It has seen to it
+    /// that the next cargo builds that unit.
+    pub(super) fn has_lost_a_placeholder(&self) -> bool {
+        self.events().iter().any(|event| match &event.kind {
+            EventKind::Warning(warning) => warning.id == "placeholder-lost",
+            _ => false,
+        })
     }
 }
 

@@ -579,6 +579,7 @@ impl Play {
     /// A program in the checkout's workspace, with what is set around.
     fn command(&self, program: &str, arguments: &[impl AsRef<str>]) -> Command {
         let mut command = self.project.command(program, &[]);
+        command.env_remove("REKINDLE_SNAPSHOT");
         command.args(arguments.iter().map(AsRef::as_ref));
         for name in [
             "RUSTFLAGS",
