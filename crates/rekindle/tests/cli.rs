@@ -41,5 +41,9 @@ mod keys_source;
 mod linker;
 #[path = "cli/own.rs"]
 mod own;
+#[path = "cli/placeholders.rs"]
+mod placeholders;
 #[path = "cli/project.rs"]
 mod project;
+#[path = "cli/stand_in.rs"]
+mod stand_in;

@@ -86,6 +86,8 @@ pub struct Bytes {
     pub restored: u64,
     /// Stored on misses.
     pub published: u64,
+    /// Put in the place of placeholders.
+    pub materialised: u64,
 }
 
 /// Hits that were compiled again and compared.
@@ -139,6 +141,7 @@ impl From<&Summary> for Stats {
             bytes: Bytes {
                 restored: summary.restored_bytes,
                 published: summary.published_bytes,
+                materialised: summary.materialised_bytes,
             },
             reasons: summary.reasons.clone(),
             linkers: summary.linkers.clone(),
@@ -317,7 +320,7 @@ mod tests {
                 r#""units":{"fresh":null,"hit":1,"miss":0,"uncacheable":0},"hit_rate":100.0,"#,
                 r#""processes":{"rustc":1,"linker":0,"build_script":1},"#,
                 r#""wall_ms":4000,"saved_ms":0,"compile_ms":0,"link_ms":0,"build_script_ms":20,"#,
-                r#""bytes":{"restored":0,"published":0},"reasons":{},"linkers":{},"#,
+                r#""bytes":{"restored":0,"published":0,"materialised":0},"reasons":{},"linkers":{},"#,
                 r#""verified":{"same":0,"different":0},"warnings":[]}"#,
             )
         );

@@ -56,6 +56,10 @@ pub struct Summary {
     pub restored_bytes: u64,
     /// Bytes stored on misses.
     pub published_bytes: u64,
+    /// Bytes put in the place of placeholders.
+    pub materialised_bytes: u64,
+    /// How many placeholders these were.
+    pub materialised_files: u64,
     /// Units by the typed reason that they were compiled for.
     pub reasons: BTreeMap<String, u64>,
     /// Linked units by the linker that the output names.
@@ -83,6 +87,10 @@ impl Summary {
                 EventKind::Unit(unit) => summary.add_unit(unit),
                 EventKind::Probe(probe) => {
                     summary.rustc_processes += u64::from(!probe.from_memo);
+                }
+                EventKind::Materialised(done) => {
+                    summary.materialised_bytes += done.bytes;
+                    summary.materialised_files += done.files;
                 }
                 EventKind::Warning(warning) => summary.add_warning(warning),
                 EventKind::RunFinished(finished) => {
@@ -127,6 +135,8 @@ impl Summary {
         self.saved_us += other.saved_us;
         self.restored_bytes += other.restored_bytes;
         self.published_bytes += other.published_bytes;
+        self.materialised_bytes += other.materialised_bytes;
+        self.materialised_files += other.materialised_files;
         self.verified.same += other.verified.same;
         self.verified.different += other.verified.different;
         for (reason, count) in &other.reasons {
@@ -166,6 +176,8 @@ impl Summary {
         self.linker_processes += u64::from(unit.linkers);
         self.compile_us += unit.times.compile_us;
         self.link_us += unit.times.link_us;
+        self.materialised_bytes += unit.materialised_bytes;
+        self.materialised_files += unit.materialised;
         match unit.fate {
             Fate::Hit => {
                 self.hits += 1;
