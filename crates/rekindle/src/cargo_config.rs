@@ -113,13 +113,26 @@ impl<'a> CargoConfig<'a> {
                 set_in: "the environment variable RUSTC_WRAPPER".to_owned(),
             });
         }
-        let (program, base, set_in) = self.text("build", "rustc-wrapper")?;
+        let (program, set_in) = self.program("rustc-wrapper")?;
+        Some(UserWrapper { program, set_in })
+    }
+
+    /// The documentation generator that the user has set.
+    #[must_use]
+    pub fn rustdoc(&self) -> Option<PathBuf> {
+        let variable = self.surroundings.non_empty("RUSTDOC").map(PathBuf::from);
+        variable.or_else(|| Some(self.program("rustdoc")?.0))
+    }
+
+    /// A program of the `[build]` table, and where it is set: a name, or a path relative to the file.
+    fn program(&self, key: &str) -> Option<(PathBuf, String)> {
+        let (program, base, set_in) = self.text("build", key)?;
         let program = if program.contains('/') {
             base.join(program)
         } else {
             PathBuf::from(program)
         };
-        Some(UserWrapper { program, set_in })
+        Some((program, set_in))
     }
 
     /// A path of the `[build]` table.
@@ -310,6 +323,25 @@ mod tests {
         assert_eq!(fixture.wrapper(&[]), None);
         fixture.var("RUSTC_WRAPPER", "/x/rekindle-rustc");
         assert_eq!(fixture.wrapper(&[]), None);
+    }
+
+    #[test]
+    fn the_variable_of_rustdoc_comes_before_all_configuration() {
+        let mut fixture = Fixture::new();
+        fixture.put(
+            "ws/.cargo/config.toml",
+            "[build]\nrustdoc = 'tools/rustdoc'\n",
+        );
+        let rustdoc = |fixture: &Fixture, arguments: &[String]| {
+            let cwd = &fixture.surroundings.cwd;
+            CargoConfig::read(&fixture.surroundings, cwd, arguments).rustdoc()
+        };
+        let tool = fixture.dir.path().join("ws/tools/rustdoc");
+        assert_eq!(rustdoc(&fixture, &[]), Some(tool));
+        let argument = ["build.rustdoc = 'mydoc'".to_owned()];
+        assert_eq!(rustdoc(&fixture, &argument), Some("mydoc".into()));
+        fixture.var("RUSTDOC", "/x/rustdoc");
+        assert_eq!(rustdoc(&fixture, &argument), Some("/x/rustdoc".into()));
     }
 
     #[test]

@@ -240,6 +240,17 @@ impl CargoLine {
         let command = self.command.as_deref();
         !self.informs && command.is_some_and(|command| BUILDS.contains(&command))
     }
+
+    /// Whether rustdoc may be started: not by these, while others may be aliases or programs of their
+    /// own.
+    pub(crate) fn may_document(&self) -> bool {
+        const NEVER: &[&str] = &[
+            "build", "b", "check", "c", "clippy", "rustc", "run", "r", "bench", "install", "fix",
+            "clean", "fetch", "metadata", "tree",
+        ];
+        let command = self.command.as_deref();
+        command.is_some_and(|command| !NEVER.contains(&command))
+    }
 }
 
 /// Our own option among cargo's, and the others. Behind `--` everything is somebody else's.

@@ -28,6 +28,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// File name of the wrapper that cargo calls.
 pub const WRAPPER: &str = "rekindle-rustc";
 
+/// The name under which the wrapper stands in for the documentation generator.
+pub const RUSTDOC: &str = "rustdoc";
+
 /// The program called `name` beside the running one, links resolved: a link to one program in a
 /// directory of links must not hide the others.
 ///

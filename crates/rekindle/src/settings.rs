@@ -80,6 +80,7 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
             variable: "CARGO_HOME",
         })?,
         inner_wrapper: None,
+        rustdoc: None,
         trusted_wrappers: files.user.trusted_wrappers.clone().unwrap_or_default(),
     };
     set_inner_wrapper(&mut settings, inner_wrapper);

@@ -43,5 +43,11 @@ mod linker;
 mod oracle;
 #[path = "cli/own.rs"]
 mod own;
+#[path = "cli/placeholders.rs"]
+mod placeholders;
 #[path = "cli/project.rs"]
 mod project;
+#[path = "cli/snapshots.rs"]
+mod snapshots;
+#[path = "cli/stand_in.rs"]
+mod stand_in;

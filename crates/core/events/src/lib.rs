@@ -39,6 +39,8 @@ pub enum EventKind {
     Unit(Box<UnitEvent>),
     /// A wrapper answered one of cargo's questions to the compiler.
     Probe(ProbeEvent),
+    /// Bytes were put in the place of placeholders, other than for a unit.
+    Materialised(MaterialisedEvent),
     /// Something a person should know; the build went on.
     Warning(WarningEvent),
     /// A snapshot was restored before cargo, or none was.
@@ -109,6 +111,8 @@ pub struct UnitTimes {
     pub link_us: u64,
     /// Storing outputs.
     pub publish_us: u64,
+    /// Putting bytes in the place of placeholders.
+    pub materialise_us: u64,
     /// CPU time of the wrapper itself, children apart.
     pub wrapper_cpu_us: u64,
 }
@@ -148,6 +152,13 @@ pub struct UnitEvent {
     /// Bytes placed or published.
     #[serde(default)]
     pub bytes: u64,
+    /// Placeholders that became real for it: what the compiler was about to read, and for a build script
+    /// what that is.
+    #[serde(default)]
+    pub materialised: u64,
+    /// Bytes in them.
+    #[serde(default)]
+    pub materialised_bytes: u64,
     /// On a hit, the compiler's time when the entry was made, in microseconds.
     #[serde(default)]
     pub saved_us: u64,
@@ -173,6 +184,19 @@ pub struct UnitEvent {
 pub struct ProbeEvent {
     /// Whether the answer came from a memo, so that no compiler started.
     pub from_memo: bool,
+}
+
+/// Bytes were put in the place of placeholders, other than for a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaterialisedEvent {
+    /// File name of the program that was about to read them: a build script, a test, `rustdoc`.
+    pub reader: String,
+    /// How many.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Time that it took, in microseconds.
+    pub time_us: u64,
 }
 
 /// Something a person should know.

@@ -6,13 +6,13 @@
 //! stands for, and is never read for them.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use rekindle_fsx::StatSig;
-use rekindle_outputs::materialise;
+use rekindle_outputs::materialise::{self, Outcome};
 use rekindle_outputs::placeholder::{Known, Placeholder};
 use rekindle_outputs::record::{self, OutputRecord, Signature};
 use rekindle_store::{LocalStore, Space};
@@ -36,6 +36,9 @@ pub(crate) struct Files<'a> {
     target: OnceCell<PathBuf>,
     sources: RefCell<HashMap<PathBuf, Digest>>,
     outputs: RefCell<HashMap<PathBuf, Option<OutputRecord>>>,
+    /// Signatures of files that only just appeared under their names, with the bytes that they were
+    /// known to have all the while.
+    settled: RefCell<HashSet<StatSig>>,
 }
 
 impl<'a> Files<'a> {
@@ -46,6 +49,7 @@ impl<'a> Files<'a> {
             target: OnceCell::new(),
             sources: RefCell::default(),
             outputs: RefCell::default(),
+            settled: RefCell::default(),
         }
     }
 
@@ -77,8 +81,39 @@ impl<'a> Files<'a> {
         if placeholder.replacements.is_empty() {
             return Ok(Some(placeholder.digest));
         }
-        materialise::materialise_names(&[file], self.beside.get()).map_err(io::Error::other)?;
-        Ok(None)
+        match self.materialise(&[file]).failed.pop() {
+            Some(error) => Err(io::Error::other(error)),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts the bytes of placeholders in their places.
+    pub(crate) fn materialise(&self, paths: &[PathBuf]) -> Outcome {
+        let before: Vec<(&PathBuf, Digest)> = paths
+            .iter()
+            .filter_map(|path| Some((path, Placeholder::read(path).ok()??.digest)))
+            .collect();
+        let outcome = materialise::materialise_all(paths, self.beside.get());
+        let ours: HashSet<&PathBuf> = outcome.paths.iter().collect();
+        for (path, digest) in before {
+            let is_same = || {
+                ours.contains(path)
+                    // Another process was faster.
+                    || rekindle_fsx::hash_file(path).is_ok_and(|(found, _)| found == digest)
+            };
+            if let Ok(sig) = rekindle_fsx::stat(path)
+                && is_same()
+            {
+                self.settled.borrow_mut().insert(sig);
+            }
+        }
+        outcome
+    }
+
+    /// Whether a file is as it was put in place by this process or under its eyes: then its change time
+    /// says nothing of its bytes.
+    pub(crate) fn is_settled(&self, sig: &StatSig) -> bool {
+        self.settled.borrow().contains(sig)
     }
 
     /// A source: always read, since reading it is hardly dearer than asking for its signature.

@@ -1,32 +1,68 @@
 //! Writing events: one line per unit, appended to the log of the run.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use rekindle_base::{Clock, SystemClock};
 use rekindle_events::{Event, EventKind, WarningEvent};
 
+use rekindle_outputs::lost;
+use rekindle_outputs::materialise::MaterialiseError;
+
 use crate::context::Context;
 
+/// The warning that makes the `rekindle` command run cargo once more.
+pub const PLACEHOLDER_LOST: &str = "placeholder-lost";
+
+/// As cargo's own for a unit that does not compile.
+pub(crate) const LOST_EXIT_CODE: i32 = 101;
+
 /// The log of a run.
-pub(crate) struct Journal {
+#[derive(Clone, Debug)]
+pub struct Journal {
     log: Option<PathBuf>,
 }
 
 impl Journal {
     /// The log of this run; none where the run has no directory.
     pub(crate) fn open(context: &Context<'_>) -> Self {
-        let directory = context.settings.run_dir.as_ref();
+        Self::of_run(context.settings.run_dir.as_deref())
+    }
+
+    /// The log in a run's directory, if there is one.
+    #[must_use]
+    pub fn of_run(directory: Option<&Path>) -> Self {
         Self {
             log: directory.map(|directory| directory.join("events.jsonl")),
         }
     }
 
     /// Writes an event. A log that cannot be written costs the event.
-    pub(crate) fn write(&self, kind: EventKind) {
+    pub fn write(&self, kind: EventKind) {
         if let Some(log) = &self.log {
             let event = Event::new(SystemClock::default().now(), kind);
             let _ = rekindle_fsx::append(log, &event.to_line());
         }
+    }
+
+    /// Deals with placeholders whose bytes could not be put in their places, so that nothing can go on:
+    /// of those whose bytes are gone cargo forgets the units, so that it builds them the next time. The
+    /// exit code.
+    pub fn lost(&self, errors: &[MaterialiseError], stderr: &mut dyn Write) -> i32 {
+        for error in errors {
+            let _ = writeln!(stderr, "error: {error}");
+            if !error.is_lost() {
+                continue;
+            }
+            if let Err(error) = lost::forget(error.path()) {
+                let _ = writeln!(
+                    stderr,
+                    "error: what cargo knows of it could not be removed: {error}; run `cargo clean`"
+                );
+            }
+            self.warn(PLACEHOLDER_LOST, error.to_string());
+        }
+        LOST_EXIT_CODE
     }
 
     /// Writes a warning.

@@ -488,7 +488,7 @@ fn check_unchanged(
             continue;
         };
         let sig = rekindle_fsx::stat_follow(&path).map_err(|error| unreadable(&path, &error))?;
-        if watch.may_have_changed(sig.ctime_ns) {
+        if watch.may_have_changed(sig.ctime_ns) && !unit.files.is_settled(&sig) {
             return Err(UncacheableReason::ChangedDuringCompile {
                 file: path.display().to_string(),
             });

@@ -38,6 +38,8 @@ pub struct Settings {
     pub cargo_home: PathBuf,
     /// The user's own `RUSTC_WRAPPER`, called as cargo would have called it.
     pub inner_wrapper: Option<PathBuf>,
+    /// The user's own `RUSTDOC`; `None` for the one on `PATH`, as cargo would find it.
+    pub rustdoc: Option<PathBuf>,
     /// File names of wrappers that the user declares to leave outputs alone.
     pub trusted_wrappers: Vec<String>,
 }

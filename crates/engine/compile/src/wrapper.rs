@@ -14,6 +14,7 @@ use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
 use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
+use rekindle_outputs::launch;
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
@@ -24,6 +25,7 @@ use crate::inputs::{Inputs, Unit};
 use crate::journal::Journal;
 use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
+use crate::reads::{Filled, Reads};
 use crate::settings::Settings;
 use crate::{probe, restore, shim, toolchain, verify};
 
@@ -136,8 +138,20 @@ impl Call<'_> {
         Journal::open(self.context).write(EventKind::Probe(ProbeEvent { from_memo }));
     }
 
+    /// What a command line may read of which nothing is known.
+    fn words(&self) -> Reads {
+        Reads::of_words(&self.chain.arguments, self.context.environment)
+    }
+
     /// Runs the compiler as if this program were not there.
     fn plain(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
+        match self.fill(&self.words(), streams) {
+            Ok(_) => self.start_compiler(streams),
+            Err(code) => Ok(code),
+        }
+    }
+
+    fn start_compiler(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
         let inner = self.context.settings.inner_wrapper.as_deref();
         let (program, arguments) = self.chain.command(inner, &self.chain.arguments);
         let mut command = std::process::Command::new(&program);
@@ -154,19 +168,67 @@ impl Call<'_> {
         }
     }
 
+    /// Puts in place what a compiler is about to read; the exit code where that cannot be done.
+    fn fill(&self, reads: &Reads, streams: &mut Streams<'_>) -> Result<Filled, i32> {
+        reads.make_room();
+        let filled = reads.fill(self.files);
+        filled.map_err(|errors| Journal::open(self.context).lost(&errors, streams.stderr))
+    }
+
+    /// A build script that was compiled or restored is started by cargo next, and may read what those
+    /// of other packages made. The exit code where that cannot be put in place.
+    fn before_script(
+        &self,
+        invocation: &Invocation,
+        event: &mut UnitEvent,
+        streams: &mut Streams<'_>,
+    ) -> Result<(), i32> {
+        if invocation.kind() != "build-script" || !invocation.emit.link {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let out_dir = self.context.environment.cwd.join(&invocation.out_dir);
+        let target = outdir::target_root(&out_dir, invocation.target.as_deref());
+        let outcome = launch::fill_out_dirs(&target);
+        if !outcome.failed.is_empty() {
+            return Err(Journal::open(self.context).lost(&outcome.failed, streams.stderr));
+        }
+        let filled = Filled {
+            done: outcome.done,
+            time: start.elapsed(),
+        };
+        add_filled(event, filled);
+        Ok(())
+    }
+
     fn uncacheable(
         &self,
         invocation: Option<&Invocation>,
         reason: UncacheableReason,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
+        let environment = self.context.environment;
+        let reads = invocation.map_or_else(
+            || self.words(),
+            |invocation| Reads::of_invocation(invocation, environment),
+        );
+        let filled = match self.fill(&reads, streams) {
+            Ok(filled) => filled,
+            Err(code) => return Ok(code),
+        };
         let compile_start = Instant::now();
-        let code = self.plain(streams)?;
+        let mut code = self.start_compiler(streams)?;
         let mut event = self.event(invocation, Fate::Uncacheable);
         event.times.compile_us = micros(compile_start.elapsed());
         event.uncacheable = Some(reason);
         event.rustc = 1;
         event.linkers = u32::from(invocation.is_some_and(Invocation::is_linked));
+        add_filled(&mut event, filled);
+        if let Some(invocation) = invocation.filter(|_| code == 0)
+            && let Err(lost) = self.before_script(invocation, &mut event, streams)
+        {
+            code = lost;
+        }
         event.exit_code = code;
         self.finish(event);
         Ok(code)
@@ -179,16 +241,16 @@ impl Call<'_> {
         streams: &mut Streams<'_>,
     ) -> Result<io::Result<i32>, UncacheableReason> {
         let settings = self.context.settings;
+        let out_dir = self.context.environment.cwd.join(&invocation.out_dir);
+        let target = invocation.target.as_deref();
+        self.files
+            .set_target(&outdir::target_root(&out_dir, target));
         let inner = settings.inner_wrapper.as_deref();
         if let Some(path) = chain::unknown_wrapper(self.chain, inner, &settings.trusted_wrappers) {
             return Err(UncacheableReason::UnknownWrapper {
                 path: path.to_string_lossy().into_owned(),
             });
         }
-        let out_dir = self.context.environment.cwd.join(&invocation.out_dir);
-        let target = invocation.target.as_deref();
-        self.files
-            .set_target(&outdir::target_root(&out_dir, target));
         let toolchain = toolchain::identify(
             self.files,
             self.context.environment,
@@ -213,7 +275,7 @@ impl Call<'_> {
                         &mut event,
                         streams,
                     ) {
-                        Ok(()) => return Ok(Ok(0)),
+                        Ok(code) => return Ok(Ok(code)),
                         Err(reason) => Some(reason),
                     }
                 }
@@ -234,10 +296,14 @@ impl Call<'_> {
         (manifest, set): (&Manifest, Option<PathSet>),
         event: &mut UnitEvent,
         streams: &mut Streams<'_>,
-    ) -> Result<(), MissReason> {
+    ) -> Result<i32, MissReason> {
         let key = manifest.digest();
         event.key = Some(key);
         if self.context.settings.verify {
+            match self.fill_for(unit, event, streams) {
+                Ok(()) => {}
+                Err(code) => return Ok(code),
+            }
             event.rustc += 1;
             let verified = verify::verify(unit, entry);
             event.linkers += verified.as_ref().map_or(0, |verified| verified.linkers);
@@ -269,7 +335,20 @@ impl Call<'_> {
         event.path_bound = entry.path_bound;
         event.linker.clone_from(&entry.linker);
         event.saved_us = entry.compile_us;
+        let ready = self.before_script(unit.invocation, event, streams);
+        event.exit_code = ready.err().unwrap_or(0);
         self.finish(event.clone());
+        Ok(event.exit_code)
+    }
+
+    fn fill_for(
+        &self,
+        unit: &Unit<'_>,
+        event: &mut UnitEvent,
+        streams: &mut Streams<'_>,
+    ) -> Result<(), i32> {
+        let reads = Reads::of_invocation(unit.invocation, self.context.environment);
+        add_filled(event, self.fill(&reads, streams)?);
         Ok(())
     }
 
@@ -281,6 +360,9 @@ impl Call<'_> {
         mut event: UnitEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
+        if let Err(code) = self.fill_for(unit, &mut event, streams) {
+            return Ok(code);
+        }
         let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
         let link_dir = out_dir.join(format!(".rekindle-link-{}", unit.invocation.file_stem()));
         let (ran, linked) = self.compile(unit, inputs.closure, (&out_dir, &link_dir), streams)?;
@@ -320,7 +402,13 @@ impl Call<'_> {
             }
         }
         event.times.publish_us = micros(publish_start.elapsed());
-        let code = ran.exit_code;
+        let mut code = ran.exit_code;
+        if code == 0
+            && let Err(lost) = self.before_script(unit.invocation, &mut event, streams)
+        {
+            code = lost;
+            event.exit_code = code;
+        }
         self.finish(event);
         Ok(code)
     }
@@ -409,6 +497,8 @@ impl Call<'_> {
             path_bound: false,
             times: UnitTimes::default(),
             bytes: 0,
+            materialised: 0,
+            materialised_bytes: 0,
             saved_us: 0,
             rustc: 0,
             linkers: 0,
@@ -423,6 +513,12 @@ impl Call<'_> {
         event.times.wrapper_cpu_us = rekindle_fsx::time::own_cpu_us();
         Journal::open(self.context).write(EventKind::Unit(Box::new(event)));
     }
+}
+
+fn add_filled(event: &mut UnitEvent, filled: Filled) {
+    event.materialised += filled.done.files;
+    event.materialised_bytes += filled.done.bytes;
+    event.times.materialise_us += micros(filled.time);
 }
 
 /// Removes libraries that share their inode with the store, before a compiler could write into them.

@@ -104,6 +104,16 @@ pub struct Outcome {
     pub failed: Vec<MaterialiseError>,
 }
 
+impl Outcome {
+    /// Adds what became of others.
+    pub fn add(&mut self, other: Self) {
+        self.done.files += other.done.files;
+        self.done.bytes += other.done.bytes;
+        self.paths.extend(other.paths);
+        self.failed.extend(other.failed);
+    }
+}
+
 /// Puts the bytes in the place of one placeholder. A file that is none is left alone.
 ///
 /// # Errors

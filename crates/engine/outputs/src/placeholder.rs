@@ -39,6 +39,8 @@ const LINKS_MAX: usize = 8;
 const FIRST_LINE_MAX: usize = 127;
 
 const MAGIC: &[u8] = b"!rekindle placeholder 1\n";
+/// How a program's begins.
+const LAUNCHED: &[u8] = b"#!";
 const EXPLAINED: &[u8] =
     b"This stands for a file in Rekindle's store; run `rekindle materialise`, or build with `rekindle`.\n";
 /// Where links lead: nowhere.
@@ -75,7 +77,7 @@ pub struct Known {
 #[must_use]
 pub fn launcher_fits(launcher: &Path) -> bool {
     let path = launcher.as_os_str().as_bytes();
-    let line = b"#!".len() + path.len() + b" ".len() + LAUNCH.len();
+    let line = LAUNCHED.len() + path.len() + b" ".len() + LAUNCH.len();
     let is_word = !path.iter().any(u8::is_ascii_whitespace) && !path.contains(&0);
     launcher.is_absolute() && is_word && line <= FIRST_LINE_MAX
 }
@@ -92,7 +94,15 @@ impl Placeholder {
                 .ok()
                 .and_then(|link| Self::from_link(&link))),
             rekindle_fsx::FileKind::File if sig.size <= MAX_BYTES => {
-                Ok(Self::from_text(&rekindle_fsx::read(path)?))
+                // Most files are others', which their first bytes tell.
+                let begins = |head: &[u8]| MAGIC.starts_with(head) || head == LAUNCHED;
+                match rekindle_fsx::read_with_sig(path, LAUNCHED.len() as u64)? {
+                    Some((head, _)) if begins(&head) => {
+                        Ok(Self::from_text(&rekindle_fsx::read(path)?))
+                    }
+                    Some(_) => Ok(None),
+                    None => Err(io::ErrorKind::NotFound.into()),
+                }
             }
             _ => Ok(None),
         }
@@ -122,7 +132,7 @@ impl Placeholder {
     pub fn to_text(&self, launcher: Option<&Path>) -> Vec<u8> {
         let mut text = Vec::with_capacity(512);
         if let Some(launcher) = launcher {
-            text.extend_from_slice(b"#!");
+            text.extend_from_slice(LAUNCHED);
             text.extend_from_slice(launcher.as_os_str().as_bytes());
             text.extend_from_slice(format!(" {LAUNCH}\n").as_bytes());
         }
@@ -157,7 +167,7 @@ impl Placeholder {
     /// Reads the text form; `None` for anything else, a cut text included.
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
-        let text = match text.strip_prefix(b"#!") {
+        let text = match text.strip_prefix(LAUNCHED) {
             Some(program) => &program[program.iter().position(|byte| *byte == b'\n')? + 1..],
             None => text,
         };

@@ -62,6 +62,8 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
         path_bound: false,
         times: UnitTimes::default(),
         bytes: 0,
+        materialised: 0,
+        materialised_bytes: 0,
         saved_us: 0,
         rustc: 0,
         linkers: 0,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rekindle_events::{Change, MissReason};
 use serde::Serialize;
 
-use crate::{Explanation, Snapshots, Summary, UnitName, summary::tag};
+use crate::{Explanation, Summary, UnitName, summary::tag};
 
 /// The version of both forms.
 pub const VERSION: u32 = 1;
@@ -137,14 +137,15 @@ pub struct Warning {
     pub message: String,
 }
 
-impl From<&Snapshots> for Snapshot {
-    fn from(snapshots: &Snapshots) -> Self {
+impl Snapshot {
+    fn of(summary: &Summary) -> Self {
+        let snapshots = &summary.snapshot;
         Self {
             base: snapshots.base.clone(),
             units_restored: snapshots.restored,
             units_invalidated: snapshots.invalid,
             files_placed: snapshots.files,
-            files_materialised: snapshots.materialised_files,
+            files_materialised: summary.materialised_files,
             units_captured: snapshots.captured,
             units_left_out: snapshots.left_out,
             stored_bytes: snapshots.stored_bytes,
@@ -188,9 +189,9 @@ impl From<&Summary> for Stats {
                 restored: summary.restored_bytes,
                 published: summary.published_bytes,
                 placed: summary.snapshot.placed_bytes,
-                materialised: summary.snapshot.materialised_bytes,
+                materialised: summary.materialised_bytes,
             },
-            snapshot: Snapshot::from(&summary.snapshot),
+            snapshot: Snapshot::of(summary),
             reasons: summary.reasons.clone(),
             linkers: summary.linkers.clone(),
             verified: Verified {
@@ -368,7 +369,11 @@ mod tests {
                 r#""units":{"fresh":null,"hit":1,"miss":0,"uncacheable":0},"hit_rate":100.0,"#,
                 r#""processes":{"rustc":1,"linker":0,"build_script":1},"#,
                 r#""wall_ms":4000,"saved_ms":0,"compile_ms":0,"link_ms":0,"build_script_ms":20,"#,
-                r#""bytes":{"restored":0,"published":0},"reasons":{},"linkers":{},"#,
+                r#""bytes":{"restored":0,"published":0,"placed":0,"materialised":0},"#,
+                r#""snapshot":{"base":null,"units_restored":0,"units_invalidated":0,"#,
+                r#""files_placed":0,"files_materialised":0,"units_captured":0,"#,
+                r#""units_left_out":0,"stored_bytes":0,"restore_ms":0,"capture_ms":0},"#,
+                r#""reasons":{},"linkers":{},"#,
                 r#""verified":{"same":0,"different":0},"warnings":[]}"#,
             )
         );

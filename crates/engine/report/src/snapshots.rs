@@ -1,6 +1,6 @@
 //! What became of snapshots in a run, or in several added up.
 
-use rekindle_events::{Collected, SnapshotCaptured, SnapshotRestored};
+use rekindle_events::{SnapshotCaptured, SnapshotRestored};
 
 /// Figures of snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,10 +15,6 @@ pub struct Snapshots {
     pub files: u64,
     /// Bytes placed.
     pub placed_bytes: u64,
-    /// Files whose bytes came later, as something needed them.
-    pub materialised_files: u64,
-    /// Their bytes.
-    pub materialised_bytes: u64,
     /// Time of restoring, in microseconds.
     pub restore_us: u64,
     /// Time of capturing, in microseconds.
@@ -48,11 +44,6 @@ impl Snapshots {
         self.capture_us += captured.time_us;
     }
 
-    pub(crate) fn add_collected(&mut self, collected: &Collected) {
-        self.materialised_files += collected.files;
-        self.materialised_bytes += collected.bytes;
-    }
-
     /// Adds the figures of other runs; what was chosen is dropped.
     pub(crate) fn add(&mut self, other: &Self) {
         self.base = None;
@@ -60,8 +51,6 @@ impl Snapshots {
         self.invalid += other.invalid;
         self.files += other.files;
         self.placed_bytes += other.placed_bytes;
-        self.materialised_files += other.materialised_files;
-        self.materialised_bytes += other.materialised_bytes;
         self.restore_us += other.restore_us;
         self.capture_us += other.capture_us;
         self.captured += other.captured;

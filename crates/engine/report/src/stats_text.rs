@@ -46,7 +46,7 @@ pub fn stats_text(summary: &Summary) -> String {
     units(&mut table, summary);
     processes(&mut table, summary);
     sums(&mut table, summary);
-    snapshots(&mut table, &summary.snapshot);
+    snapshots(&mut table, summary);
     let mut text = table.render();
     for warning in &summary.warnings {
         text.push_str(&format!("warning: {}\n", warning.message));
@@ -88,7 +88,8 @@ fn units(table: &mut Table, summary: &Summary) {
     }
 }
 
-fn snapshots(table: &mut Table, snapshots: &Snapshots) {
+fn snapshots(table: &mut Table, summary: &Summary) {
+    let snapshots = &summary.snapshot;
     if *snapshots == Snapshots::default() {
         return;
     }
@@ -99,7 +100,7 @@ fn snapshots(table: &mut Table, snapshots: &Snapshots) {
         .row("Units from a snapshot", snapshots.restored)
         .row("Units of it left out", snapshots.invalid)
         .row("Bytes placed", ByteSize(snapshots.placed_bytes))
-        .row("Bytes materialised", ByteSize(snapshots.materialised_bytes))
+        .row("Bytes materialised", ByteSize(summary.materialised_bytes))
         .row("Units captured", snapshots.captured)
         .row("Units not captured", snapshots.left_out)
         .row("Time restoring", duration(snapshots.restore_us / 1000))

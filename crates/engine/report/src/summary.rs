@@ -58,6 +58,10 @@ pub struct Summary {
     pub restored_bytes: u64,
     /// Bytes stored on misses.
     pub published_bytes: u64,
+    /// Bytes put in the place of placeholders.
+    pub materialised_bytes: u64,
+    /// How many placeholders these were.
+    pub materialised_files: u64,
     /// Units by the typed reason that they were compiled for.
     pub reasons: BTreeMap<String, u64>,
     /// Linked units by the linker that the output names.
@@ -88,10 +92,17 @@ impl Summary {
                 EventKind::Probe(probe) => {
                     summary.rustc_processes += u64::from(!probe.from_memo);
                 }
+                EventKind::Materialised(done) => {
+                    summary.materialised_bytes += done.bytes;
+                    summary.materialised_files += done.files;
+                }
                 EventKind::Warning(warning) => summary.add_warning(warning),
                 EventKind::SnapshotRestored(restored) => summary.snapshot.add_restored(restored),
                 EventKind::SnapshotCaptured(captured) => summary.snapshot.add_captured(captured),
-                EventKind::Collected(collected) => summary.snapshot.add_collected(collected),
+                EventKind::Collected(collected) => {
+                    summary.materialised_bytes += collected.bytes;
+                    summary.materialised_files += collected.files;
+                }
                 EventKind::RunFinished(finished) => {
                     summary.exit_code = Some(finished.exit_code);
                     summary.wall_ms = finished.wall_ms;
@@ -135,6 +146,8 @@ impl Summary {
         self.restored_bytes += other.restored_bytes;
         self.published_bytes += other.published_bytes;
         self.snapshot.add(&other.snapshot);
+        self.materialised_bytes += other.materialised_bytes;
+        self.materialised_files += other.materialised_files;
         self.verified.same += other.verified.same;
         self.verified.different += other.verified.different;
         for (reason, count) in &other.reasons {
@@ -174,6 +187,8 @@ impl Summary {
         self.linker_processes += u64::from(unit.linkers);
         self.compile_us += unit.times.compile_us;
         self.link_us += unit.times.link_us;
+        self.materialised_bytes += unit.materialised_bytes;
+        self.materialised_files += unit.materialised;
         match unit.fate {
             Fate::Hit => {
                 self.hits += 1;

@@ -1,19 +1,22 @@
-//! The wrapper that cargo starts in front of rustc, once for every unit, and that rustc starts in
-//! place of the linker's driver. On any fault of its own it runs the real tool unchanged.
+//! The wrapper that cargo starts in front of rustc, once for every unit. It goes by other names too:
+//! rustc starts it in place of the linker's driver, cargo in place of rustdoc, and the kernel in place
+//! of a program that is a placeholder. On any fault of its own it runs the real tool unchanged.
 #![allow(
     clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a program's edge reads arguments and prints"
 )]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use rekindle::{Surroundings, runs, settings};
+use rekindle::{RUSTDOC, Surroundings, runs, settings};
 use rekindle_base::{ByteSize, Clock, SystemClock};
-use rekindle_compile::{Environment, Settings, shim, wrapper};
+use rekindle_compile::{Environment, Journal, Settings, readers, shim, wrapper};
+use rekindle_outputs::placeholder::LAUNCH;
 use rekindle_store::LocalStore;
 
 fn main() -> ExitCode {
@@ -22,6 +25,14 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = words.collect();
     if let Some(directory) = shim::directory_of(&own_name) {
         return code(shim::run(&directory, &words, &mut io::stderr()));
+    }
+    if Path::new(&own_name).file_name() == Some(OsStr::new(RUSTDOC)) {
+        return rustdoc(&words);
+    }
+    if let Some((first, words)) = words.split_first()
+        && first == LAUNCH
+    {
+        return launch(words);
     }
     match std::panic::catch_unwind(|| deal(&words)) {
         Ok(Ok(Some(exit))) => code(exit),
@@ -77,6 +88,58 @@ fn settings_of(
     let is_first = run.as_ref().is_some_and(|(_, made)| *made);
     settings.run_dir = run.map(|(directory, _)| directory);
     Ok((settings, is_first.then_some(resolved.size)))
+}
+
+/// Becomes the program that a placeholder stands for. Settings are not needed: a placeholder names its
+/// store; without them the run's log does not show what was read.
+fn launch(words: &[OsString]) -> ExitCode {
+    let Some((program, arguments)) = words.split_first() else {
+        eprintln!("rekindle-rustc: {LAUNCH} is for the first line of placeholders");
+        return ExitCode::from(2);
+    };
+    let (environment, settings) = match around() {
+        Ok(around) => around,
+        Err(error) => return fail(&format!("no working directory: {error}")),
+    };
+    let journal = Journal::of_run(settings.and_then(|settings| settings.run_dir).as_deref());
+    let path = Path::new(program);
+    if let Err(exit) = readers::before_launch(path, &journal, &environment, &mut io::stderr()) {
+        return code(exit);
+    }
+    // A bare name would be looked for on `PATH`.
+    let file = environment.cwd.join(path);
+    let error = Command::new(file).arg0(program).args(arguments).exec();
+    fail(&format!("cannot start `{}`: {error}", program.display()))
+}
+
+/// Becomes rustdoc, when what it reads is in place.
+fn rustdoc(words: &[OsString]) -> ExitCode {
+    let mut program = PathBuf::from(RUSTDOC);
+    if let Ok((environment, Some(settings))) = around() {
+        let journal = Journal::of_run(settings.run_dir.as_deref());
+        let store = &settings.store_dir;
+        let stderr = &mut io::stderr();
+        if let Err(exit) = readers::before_rustdoc(store, &journal, &environment, words, stderr) {
+            return code(exit);
+        }
+        program = settings.rustdoc.unwrap_or(program);
+    }
+    let error = Command::new(&program).args(words).exec();
+    fail(&format!("cannot start `{}`: {error}", program.display()))
+}
+
+/// The environment, and the settings that a `rekindle` command froze.
+fn around() -> io::Result<(Environment, Option<Settings>)> {
+    let surroundings = Surroundings::of_process()?;
+    let settings = settings::frozen(&surroundings);
+    let program = std::env::current_exe()?;
+    let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
+    Ok((environment, settings))
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("rekindle-rustc: {message}");
+    ExitCode::from(127)
 }
 
 fn run_unchanged(words: &[OsString]) -> ExitCode {

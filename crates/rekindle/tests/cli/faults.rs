@@ -173,6 +173,11 @@ impl Field {
         assert!(report.is_clean(), "{when}: {report:#?}");
     }
 
+    /// The last run, as JSON.
+    pub(crate) fn stats(&self) -> serde_json::Value {
+        self.project.stats()
+    }
+
     /// What became of the units of the latest run.
     pub(crate) fn units(&self) -> Vec<UnitEvent> {
         let runs = self.store.join("v1/runs");

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rekindle::cargo_config::{self, CargoConfig, UserWrapper};
-use rekindle::{Surroundings, VERSION, WRAPPER, runs, settings, sibling};
+use rekindle::{RUSTDOC, Surroundings, VERSION, WRAPPER, runs, settings, sibling};
 use rekindle_base::{Clock, SystemClock, env};
 use rekindle_compile::Settings;
 use rekindle_events::{Event, EventKind, RunStarted, WarningEvent};
@@ -20,6 +20,8 @@ pub(super) struct Wiring {
     pub(super) run_dir: Option<PathBuf>,
     /// Path of the wrapper.
     pub(super) wrapper: PathBuf,
+    /// What stands in for rustdoc, where it may be started.
+    rustdoc: Option<PathBuf>,
     /// The settings, frozen.
     settings_json: String,
     /// What could not be written into the run's log.
@@ -55,12 +57,18 @@ impl Wiring {
             log(event, run_dir.as_deref());
         }
         settings.run_dir.clone_from(&run_dir);
+        settings.rustdoc = user_rustdoc(surroundings, config, &wrapper);
+        let rustdoc = run_dir
+            .as_deref()
+            .filter(|_| line.may_document())
+            .and_then(|dir| stand_in_for_rustdoc(dir, &wrapper));
         let settings_json = serde_json::to_string(&settings)
             .map_err(|error| format!("the settings cannot be handed on: {error}"))?;
         Ok(Self {
             run,
             run_dir,
             wrapper,
+            rustdoc,
             settings_json,
             unlogged,
         })
@@ -68,11 +76,16 @@ impl Wiring {
 
     /// The variables that cargo gets. Wrappers of the workspace stay as they are: cargo passes them
     /// to ours as an argument.
-    pub(super) fn variables(&self) -> [(&'static str, OsString); 2] {
-        [
+    pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![
             ("RUSTC_WRAPPER", self.wrapper.clone().into()),
             (env::REKINDLE_SETTINGS, self.settings_json.clone().into()),
-        ]
+        ];
+        // Nothing that cargo compares holds its path. Build scripts see it, so it is set only where
+        // rustdoc may be started.
+        let rustdoc = self.rustdoc.iter();
+        variables.extend(rustdoc.map(|path| ("RUSTDOC", path.clone().into())));
+        variables
     }
 
     /// Adds to the run's log.
@@ -125,6 +138,32 @@ fn user_wrapper(
         settings::set_inner_wrapper(target, outer.inner_wrapper);
     }
     None
+}
+
+/// The rustdoc that cargo would start without us, where that is not the one on `PATH`.
+fn user_rustdoc(
+    surroundings: &Surroundings,
+    config: &CargoConfig<'_>,
+    wrapper: &Path,
+) -> Option<PathBuf> {
+    let program = located(surroundings, &config.rustdoc()?);
+    let is_ours = || {
+        let real = |path: &Path| rekindle_fsx::canonicalize(path).ok();
+        real(&program).is_some_and(|program| Some(program) == real(wrapper))
+    };
+    if is_ours() {
+        // Inside another run.
+        return settings::frozen(surroundings).and_then(|outer| outer.rustdoc);
+    }
+    Some(program)
+}
+
+/// rustdoc is started by cargo itself, not through the wrapper, and reads crates all the same. Where
+/// nothing can stand in for it, it fails on placeholders, and says so.
+fn stand_in_for_rustdoc(run_dir: &Path, wrapper: &Path) -> Option<PathBuf> {
+    let link = run_dir.join(RUSTDOC);
+    rekindle_fsx::symlink(wrapper, &link).ok()?;
+    Some(link)
 }
 
 /// A program as every process of the build finds it, whatever its working directory.

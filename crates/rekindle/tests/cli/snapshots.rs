@@ -1,0 +1,288 @@
+//! A fresh checkout through `rekindle build`, with the snapshot of another run.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::project::{Done, Project};
+
+const LIB: &str = "pub fn word() -> &'static str { include_str!(\"../word\").trim() }";
+const MAIN: &str = "fn main() { println!(\"{}{}\", lib::word(), env!(\"MADE\")); }";
+const SCRIPT: &str = "fn main() { println!(\"cargo:rerun-if-changed=made\"); println!(\"cargo:rustc-env=MADE={}\", \
+     std::fs::read_to_string(\"made\").unwrap().trim()); }";
+
+/// A workspace of a library and a program with a build script, in git.
+fn workspace() -> Project {
+    let project = Project::new("");
+    std::fs::remove_dir_all(project.path("ws/src")).unwrap();
+    let manifest = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{rest}")
+    };
+    for (file, text) in [
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"lib\", \"app\"]\nresolver = \"2\"\n",
+        ),
+        ("lib/Cargo.toml", &manifest("lib", "")),
+        ("lib/src/lib.rs", LIB),
+        ("lib/word", "one"),
+        (
+            "app/Cargo.toml",
+            &manifest("app", "[dependencies]\nlib = { path = \"../lib\" }\n"),
+        ),
+        ("app/build.rs", SCRIPT),
+        ("app/made", "!"),
+        ("app/src/main.rs", MAIN),
+        (
+            "app/tests/t.rs",
+            "#[test] fn t() { assert_eq!(lib::word(), \"one\") }",
+        ),
+        (".gitignore", "target\n"),
+    ] {
+        project.put(&format!("ws/{file}"), text);
+    }
+    git(&project, &["init", "-q", "-b", "main"]);
+    commit(&project, "first");
+    project
+}
+
+fn git(project: &Project, arguments: &[&str]) {
+    let mut command = project.command("git", arguments);
+    let done: Done = command
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap()
+        .into();
+    done.ok();
+}
+
+fn commit(project: &Project, message: &str) {
+    git(project, &["add", "-A"]);
+    let author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+    git(
+        project,
+        &[&author[..], &["commit", "-q", "-m", message]].concat(),
+    );
+}
+
+/// As in CI: nothing but what is in the repository, with new times.
+fn fresh_clone(project: &Project) {
+    let clone = project.path("clone");
+    git(project, &["clone", "-q", ".", clone.to_str().unwrap()]);
+    std::fs::remove_dir_all(project.path("ws")).unwrap();
+    std::fs::rename(clone, project.path("ws")).unwrap();
+}
+
+fn rekindle(project: &Project, arguments: &[&str]) -> Done {
+    let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
+    command
+        .env_remove("REKINDLE_SNAPSHOT")
+        .output()
+        .unwrap()
+        .into()
+}
+
+fn program(project: &Project) -> String {
+    let mut command = project.command(project.path("ws/target/debug/app").to_str().unwrap(), &[]);
+    let done: Done = command.output().unwrap().into();
+    done.ok().stdout.trim().to_owned()
+}
+
+fn started(stats: &Value) -> [u64; 3] {
+    ["rustc", "linker", "build_script"].map(|name| stats["processes"][name].as_u64().unwrap())
+}
+
+fn assert_fresh(project: &Project) {
+    let done = project.command("cargo", &["build", "-v"]).output().unwrap();
+    let done = Done::from(done).ok();
+    assert!(!done.stderr.contains("Running"), "{}", done.stderr);
+}
+
+#[test]
+fn a_fresh_clone_starts_nothing_and_its_program_is_real() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(started(&project.stats())[2], 1);
+    fresh_clone(&project);
+    let done = rekindle(&project, &["build"]).ok();
+    assert!(
+        done.stderr.contains("restored from this commit"),
+        "{}",
+        done.stderr
+    );
+    let stats = project.stats();
+    assert_eq!(started(&stats), [0, 0, 0], "{stats}");
+    assert_eq!(stats["snapshot"]["units_invalidated"], 0);
+    assert_eq!(
+        stats["snapshot"]["files_materialised"], 1,
+        "the program alone: {stats}"
+    );
+    assert_eq!(program(&project), "one!");
+    assert_fresh(&project);
+}
+
+#[test]
+fn a_commit_builds_what_it_changed() {
+    for (file, text, said, units) in [
+        (
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", lib::word()); }",
+            "one",
+            1,
+        ),
+        ("lib/word", "two", "two!", 2),
+        ("app/made", "?", "one?", 1),
+    ] {
+        let project = workspace();
+        rekindle(&project, &["build"]).ok();
+        project.put(&format!("ws/{file}"), text);
+        commit(&project, "second");
+        fresh_clone(&project);
+        let done = rekindle(&project, &["build"]).ok();
+        assert!(done.stderr.contains("1 commit ago"), "{}", done.stderr);
+        let stats = project.stats();
+        assert_eq!(stats["units"]["miss"], units, "{file}: {stats}");
+        assert_eq!(program(&project), said, "{file}");
+        assert_fresh(&project);
+    }
+}
+
+#[test]
+fn tests_of_a_fresh_clone_run_from_placeholders() {
+    let project = workspace();
+    rekindle(&project, &["test"]).ok();
+    fresh_clone(&project);
+    let done = rekindle(&project, &["test"]).ok();
+    assert!(
+        done.stdout.contains("test t ... ok"),
+        "{}\n{}",
+        done.stdout,
+        done.stderr
+    );
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+}
+
+#[test]
+fn switched_off_it_does_nothing() {
+    let project = workspace();
+    rekindle(&project, &["build", "--no-snapshot"]).ok();
+    assert_eq!(project.stats()["snapshot"]["base"], Value::Null);
+    assert!(!project.path("ws/target/.rekindle/debug.ledger").exists());
+}
+
+#[test]
+fn a_failed_build_keeps_what_was_built() {
+    let project = workspace();
+    project.put("ws/app/src/main.rs", "fn main() { broken }");
+    commit(&project, "broken");
+    assert_eq!(rekindle(&project, &["build"]).code, Some(101));
+    project.put("ws/app/src/main.rs", MAIN);
+    commit(&project, "mended");
+    fresh_clone(&project);
+    rekindle(&project, &["build"]).ok();
+    let stats = project.stats();
+    assert_eq!(stats["units"]["miss"], 1, "{stats}");
+    assert_eq!(
+        started(&stats)[2],
+        0,
+        "the build script ran before the error"
+    );
+    assert_eq!(program(&project), "one!");
+}
+
+#[test]
+fn what_the_store_has_lost_is_built() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    lose_objects(&project.path("store/v1/objects"));
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(program(&project), "one!");
+    assert_fresh(&project);
+}
+
+/// Gone after the restore: placeholders stand for nothing.
+#[test]
+fn what_the_store_loses_under_a_restored_target_is_built_in_a_second_run_of_cargo() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    rekindle(&project, &["build"]).ok();
+    lose_objects(&project.path("store/v1/objects"));
+    project.put(
+        "ws/app/src/main.rs",
+        "fn main() { println!(\"{}\", lib::word()); }",
+    );
+    let done = rekindle(&project, &["build"]).ok();
+    assert!(
+        done.stderr.contains("cargo runs once more"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(program(&project), "one");
+    assert_fresh(&project);
+}
+
+fn lose_objects(dir: &Path) {
+    for shard in std::fs::read_dir(dir).unwrap() {
+        std::fs::remove_dir_all(shard.unwrap().path()).unwrap();
+    }
+}
+
+#[test]
+fn plain_cargo_in_a_restored_target_fails_loudly_or_builds_after_materialise() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    rekindle(&project, &["build"]).ok();
+    project.put(
+        "ws/app/src/main.rs",
+        "fn main() { println!(\"{}\", lib::word()); }",
+    );
+    let plain: Done = project
+        .command("cargo", &["build"])
+        .output()
+        .unwrap()
+        .into();
+    assert_ne!(plain.code, Some(0));
+    assert!(plain.stderr.contains("liblib"), "{}", plain.stderr);
+    rekindle(&project, &["materialise"]).ok();
+    let plain: Done = project
+        .command("cargo", &["build"])
+        .output()
+        .unwrap()
+        .into();
+    plain.ok();
+    assert_eq!(program(&project), "one");
+}
+
+#[test]
+fn snapshots_are_listed_shown_and_compared() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    project.put("ws/lib/word", "two");
+    commit(&project, "second");
+    rekindle(&project, &["build"]).ok();
+    let listed = rekindle(&project, &["snapshot", "list", "--format", "json"]).ok();
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let trees = listed["trees"].as_array().unwrap();
+    assert_eq!(trees.len(), 2, "{listed}");
+    let name = |index: usize| trees[index]["tree"].as_str().unwrap();
+    // The newest use first.
+    let diff = rekindle(&project, &["snapshot", "diff", name(1), name(0)]).ok();
+    assert!(diff.stdout.contains("~ lib "), "{}", diff.stdout);
+    assert!(diff.stdout.contains("word"), "{}", diff.stdout);
+    let shown = rekindle(&project, &["snapshot", "show"]).ok();
+    assert!(shown.stdout.contains("this commit"), "{}", shown.stdout);
+    std::fs::remove_dir_all(project.path("ws/target")).unwrap();
+    let restored = rekindle(&project, &["snapshot", "restore"]).ok();
+    assert!(
+        restored.stdout.starts_with("restored 4 units"),
+        "{}",
+        restored.stdout
+    );
+    rekindle(&project, &["materialise"]).ok();
+    assert_fresh(&project);
+    let captured = rekindle(&project, &["snapshot", "capture"]).ok();
+    assert!(captured.stdout.contains("kept 4"), "{}", captured.stdout);
+}
