@@ -4,6 +4,7 @@
 //! the derived hashes below depend on the order of variants and on the types of fields. Nothing relies on
 //! them being right: [`Fingerprint::parse`] is believed only where it gives the hash that cargo recorded.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
@@ -13,14 +14,15 @@ use serde::{Deserialize, Serialize};
 /// A unit's fingerprint, as in its `.json` file, its fields in the order in which cargo writes them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Fingerprint {
+pub(super) struct Fingerprint<'a> {
     rustc: u64,
     features: String,
     declared_features: String,
     target: u64,
     profile: u64,
     path: u64,
-    pub(super) deps: Vec<Dependency>,
+    #[serde(borrow)]
+    pub(super) deps: Vec<Dependency<'a>>,
     pub(super) local: Vec<Local>,
     rustflags: Vec<String>,
     config: u64,
@@ -30,7 +32,7 @@ pub(super) struct Fingerprint {
 /// A unit that a fingerprint depends on: the hash of its package, the name that it is known by, whether it
 /// is public, and the hash of its fingerprint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Dependency(u64, String, bool, pub(super) u64);
+pub(super) struct Dependency<'a>(u64, #[serde(borrow)] Cow<'a, str>, bool, pub(super) u64);
 
 /// What a fingerprint says beside flags and dependencies. The order of the variants is hashed.
 #[derive(Clone, Debug, Hash, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ pub(super) enum Local {
     RerunIfEnvChanged { var: String, val: Option<String> },
 }
 
-impl Hash for Fingerprint {
+impl Hash for Fingerprint<'_> {
     /// In cargo's order, which is not that of the fields.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.rustc.hash(state);
@@ -72,9 +74,9 @@ impl Hash for Fingerprint {
     }
 }
 
-impl Fingerprint {
+impl<'a> Fingerprint<'a> {
     /// What a `.json` file says; `None` where it has another form than cargo 1.95 gives it.
-    pub(super) fn parse(json: &[u8]) -> Option<Self> {
+    pub(super) fn parse(json: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
 

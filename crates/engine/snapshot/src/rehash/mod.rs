@@ -156,8 +156,8 @@ fn seeds(
 }
 
 /// Which fingerprints hold which others' hashes.
-struct Graph {
-    units: Vec<Node>,
+struct Graph<'a> {
+    units: Vec<Node<'a>>,
     /// Those that were recorded with a hash. Several are possible: a build script's runs for the host and
     /// for the target have equal fingerprints.
     by_hash: HashMap<u64, Vec<usize>>,
@@ -165,13 +165,13 @@ struct Graph {
     dependents: HashMap<u64, Vec<usize>>,
 }
 
-struct Node {
+struct Node<'a> {
     hash: Option<u64>,
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Option<Fingerprint<'a>>,
 }
 
-impl Graph {
-    fn new(recorded: &[Recorded<'_>]) -> Self {
+impl<'a> Graph<'a> {
+    fn new(recorded: &[Recorded<'a>]) -> Self {
         let mut graph = Self {
             units: Vec::with_capacity(recorded.len()),
             by_hash: HashMap::new(),
@@ -230,7 +230,7 @@ impl Graph {
 /// Goes through the affected units, each after those that it depends on.
 struct Walk<'a> {
     recorded: &'a [Recorded<'a>],
-    graph: &'a Graph,
+    graph: &'a Graph<'a>,
     seeds: &'a HashMap<usize, HashMap<String, String>>,
     affected: &'a HashSet<usize>,
     doubtful: &'a HashSet<usize>,
