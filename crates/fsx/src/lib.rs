@@ -212,6 +212,20 @@ pub fn list_names(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
+/// The names in a directory in the order in which the kernel lists them, with what they are, links not
+/// followed. For those who must meet files in the order in which another program does.
+///
+/// # Errors
+/// As [`fs::read_dir`].
+pub fn list_in_order(path: &Path) -> io::Result<Vec<(std::ffi::OsString, fs::FileType)>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        entries.push((entry.file_name(), entry.file_type()?));
+    }
+    Ok(entries)
+}
+
 /// Every regular file below `root` (links not followed), in no order; a missing root has none.
 ///
 /// # Errors

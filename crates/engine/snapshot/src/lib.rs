@@ -14,6 +14,7 @@ pub mod layout;
 pub mod ledger;
 pub mod model;
 pub mod registry;
+pub mod rehash;
 pub mod restore;
 mod scripts;
 pub mod trees;

@@ -1,4 +1,4 @@
-//! Capture and restore against real cargo.
+//! Capture, restore and fingerprints against real cargo and real git.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -7,4 +7,7 @@
 )]
 
 mod checkout;
+mod rehash;
+mod rehash_listing;
 mod rules;
+mod support;
