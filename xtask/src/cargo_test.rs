@@ -2,7 +2,7 @@
 //!
 //! A test that lacks what it needs prints `SKIPPED: <test>: <why>` on stderr and appends the same
 //! line to the file that [`SKIPS_VARIABLE`] names; runners swallow the output of tests that pass, so
-//! the file is what is counted. The last line of all is `N passed, N failed, N skipped`.
+//! the file is what is counted; it also takes notes of how much a test did. The last line of all is `N passed, N failed, N skipped`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::args::Args;
-use crate::counts::{Counts, Skips, closing_line};
+use crate::counts::{Counts, Skips, closing_line, notes};
 use crate::process::{self, cargo, command, watch, works};
 
 /// Where tests append the skips that they report.
@@ -41,7 +41,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             failures.push(process::shown(&step));
         }
     }
-    let skips = Skips::parse(&fs::read_to_string(&skips_file).unwrap_or_default());
+    let told = fs::read_to_string(&skips_file).unwrap_or_default();
+    for line in notes(&told) {
+        eprintln!("{line}");
+    }
+    let skips = Skips::parse(&told);
     for line in skips.lines() {
         eprintln!("{line}");
     }

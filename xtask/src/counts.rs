@@ -76,6 +76,12 @@ impl Skips {
     }
 }
 
+/// What tests have to say of what they did, as in `NOTE: 30 sequences`; runners swallow the output of
+/// tests that pass.
+pub(crate) fn notes(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.starts_with("NOTE: "))
+}
+
 /// The closing line. A test that skipped itself ended well, so runners count it as passed; here it
 /// is not.
 pub(crate) fn closing_line(counts: Counts, skips: &Skips) -> String {
@@ -142,6 +148,7 @@ mod tests {
         let skips = Skips::parse(
             "SKIPPED: store::full_disk: needs root\nnoise\nSKIPPED: store::full_disk: needs root\n",
         );
+        assert_eq!(notes("NOTE: 3 of 4\nSKIPPED: x: y\n").count(), 1);
         let line = closing_line(
             Counts {
                 passed: 3,

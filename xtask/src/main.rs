@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test|tidy|docs|ci|bench`.
+//! The project's own chores: `cargo xtask test|soak|tidy|docs|ci|bench`.
 //!
 //! One module per command. [`process`] starts programs, [`cargo_test`] counts what they report,
 //! [`tidy`] holds one function per rule of the tree.
@@ -17,6 +17,7 @@ mod ci;
 mod counts;
 mod docs;
 mod process;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ Usage: cargo xtask <command>
 
 Commands:
   test [-- FILTER...]   every test of the workspace; names what was skipped, and why
+  soak [--sequences N] [--seed S] [--minutes M] [--keep]
+                        random edits against the cache, by the thousand; --keep leaves what failed
   tidy                  the rules of the tree: layers, file sizes, dead files, links
   docs [--check]        write the generated reference pages, or compare them
   ci                    all that must pass before a change is merged
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "bench" => bench::run(&rest),
         "test" => cargo_test::run(&rest),
+        "soak" => soak::run(&rest),
         "tidy" => tidy::run(&rest),
         "docs" => docs::run(&rest),
         "ci" => ci::run(&rest),

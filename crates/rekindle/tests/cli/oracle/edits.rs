@@ -25,10 +25,10 @@ pub(super) enum Edit {
     Part(u8),
     Template(u8),
     /// Files that a build script lists.
-    ListedEdit(u8, u8),
-    ListedAdd(u8),
-    ListedDelete(u8, u8),
-    ListedRename(u8, u8),
+    ChangeListed(u8, u8),
+    AddListed(u8),
+    DeleteListed(u8, u8),
+    RenameListed(u8, u8),
     /// Another build script, or none.
     Script(u8, u8),
     /// Something more, or less, in a crate.
@@ -66,10 +66,10 @@ pub(super) fn edit() -> impl Strategy<Value = Edit> {
         2 => one().prop_map(Edit::Text),
         2 => one().prop_map(Edit::Part),
         3 => one().prop_map(Edit::Template),
-        2 => two().prop_map(|(m, i)| Edit::ListedEdit(m, i)),
-        2 => one().prop_map(Edit::ListedAdd),
-        3 => two().prop_map(|(m, i)| Edit::ListedDelete(m, i)),
-        2 => two().prop_map(|(m, i)| Edit::ListedRename(m, i)),
+        2 => two().prop_map(|(m, i)| Edit::ChangeListed(m, i)),
+        2 => one().prop_map(Edit::AddListed),
+        3 => two().prop_map(|(m, i)| Edit::DeleteListed(m, i)),
+        2 => two().prop_map(|(m, i)| Edit::RenameListed(m, i)),
         2 => two().prop_map(|(m, i)| Edit::Script(m, i)),
         2 => two().prop_map(|(m, i)| Edit::Aspect(m, i)),
         1 => two().prop_map(|(m, i)| Edit::Depend(m, i)),
@@ -224,21 +224,21 @@ fn of_member(edit: &Edit, world: &mut World, supply: &mut Supply) {
         Edit::Text(m) => with_aspect(pick(world, *m), aspect::TEXT).text = supply.number(),
         Edit::Part(m) => with_aspect(pick(world, *m), aspect::PART).part = supply.number(),
         Edit::Template(m) => pick(world, *m).template = supply.number(),
-        Edit::ListedEdit(m, i) => {
+        Edit::ChangeListed(m, i) => {
             let parts = &mut listing(world, *m).parts;
             parts.insert(key(parts, *i), supply.number());
         }
-        Edit::ListedAdd(m) => {
+        Edit::AddListed(m) => {
             let parts = &mut listing(world, *m).parts;
             parts.insert(supply.name("a"), supply.number());
         }
-        Edit::ListedDelete(m, i) => {
+        Edit::DeleteListed(m, i) => {
             let parts = &mut listing(world, *m).parts;
             if parts.len() > 1 {
                 parts.remove(&key(parts, *i));
             }
         }
-        Edit::ListedRename(m, i) => {
+        Edit::RenameListed(m, i) => {
             let parts = &mut listing(world, *m).parts;
             let value = parts.remove(&key(parts, *i)).unwrap();
             parts.insert(supply.name("n"), value);

@@ -7,7 +7,8 @@
 //! a clean build by a plain cargo. [`named`] holds single failures of other tools.
 //!
 //! `REKINDLE_ORACLE_SEQUENCES`, `_SEED`, `_MINUTES` and `_SHRINK` (how many tries to make a failure
-//! smaller) change what is run; with `_KEEP`, the directories of failures stay. Sequence `i` of a run
+//! smaller) change what is run; with `_PROGRESS`, each sequence tells; with `_KEEP`, the directories of
+//! failures stay. Sequence `i` of a run
 //! with the seed `s` is the first of a run with the seed `s + i`. `cargo xtask soak` sets them.
 
 mod edits;
@@ -42,7 +43,7 @@ fn number(name: &str, default: u64) -> u64 {
 fn ground(seed: u64) -> PathBuf {
     let memory = Path::new("/dev/shm");
     let space = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
-    if seed % 5 == 0 || space < 2 << 30 {
+    if seed.is_multiple_of(5) || space < 2 << 30 {
         return std::env::temp_dir();
     }
     memory.to_owned()
@@ -77,10 +78,14 @@ fn sequence(seed: u64, tries: u64) -> Result<Tally, String> {
     }
 }
 
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Tells a person, and the driver of the tests, how much was done.
 fn note(line: &str) {
     let line = format!("NOTE: {line}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    say(&line);
     if let Some(list) = std::env::var_os("REKINDLE_TEST_SKIPS") {
         let list = std::fs::File::options()
             .create(true)
@@ -96,6 +101,7 @@ fn random_edits_behave_as_clean_builds_do() {
     let seed = number("REKINDLE_ORACLE_SEED", 1);
     let tries = number("REKINDLE_ORACLE_SHRINK", 20);
     let limit = Duration::from_secs(60 * number("REKINDLE_ORACLE_MINUTES", 24 * 60));
+    let shows_progress = std::env::var_os("REKINDLE_ORACLE_PROGRESS").is_some();
     let (begin, next) = (Instant::now(), AtomicU64::new(0));
     let (total, failures) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
     let work = || {
@@ -105,8 +111,19 @@ fn random_edits_behave_as_clean_builds_do() {
                 return;
             }
             match sequence(seed + at, tries) {
-                Ok(tally) => total.lock().unwrap().add(&tally),
-                Err(failure) => failures.lock().unwrap().push(failure),
+                Ok(tally) => {
+                    let mut total = total.lock().unwrap();
+                    total.add(&tally);
+                    if shows_progress {
+                        say(&format!("{total}, {} s\n", begin.elapsed().as_secs()));
+                    }
+                }
+                Err(failure) => {
+                    if shows_progress {
+                        say(&format!("{failure}\n\n"));
+                    }
+                    failures.lock().unwrap().push(failure);
+                }
             }
         }
     };

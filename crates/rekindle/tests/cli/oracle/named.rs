@@ -63,7 +63,7 @@ fn search_paths(stderr: &str) -> BTreeSet<String> {
 fn relative_root_output_doubles_no_search_path() {
     let field = Field::new();
     with_native(field.checkout("one")).build_to("word7 42 made\n");
-    for name in ["one", "a longer name", "two"] {
+    for name in ["one", "a-longer-name", "two"] {
         let checkout = with_native(anew(&field, name));
         checkout.build_to("word7 42 made\n");
         checkout.assert_fresh(name);

@@ -423,7 +423,7 @@ impl Play {
         }
         let view = self.view(goal, &root);
         let is_odd = |member: &&super::world::Member| member.value % 2 == 1;
-        let fails = matches!(goal, Goal::Test) && view.selected.iter().any(|member| is_odd(member));
+        let fails = matches!(goal, Goal::Test) && view.selected.iter().any(is_odd);
         let said = format!("{}\n{}", done.stdout, done.stderr);
         same(
             "exit code",
