@@ -112,7 +112,8 @@ impl<'a> Snapshots<'a> {
                     let files = entries
                         .into_iter()
                         .filter(|entry| entry.sig.size <= PLACEHOLDER_MAX_BYTES)
-                        .map(|entry| entry.path);
+                        .map(|entry| entry.path)
+                        .filter(|path| !is_for_compilers(path));
                     paths.extend(files.flat_map(|path| materialise::names(&path)));
                 }
             }
@@ -185,6 +186,12 @@ impl<'a> Snapshots<'a> {
 
 /// Nothing larger is a placeholder.
 const PLACEHOLDER_MAX_BYTES: u64 = rekindle_outputs::placeholder::MAX_BYTES;
+
+/// Libraries that only a compiler reads, which asks for them.
+fn is_for_compilers(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|kind| kind == "rlib" || kind == "rmeta")
+}
 
 fn said(base: String, restored: Restored) -> SnapshotRestored {
     let skipped = restored.skipped.into_iter();
