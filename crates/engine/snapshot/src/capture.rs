@@ -18,7 +18,7 @@ use crate::incremental;
 use crate::inputs::{Inputs, Where};
 use crate::layout::{Place, Profile};
 use crate::ledger::Ledger;
-use crate::model::{Tree, Unit};
+use crate::model::{Body, Tree, Unit};
 use crate::scripts::Scripts;
 use crate::trees;
 
@@ -173,9 +173,15 @@ impl Known {
         places: &[Place],
     ) -> Self {
         let ledger = Ledger::read(&request.here.build_dir, &profile.name).unwrap_or_default();
-        let tree = ledger
+        let mut tree = ledger
             .tree
             .and_then(|digest| Some((digest, trees::get(store, &digest)?)));
+        if let Some((_, tree)) = &mut tree {
+            let rewritten = |unit: &&mut Unit| ledger.rewritten.contains(&unit.id);
+            for unit in tree.units.iter_mut().filter(rewritten) {
+                as_placed(profile, unit);
+            }
+        }
         let units: HashMap<&str, usize> = tree
             .iter()
             .flat_map(|(_, tree)| tree.units.iter().enumerate())
@@ -303,7 +309,10 @@ impl<'a> Work<'a> {
                 stamps.insert(id.clone(), *stamp);
             }
         }
-        let ledger = Ledger::new(Some(digest), stamps);
+        let mut ledger = Ledger::new(Some(digest), stamps);
+        if known.tree.is_some_and(|(before, _)| before == digest) {
+            ledger.rewritten.clone_from(&known.ledger.rewritten);
+        }
         if ledger != known.ledger {
             ledger.write(&all.here.build_dir, &profile.name)?;
         }
@@ -318,6 +327,21 @@ fn must_age(request: &Request<'_>, tree: &Tree, known: &Known) -> bool {
     known.unchanged.values().any(|(index, used)| {
         *used && generation.saturating_sub(tree.units[*index].used) > REVISIONS_MAX / 2
     })
+}
+
+/// Takes the fingerprint that was placed for the recorded one: units that are built now name its hash.
+fn as_placed(profile: &Profile, unit: &mut Unit) {
+    let Some(hash) = unit.files.last().map(|file| file.path.clone()) else {
+        return;
+    };
+    let json = format!("{hash}.json");
+    for file in &mut unit.files {
+        if (file.path == hash || file.path == json)
+            && let Ok(bytes) = rekindle_fsx::read(&profile.path.join(&file.path))
+        {
+            file.body = Body::Inline(bytes);
+        }
+    }
 }
 
 fn generation(request: &Request<'_>, tree: &Tree) -> u32 {

@@ -3,7 +3,7 @@
 //! On disk: `<build directory>/.rekindle/<profile>.ledger`, postcard of [`Ledger`]. It is written before
 //! the first file of a restore and again after the last, so that an interrupted one is known as such.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ pub struct Ledger {
     pub tree: Option<Digest>,
     /// By unit, the modification time of its fingerprint's hash: nanoseconds since 1970.
     pub stamps: HashMap<String, i64>,
+    /// Units whose fingerprint is another than the tree's, since it holds times: see [`crate::rehash`].
+    pub rewritten: HashSet<String>,
 }
 
 impl Ledger {
@@ -30,6 +32,7 @@ impl Ledger {
             version: VERSION,
             tree,
             stamps,
+            rewritten: HashSet::new(),
         }
     }
 

@@ -1,14 +1,15 @@
 //! Putting a snapshot into a target directory that has nothing yet.
 //!
 //! Phases: read the trees; look at every input ([`watch`]); decide which units are still those of these
-//! inputs ([`decide`]); place their files, fingerprints' hashes last ([`place`]). Killed at any instant, it
+//! inputs ([`decide`]); give fingerprints the times of this checkout ([`retime`]); place the files, fingerprints' hashes last ([`place`]). Killed at any instant, it
 //! leaves a target in which every unit with a hash is whole.
 
 mod decide;
 mod place;
+mod retime;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ pub use self::decide::Invalid;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
-use crate::model::Tree;
+use crate::model::{File, Tree};
 use crate::trees;
 
 /// What to restore, and where.
@@ -102,8 +103,19 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         request,
         time_ns: watched.newest_ns,
     };
-    for (job, valid) in jobs.iter().zip(&valid) {
-        one(&placing, job, valid, &mut restored)?;
+    let rewritten = retime::rewrite(&jobs, &valid, request.here);
+    for (at, (job, valid)) in jobs.iter().zip(&valid).enumerate() {
+        let units: Vec<(&str, &[File])> = valid
+            .iter()
+            .map(|index| {
+                let unit = &job.tree.units[*index];
+                let files = rewritten.get(&(at, *index)).unwrap_or(&unit.files);
+                (unit.id.as_str(), files.as_slice())
+            })
+            .collect();
+        let changed = rewritten.keys().filter(|(tree, _)| *tree == at);
+        let changed = changed.map(|(_, index)| job.tree.units[*index].id.clone());
+        one(&placing, job, (&units, changed.collect()), &mut restored)?;
     }
     Ok(restored)
 }
@@ -138,7 +150,7 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
 fn one(
     placing: &place::Placing<'_>,
     job: &Job,
-    valid: &[usize],
+    (units, rewritten): (&[(&str, &[File])], HashSet<String>),
     restored: &mut Restored,
 ) -> io::Result<()> {
     let (build_dir, name) = (&placing.request.here.build_dir, &job.profile.name);
@@ -154,7 +166,7 @@ fn one(
         return Ok(());
     }
     Ledger::new(None, HashMap::new()).write(build_dir, name)?;
-    let placed = placing.tree(job, valid).inspect_err(|_| {
+    let placed = placing.tree(job, units).inspect_err(|_| {
         // Nothing was there before, and half a target is of no use where the disk is full.
         for name in [".fingerprint", "deps", "build", "examples", "incremental"] {
             let _ = rekindle_fsx::remove_dir_all(&job.profile.path.join(name));
@@ -163,12 +175,14 @@ fn one(
     restored.files += placed.files;
     restored.placed_bytes += placed.placed_bytes;
     restored.waiting_bytes += placed.waiting_bytes;
-    restored.units += u32::try_from(valid.len()).unwrap_or(u32::MAX);
-    let stamps = valid
+    restored.units += u32::try_from(units.len()).unwrap_or(u32::MAX);
+    let stamps = units
         .iter()
-        .map(|index| (job.tree.units[*index].id.clone(), placing.time_ns))
+        .map(|(id, _)| ((*id).to_owned(), placing.time_ns))
         .collect();
-    Ledger::new(Some(job.digest), stamps).write(build_dir, name)?;
+    let mut ledger = Ledger::new(Some(job.digest), stamps);
+    ledger.rewritten = rewritten;
+    ledger.write(build_dir, name)?;
     restored.profiles.push(name.clone());
     Ok(())
 }

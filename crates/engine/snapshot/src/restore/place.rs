@@ -54,14 +54,14 @@ pub(super) fn target_directory(build_dir: &Path) -> io::Result<()> {
 
 impl Placing<'_> {
     /// Places the valid units of a tree and its incremental state.
-    pub(super) fn tree(&self, job: &Job, valid: &[usize]) -> io::Result<Placed> {
+    pub(super) fn tree(&self, job: &Job, units: &[(&str, &[File])]) -> io::Result<Placed> {
         let root = &job.profile.path;
-        let units = valid.iter().map(|index| &job.tree.units[*index].files);
         // The compiler takes its whole state for another's where paths differ.
         let states = job.tree.incremental.iter().filter(|_| !job.moved);
         let states = states.filter(|state| self.is_whole(&state.files));
         let groups: Vec<(&[File], bool)> = units
-            .map(|files| (files.as_slice(), true))
+            .iter()
+            .map(|(_, files)| (*files, true))
             .chain(states.map(|state| (state.files.as_slice(), false)))
             .collect();
         directories(root, &groups)?;

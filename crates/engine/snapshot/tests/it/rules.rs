@@ -81,6 +81,39 @@ fn a_changed_source_builds_what_depends_on_it() {
     }
 }
 
+/// cargo puts the newest time of the package's files into the fingerprint of a build script that declares
+/// nothing.
+#[test]
+fn a_build_script_that_declares_nothing_stays_fresh_and_sees_what_changes() {
+    let mut checkout = Checkout::new();
+    checkout.write(&[("mid/build.rs", "fn main() {}"), ("mid/note", "a")]);
+    assert!(checkout.cargo(&["build", "--offline"]).ok);
+    checkout.capture();
+    for _ in 0..2 {
+        checkout.fresh_clone();
+        let restored = checkout.restore();
+        assert!(restored.invalid.is_empty(), "{:?}", restored.invalid);
+        let built = checkout.cargo(&["build", "--offline", "-v"]);
+        assert!(!built.text.contains("Running"), "{}", built.text);
+        // What is built from here on names the fingerprints that were placed.
+        checkout.write(&[(
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", 4 + mid::mid()); }",
+        )]);
+        checkout.materialise();
+        assert_eq!(checkout.cargo(&["build", "--offline"]).compiled(), ["app"]);
+        let captured = checkout.capture();
+        assert!(captured.left_out.is_empty(), "{:?}", captured.left_out);
+    }
+    checkout.fresh_clone();
+    checkout.write(&[("mid/note", "b")]);
+    let restored = checkout.restore();
+    assert!(!restored.invalid.is_empty());
+    checkout.materialise();
+    let built = checkout.cargo(&["build", "--offline"]);
+    assert_eq!(built.compiled(), ["mid", "app"], "{}", built.text);
+}
+
 #[test]
 fn an_edit_after_the_restore_is_newer_than_everything_restored() {
     let mut checkout = captured();
