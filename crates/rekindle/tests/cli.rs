@@ -45,3 +45,9 @@ mod oracle;
 mod own;
 #[path = "cli/project.rs"]
 mod project;
+#[path = "cli/registry.rs"]
+mod registry;
+#[path = "cli/registry_kill.rs"]
+mod registry_kill;
+#[path = "cli/registry_lab.rs"]
+mod registry_lab;

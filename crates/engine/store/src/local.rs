@@ -115,19 +115,6 @@ impl LocalStore {
         with_dir(&self.layout.root, || fsx::lock::try_exclusive(&path)).map_err(at("lock", &path))
     }
 
-    /// The directory that it was opened with.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        self.layout.root.parent().unwrap_or(&self.layout.root)
-    }
-
-    /// Whether an object of this size is there; its bytes are not read.
-    #[must_use]
-    pub fn has_object(&self, digest: &Digest, size: u64) -> bool {
-        fsx::stat(&self.layout.object(digest))
-            .is_ok_and(|sig| sig.kind() == fsx::FileKind::File && sig.size == size)
-    }
-
     /// Refuses to replace what a later Rekindle wrote. (One that is written between this look and
     /// our rename is replaced all the same; the later Rekindle then has a miss.)
     fn check_not_newer(&self, path: &Path, space: Space, key: &Digest) -> io::Result<()> {
