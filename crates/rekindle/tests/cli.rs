@@ -47,6 +47,12 @@ mod own;
 mod placeholders;
 #[path = "cli/project.rs"]
 mod project;
+#[path = "cli/registry.rs"]
+mod registry;
+#[path = "cli/registry_kill.rs"]
+mod registry_kill;
+#[path = "cli/registry_lab.rs"]
+mod registry_lab;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]

@@ -248,10 +248,16 @@ impl Invocation {
             || (self.emit.link && self.crate_types.iter().any(|kind| kind == "staticlib"))
     }
 
+    /// Whether it is a build script, which cargo runs next.
+    #[must_use]
+    pub fn is_build_script(&self) -> bool {
+        self.crate_name.starts_with("build_script_")
+    }
+
     /// The kind of unit, for people.
     #[must_use]
     pub fn kind(&self) -> String {
-        if self.crate_name == "build_script_build" || self.crate_name.starts_with("build_script_") {
+        if self.is_build_script() {
             "build-script".to_owned()
         } else if self.test {
             "test".to_owned()

@@ -14,7 +14,7 @@ use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
 use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
-use rekindle_outputs::launch;
+use rekindle_outputs::{launch, sparse};
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
@@ -80,7 +80,12 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn deal(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
-        let invocation = match self.expand().and_then(|words| Invocation::parse(&words)) {
+        let parsed = self.expand().and_then(|words| {
+            let parsed = Invocation::parse(&words);
+            self.fill_packages(&words, &parsed);
+            parsed
+        });
+        let invocation = match parsed {
             Ok(invocation) => invocation,
             Err(NotAUnit::Probe) => return self.probe(streams),
             Err(NotAUnit::Uncacheable(UncacheableReason::NotCargo { .. })) => {
@@ -95,6 +100,26 @@ impl Call<'_> {
         match self.cached(&invocation, streams) {
             Ok(code) => code,
             Err(reason) => self.uncacheable(Some(&invocation), reason, streams),
+        }
+    }
+
+    /// Puts the sources of packages in place that the compiler may read: this unit's, those that are
+    /// searched for libraries, and those that a build script may be told of.
+    fn fill_packages(&self, words: &[OsString], parsed: &Result<Invocation, NotAUnit>) {
+        if matches!(parsed, Err(NotAUnit::Probe)) {
+            return;
+        }
+        let store = Some(&self.context.store);
+        let values = self.context.environment.iter().map(|(_, value)| value);
+        let mentioned = values.chain(words.iter().map(OsString::as_os_str));
+        let mut result = sparse::fill_mentioned(mentioned, store);
+        if parsed.as_ref().is_ok_and(Invocation::is_build_script) {
+            let cargo_home = &self.context.settings.cargo_home;
+            result = result.and(sparse::fill_linked(cargo_home, store));
+        }
+        if let Err(error) = result {
+            // Where the compiler needs them it fails, and says less.
+            Journal::open(self.context).warn("sources-missing", error.to_string());
         }
     }
 

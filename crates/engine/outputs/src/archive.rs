@@ -123,6 +123,9 @@ fn member<R: Read>(
     if name == CARGO_OK {
         return Ok(None);
     }
+    if path == Path::new(crate::sparse::MARKER) {
+        return Err(refused(&whole, "has a name that is Rekindle's own"));
+    }
     // As tar does: a time of zero is taken by some tools for none.
     let mut mtime_s = header.mtime()?.max(1);
     if mtime_s == 1
@@ -215,6 +218,7 @@ mod tests {
             ("/lib.rs", FILE),
             ("b-1.0.0/lib.rs", FILE),
             ("a-1.0.0", FILE),
+            ("a-1.0.0/.rekindle-sparse", FILE),
             ("a-1.0.0/link", tar::EntryType::Symlink),
             ("a-1.0.0/link", tar::EntryType::Link),
             ("a-1.0.0/pipe", tar::EntryType::Fifo),

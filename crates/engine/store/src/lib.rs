@@ -108,11 +108,11 @@ impl Space {
         )
     }
 
-    /// Whether such a record stands for outputs: the least recently used go until all that they refer
+    /// Whether such a record stands for large objects: the least recently used go until all that they refer
     /// to fits the budget. The others are small, and go by age.
     #[must_use]
     pub(crate) const fn holds_outputs(self) -> bool {
-        matches!(self, Self::Entries | Self::Trees)
+        matches!(self, Self::Entries | Self::Trees | Self::Packages)
     }
 }
 

@@ -171,12 +171,6 @@ pub(super) fn unpack(
     let mut last = Vec::new();
     let mut filled = Filled::default();
     archive::read(&mut file, size, &location.prefix(), &mut |member, bytes| {
-        if member.path == Path::new(MARKER) {
-            return Err(ArchiveError::Refused {
-                path: MARKER.to_owned(),
-                why: "has a name that is Rekindle's own",
-            });
-        }
         let path = root.join(&member.path);
         let dest = match way(&member.path) {
             Way::Skip => return Ok(()),

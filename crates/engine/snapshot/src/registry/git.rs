@@ -140,8 +140,7 @@ fn find(cargo_home: &Path, source: &GitSource) -> Option<(String, String)> {
         }
         for short in fsx::list_names(&checkouts.join(dir)).ok()? {
             let checkout = checkouts.join(dir).join(&short);
-            let head = fsx::read(&checkout.join(".git/HEAD")).unwrap_or_default();
-            if head.trim_ascii() == source.revision.as_bytes()
+            if is_at(&checkout.join(".git"), &source.revision)
                 && fsx::exists(&checkout.join(rekindle_outputs::archive::CARGO_OK))
             {
                 return Some((dir.to_owned(), short.to_str()?.to_owned()));
@@ -149,6 +148,20 @@ fn find(cargo_home: &Path, source: &GitSource) -> Option<(String, String)> {
         }
     }
     None
+}
+
+/// Whether a repository's head is this commit. cargo makes its checkouts on a branch that it resets.
+fn is_at(repository: &Path, revision: &str) -> bool {
+    let text = |name: &str| fsx::read_to_string(&repository.join(name)).unwrap_or_default();
+    let head = text("HEAD");
+    let Some(branch) = head.trim().strip_prefix("ref: ") else {
+        return head.trim() == revision;
+    };
+    let loose = plain(branch).is_ok() && text(branch).trim() == revision;
+    loose
+        || text("packed-refs")
+            .lines()
+            .any(|line| line.strip_prefix(revision).map(str::trim) == Some(branch))
 }
 
 /// Stores files of one repository.

@@ -52,6 +52,12 @@ pub fn restore(
         return Ok(restored);
     }
     let _lock = lock_packages(cargo_home)?;
+    if !jobs.is_empty() {
+        tag(&cargo_home.join("registry"))?;
+    }
+    if !git.is_empty() {
+        tag(&cargo_home.join("git"))?;
+    }
     for (registry, _) in &homes {
         place_config(cargo_home, registry)?;
     }
@@ -96,6 +102,20 @@ fn homes<'a>(
         }
     }
     homes
+}
+
+/// Says of a directory that we make what cargo says of it: backups leave it out.
+fn tag(dir: &Path) -> Result<(), RegistryError> {
+    const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
+        # This file is a cache directory tag created by cargo.\n\
+        # For information about cache directory tags see https://bford.info/cachedir/\n";
+    if fsx::exists(dir) {
+        return Ok(());
+    }
+    let path = dir.join("CACHEDIR.TAG");
+    fsx::create_dir_all(dir)
+        .and_then(|()| write(&path, TAG))
+        .map_err(RegistryError::at(&path))
 }
 
 /// What a registry's packages are downloaded from is in its index, and cargo asks for it first.
