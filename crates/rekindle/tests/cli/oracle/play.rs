@@ -160,14 +160,13 @@ impl Play {
         let mut supply = Supply::new();
         let world = create(genesis, &mut supply);
         let play = Self {
-            supply,
             branches: BTreeMap::from([("main".to_owned(), world.clone())]),
             branch: "main".to_owned(),
             history: vec![world.clone()],
             world,
             around: Around {
-                word: None,
-                script: None,
+                word: Some(supply.number()),
+                script: Some(supply.number()),
                 extra: false,
                 incremental: true,
                 layout: Layout::Default,
@@ -176,6 +175,7 @@ impl Play {
             place: 0,
             kept: None,
             tally: Tally::default(),
+            supply,
             project,
         };
         let origin = play.origin();
@@ -434,7 +434,7 @@ impl Play {
         same("warnings", &warnings(&done.stderr), &view.warnings(), &said)?;
         match goal {
             Goal::Check => {}
-            Goal::Test => same(
+            Goal::Test => same_lines(
                 "tests",
                 &tested(&done.stdout),
                 &expected_tests(&view),
@@ -448,13 +448,8 @@ impl Play {
                     .output()
                     .map_err(|error| format!("{}: {error}\n{said}", path.display()))?;
                 let shown = String::from_utf8_lossy(&output.stdout);
-                let shown: Vec<&str> = shown.lines().collect();
-                same(
-                    "program",
-                    &shown,
-                    &view.lines(program).iter().map(String::as_str).collect(),
-                    &said,
-                )?;
+                let shown: Vec<String> = shown.lines().map(str::to_owned).collect();
+                same_lines("program", &shown, &view.lines(program), &said)?;
             }
         }
         self.tally.judged += 1;
@@ -640,7 +635,22 @@ fn same<T: PartialEq + std::fmt::Debug>(
     if is == expected {
         return Ok(());
     }
-    Err(format!("{what}: {is:#?}\nexpected: {expected:#?}\n{said}"))
+    Err(format!("{what}: {is:?}, expected {expected:?}\n{said}"))
+}
+
+/// As [`same`], and shows only what differs.
+fn same_lines(what: &str, is: &[String], expected: &[String], said: &str) -> Result<(), Wrong> {
+    if is == expected {
+        return Ok(());
+    }
+    let other = |lines: &[String], others: &[String]| -> BTreeSet<String> {
+        let lines = lines.iter().filter(|line| !others.contains(line));
+        lines.cloned().collect()
+    };
+    let (wrong, missing) = (other(is, expected), other(expected, is));
+    Err(format!(
+        "{what}: {wrong:#?}\nexpected: {missing:#?}\n{said}"
+    ))
 }
 
 /// The warnings of ours in what cargo printed.
