@@ -3,15 +3,16 @@
 //!
 //! [`world`] is what is in a repository, and what its programs must print; [`render`] makes files of
 //! it; [`edits`] and [`steps`] say what may happen; [`play`] does it with real programs, in checkouts
-//! that [`site`] makes. What is expected is computed from the world, and now and then compared with
-//! a clean build by a plain cargo. [`named`] holds single failures of other tools.
+//! that [`site`] makes, and [`judge`] compares. What is expected is computed from the world, and now and
+//! then compared with a clean build by a plain cargo. [`named`] holds single failures of other tools.
 //!
 //! `REKINDLE_ORACLE_SEQUENCES`, `_SEED`, `_MINUTES` and `_SHRINK` (how many tries to make a failure
 //! smaller) change what is run; with `_PROGRESS`, each sequence tells; with `_KEEP`, the directories of
-//! failures stay. Sequence `i` of a run
-//! with the seed `s` is the first of a run with the seed `s + i`. `cargo xtask soak` sets them.
+//! failures stay. Sequence `i` of a run with the seed `s` is the first of a run with the seed `s + i`.
+//! `cargo xtask soak` sets them.
 
 mod edits;
+mod judge;
 mod named;
 mod play;
 mod render;

@@ -10,7 +10,7 @@ use super::edits::{Supply, apply, create};
 use super::render::{Files, files};
 use super::site::{check_out, git, scribble, set_times, sync, update};
 use super::steps::{Ambient, Goal, Place, Source, Step, Trouble, Turn};
-use super::world::{Around, Layout, View, World};
+use super::world::{Around, Layout, World};
 use crate::project::{Done, Project};
 
 /// What was done, for the report.
@@ -50,14 +50,14 @@ impl std::fmt::Display for Tally {
 }
 
 /// Why a sequence is wrong.
-type Wrong = String;
+pub(super) type Wrong = String;
 
 /// A sequence under way.
-struct Play {
-    project: Project,
+pub(super) struct Play {
+    pub(super) project: Project,
     supply: Supply,
-    world: World,
-    around: Around,
+    pub(super) world: World,
+    pub(super) around: Around,
     branches: BTreeMap<String, World>,
     branch: String,
     history: Vec<World>,
@@ -65,13 +65,13 @@ struct Play {
     files: Files,
     place: usize,
     /// The checkout that the last step left, if the next may use it.
-    kept: Option<Kept>,
-    tally: Tally,
+    pub(super) kept: Option<Kept>,
+    pub(super) tally: Tally,
 }
 
 /// What a target directory has seen, as far as it makes a plain cargo miss a change.
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     /// A source has an older time than its content: cargo cannot know.
     is_stale: bool,
     /// Files that build scripts could list, by crate.
@@ -82,7 +82,7 @@ struct Kept {
 
 impl Kept {
     /// Notes what is about to be built; says whether a plain cargo can be relied upon.
-    fn note(&mut self, world: &World) -> bool {
+    pub(super) fn note(&mut self, world: &World) -> bool {
         for member in &world.members {
             let gone = |(dir, part): &(String, String)| {
                 *dir == member.dir && !member.parts.contains_key(part)
@@ -144,7 +144,7 @@ fn told(genesis: &[(u8, u8, u8)], steps: &[Step], wrong: &str) -> Wrong {
     format!("{wrong}\nof {genesis:?}, at the last of these steps:{steps}")
 }
 
-fn succeeded(done: Done) -> Result<Done, Wrong> {
+pub(super) fn succeeded(done: Done) -> Result<Done, Wrong> {
     match done.code {
         Some(0) => Ok(done),
         code => Err(format!(
@@ -160,14 +160,13 @@ impl Play {
         let mut supply = Supply::new();
         let world = create(genesis, &mut supply);
         let play = Self {
-            supply,
             branches: BTreeMap::from([("main".to_owned(), world.clone())]),
             branch: "main".to_owned(),
             history: vec![world.clone()],
             world,
             around: Around {
-                word: None,
-                script: None,
+                word: Some(supply.number()),
+                script: Some(supply.number()),
                 extra: false,
                 incremental: true,
                 layout: Layout::Default,
@@ -176,6 +175,7 @@ impl Play {
             place: 0,
             kept: None,
             tally: Tally::default(),
+            supply,
             project,
         };
         let origin = play.origin();
@@ -184,11 +184,11 @@ impl Play {
         play
     }
 
-    fn origin(&self) -> PathBuf {
+    pub(super) fn origin(&self) -> PathBuf {
         self.project.path("origin")
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.project.path(PLACES[self.place])
     }
 
@@ -406,142 +406,8 @@ impl Play {
         child.wait().unwrap();
     }
 
-    /// Whether a build did what the world says.
-    fn judge(
-        &mut self,
-        goal: Goal,
-        done: &Done,
-        target: &Path,
-        reliable: bool,
-    ) -> Result<(), Wrong> {
-        let root = self.root();
-        if !reliable {
-            return match done.code {
-                Some(_) => Ok(()),
-                None => Err(format!("killed\n{}", done.stderr)),
-            };
-        }
-        let view = self.view(goal, &root);
-        let is_odd = |member: &&super::world::Member| member.value % 2 == 1;
-        let fails = matches!(goal, Goal::Test) && view.selected.iter().any(is_odd);
-        let said = format!("{}\n{}", done.stdout, done.stderr);
-        same(
-            "exit code",
-            &done.code,
-            &Some(if fails { 101 } else { 0 }),
-            &said,
-        )?;
-        same("warnings", &warnings(&done.stderr), &view.warnings(), &said)?;
-        match goal {
-            Goal::Check => {}
-            Goal::Test => same(
-                "tests",
-                &tested(&done.stdout),
-                &expected_tests(&view),
-                &said,
-            )?,
-            Goal::Build | Goal::Release | Goal::Package => {
-                let program = self.world.members.last().unwrap();
-                let profile = if view.release { "release" } else { "debug" };
-                let path = target.join(profile).join(&program.name);
-                let output = Command::new(&path)
-                    .output()
-                    .map_err(|error| format!("{}: {error}\n{said}", path.display()))?;
-                let shown = String::from_utf8_lossy(&output.stdout);
-                let shown: Vec<&str> = shown.lines().collect();
-                same(
-                    "program",
-                    &shown,
-                    &view.lines(program).iter().map(String::as_str).collect(),
-                    &said,
-                )?;
-            }
-        }
-        self.tally.judged += 1;
-        Ok(())
-    }
-
-    /// A second build has nothing to do, whoever does it.
-    fn assert_fresh(&self, goal: Goal) -> Result<(), Wrong> {
-        let mut words = self.arguments(goal);
-        if let Goal::Test = goal {
-            words = vec!["test".to_owned(), "--no-run".to_owned()];
-        }
-        words.extend(["-v", "--message-format=json"].map(str::to_owned));
-        for program in ["cargo", env!("CARGO_BIN_EXE_rekindle")] {
-            let done = succeeded(self.command(program, &words).output().unwrap().into())?;
-            let began = ["Dirty", "Compiling", "Checking", "Running"];
-            let works = |line: &&str| began.iter().any(|word| line.trim_start().starts_with(word));
-            let status: Vec<&str> = done.stderr.lines().filter(works).collect();
-            let rebuilt = done
-                .stdout
-                .lines()
-                .filter(|line| line.contains("\"fresh\":false"));
-            let rebuilt = rebuilt.count();
-            if !status.is_empty() || rebuilt > 0 || !done.stdout.contains("\"fresh\":true") {
-                let root = self.root();
-                return Err(format!(
-                    "a second build in {root:?} by {program} built {rebuilt}: {status:#?}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Once more from nothing, at the same place: no compiler and no linker is needed.
-    fn again(&mut self, goal: Goal, strict: bool) -> Result<(), Wrong> {
-        let (origin, root) = (self.origin(), self.root());
-        check_out(&origin, &root, Source::Clone);
-        self.kept = Some(Kept::default());
-        let reliable = self.kept.get_or_insert_default().note(&self.world);
-        let done = self.rekindle(&self.arguments(goal));
-        self.judge(goal, &done, &self.target(), reliable)?;
-        let stats = succeeded(self.rekindle(&["stats", "--format", "json"]))?;
-        let stats: serde_json::Value = serde_json::from_str(&stats.stdout).unwrap();
-        for process in ["rustc", "linker"].iter().filter(|_| strict) {
-            let explain = self.rekindle(&["explain"]).stdout;
-            same(
-                process,
-                &stats["processes"][process],
-                &0.into(),
-                &format!("{stats:#}\n{explain}"),
-            )?;
-        }
-        self.tally.fresh += 1;
-        self.assert_fresh(goal)
-    }
-
-    /// Without Rekindle, from nothing.
-    fn plain(&mut self, goal: Goal) -> Result<(), Wrong> {
-        let target = self.project.path("plain");
-        let _ = std::fs::remove_dir_all(&target);
-        let mut command = self.command("cargo", &self.arguments(goal));
-        command
-            .env("CARGO_TARGET_DIR", &target)
-            .env_remove("CARGO_BUILD_BUILD_DIR");
-        let done: Done = command.output().unwrap().into();
-        self.tally.plain += 1;
-        self.judge(goal, &done, &target, true)
-            .map_err(|wrong| format!("what is expected is wrong, says a plain cargo: {wrong}"))
-    }
-
-    fn view<'a>(&'a self, goal: Goal, root: &'a Path) -> View<'a> {
-        let members = &self.world.members;
-        let selected = match goal {
-            Goal::Package => members.iter().rev().take(1).collect(),
-            _ => members.iter().collect(),
-        };
-        View {
-            world: &self.world,
-            around: &self.around,
-            root,
-            release: matches!(goal, Goal::Release),
-            selected,
-        }
-    }
-
     /// The target directory, as far as people know it.
-    fn target(&self) -> PathBuf {
+    pub(super) fn target(&self) -> PathBuf {
         let dir = match self.around.layout {
             Layout::Default | Layout::BuildDir => "ws/target",
             Layout::TargetDir => "ws/build/target",
@@ -549,7 +415,7 @@ impl Play {
         self.root().join(dir)
     }
 
-    fn rekindle(&self, arguments: &[impl AsRef<str>]) -> Done {
+    pub(super) fn rekindle(&self, arguments: &[impl AsRef<str>]) -> Done {
         let mut command = self.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
         command.output().unwrap().into()
     }
@@ -558,7 +424,7 @@ impl Play {
         self.command("cargo", arguments).output().unwrap().into()
     }
 
-    fn arguments(&self, goal: Goal) -> Vec<String> {
+    pub(super) fn arguments(&self, goal: Goal) -> Vec<String> {
         let program = &self.world.members.last().unwrap().name;
         let words: &[&str] = match goal {
             Goal::Build => &["build"],
@@ -577,7 +443,7 @@ impl Play {
     }
 
     /// A program in the checkout's workspace, with what is set around.
-    fn command(&self, program: &str, arguments: &[impl AsRef<str>]) -> Command {
+    pub(super) fn command(&self, program: &str, arguments: &[impl AsRef<str>]) -> Command {
         let mut command = self.project.command(program, &[]);
         command.env_remove("REKINDLE_SNAPSHOT");
         command.args(arguments.iter().map(AsRef::as_ref));
@@ -629,52 +495,4 @@ fn source_of(step: &Step) -> Option<Source> {
         Place::Fresh(source) | Place::Moved(source) => Some(source),
         Place::Kept => None,
     }
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(
-    what: &str,
-    is: &T,
-    expected: &T,
-    said: &str,
-) -> Result<(), Wrong> {
-    if is == expected {
-        return Ok(());
-    }
-    Err(format!("{what}: {is:#?}\nexpected: {expected:#?}\n{said}"))
-}
-
-/// The warnings of ours in what cargo printed.
-fn warnings(stderr: &str) -> BTreeSet<String> {
-    let begin = "warning: use of deprecated function `";
-    let noted = stderr
-        .lines()
-        .filter_map(|line| line.strip_prefix(begin)?.split_once("`: "));
-    noted.map(|(_, note)| note.trim().to_owned()).collect()
-}
-
-/// The lines that tests printed, in order of their text.
-fn tested(stdout: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in stdout.lines() {
-        // The first line of a test stands behind its name.
-        let line = line.rsplit_once(" ... ").map_or(line, |(_, line)| line);
-        if line.starts_with("shown ") || line.starts_with("whole ") {
-            lines.push(line.to_owned());
-        }
-    }
-    lines.sort();
-    lines
-}
-
-fn expected_tests(view: &View<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
-    for member in &view.selected {
-        let shown = view.lines(member);
-        lines.extend(shown.iter().map(|line| format!("shown {line}")));
-        if member.is_program {
-            lines.extend(shown.iter().map(|line| format!("whole {line}")));
-        }
-    }
-    lines.sort();
-    lines
 }

@@ -119,10 +119,12 @@ fn source() -> impl Strategy<Value = Source> {
 }
 
 fn ambient() -> impl Strategy<Value = Ambient> {
+    // Mostly to another value, seldom to none.
+    let set = || proptest::bool::weighted(0.8);
     prop_oneof![
-        12 => Just(Ambient::Same),
-        2 => any::<bool>().prop_map(Ambient::Word),
-        2 => any::<bool>().prop_map(Ambient::Script),
+        9 => Just(Ambient::Same),
+        2 => set().prop_map(Ambient::Word),
+        2 => set().prop_map(Ambient::Script),
         2 => Just(Ambient::Extra),
         1 => Just(Ambient::Incremental),
         1 => any::<u8>().prop_map(Ambient::Layout),
