@@ -116,6 +116,9 @@ impl Tool {
     /// Finds a tool; the error says why it is not measured.
     pub(super) fn find(kind: Kind, scratch: &Path, rivals: Option<&Path>) -> Result<Self, Failure> {
         let program = match kind {
+            Kind::RustCache if !process::works("zstd", &["--version"]) => {
+                return Err("`zstd` is not installed; the system's package brings it".to_owned());
+            }
             Kind::Kept | Kind::Plain | Kind::RustCache => PathBuf::from(cargo().get_program()),
             Kind::Rekindle => build_rekindle()?,
             _ => find_program(kind.name(), rivals)?,

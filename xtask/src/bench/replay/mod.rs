@@ -25,6 +25,7 @@ use crate::args::Args;
 use history::History;
 use player::{Player, Stage};
 use record::{Build, Played, ReplayRecord};
+use repository::Repository;
 use scenario::{Edit, Scenario, Step};
 
 const HELP: &str = "\
@@ -43,6 +44,7 @@ Usage: cargo xtask bench replay [flags]
   --depth N            how many commits a checkout knows (default: all)
   --scratch DIR        where to build (default: target/bench)
   --trial              figures stay in the scratch directory
+  --fetch              only fetch the versions and make their repositories
 ";
 
 struct Options {
@@ -56,6 +58,7 @@ struct Options {
     depth: Option<u64>,
     scratch: PathBuf,
     trial: bool,
+    fetch_only: bool,
 }
 
 pub(super) fn run(mut arguments: Args) -> Result<(), Failure> {
@@ -66,18 +69,33 @@ pub(super) fn run(mut arguments: Args) -> Result<(), Failure> {
     let options = read_options(&mut arguments)?;
     arguments.finish()?;
     make_dir(&options.scratch)?;
-    let mut missing = Vec::new();
-    let rivals = options.rivals.as_deref();
-    let tools = find_tools(&options.tools, &options.scratch, rivals, &mut missing);
     let registry = Registry::open(&options.scratch)?;
-    let out = figures(&options.scratch, options.trial)?;
-    let mut failed = Vec::new();
+    let mut ready = Vec::new();
     for history in &options.histories {
         let repository = history.repository(&registry, &options.scratch)?;
         history.make_edits(&registry, &repository, options.repeats)?;
+        ready.push((history, repository));
+    }
+    if options.fetch_only {
+        return Ok(());
+    }
+    measure(&options, &registry, &ready)
+}
+
+fn measure(
+    options: &Options,
+    registry: &Registry,
+    ready: &[(&History, Repository)],
+) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    let rivals = options.rivals.as_deref();
+    let tools = find_tools(&options.tools, &options.scratch, rivals, &mut missing);
+    let out = figures(&options.scratch, options.trial)?;
+    let mut failed = Vec::new();
+    for (history, repository) in ready {
         let stage = Stage {
             name: history.name,
-            repository: &repository,
+            repository,
             home: &registry.home,
             program: history.program,
             try_out: history.try_out,
@@ -113,6 +131,7 @@ pub(super) fn run(mut arguments: Args) -> Result<(), Failure> {
 
 fn read_options(arguments: &mut Args) -> Result<Options, Failure> {
     let trial = arguments.switch("--trial");
+    let fetch_only = arguments.switch("--fetch");
     Ok(Options {
         histories: history::choose(arguments.value("--projects")?.as_deref(), false)?,
         scenarios: Scenario::choose(arguments.value("--scenarios")?.as_deref())?,
@@ -127,6 +146,7 @@ fn read_options(arguments: &mut Args) -> Result<Options, Failure> {
         },
         scratch: scratch(arguments)?,
         trial,
+        fetch_only,
     })
 }
 

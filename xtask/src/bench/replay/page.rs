@@ -307,17 +307,22 @@ pub(in crate::bench) fn render_scale(page: &mut String, scale: &ScaleRecord) {
         );
     }
     page.push_str("\n\nThe exponent is the slope of a line through the logarithms of units and wall time: 1 is linear.\n");
-    let ours = exponent(&points(scale, "rekindle"));
-    render_bars(
-        page,
-        &[Bar {
-            figure: "no change: cost as the work grows",
-            wanted: "no worse than linear: exponent ≤ 1".to_owned(),
-            measured: or_dash(ours.map(|slope| format!("{slope:.2}"))),
-            met: ours.map(|slope| slope <= 1.0),
-        }],
-    );
+    render_bars(page, &[no_worse_than_linear(&points(scale, "rekindle"))]);
     render_tools(page, &scale.tools, &scale.not_measured);
+}
+
+/// Costs that are the same for every size flatten the line: each size is held against the one before.
+fn no_worse_than_linear(points: &[(u64, u64)]) -> Bar {
+    let steepest = points
+        .windows(2)
+        .filter_map(exponent)
+        .max_by(f64::total_cmp);
+    Bar {
+        figure: "no change: cost as the work grows",
+        wanted: "no worse than linear: exponent ≤ 1 between any size and the next".to_owned(),
+        measured: or_dash(steepest.map(|slope| format!("at most {slope:.2}"))),
+        met: steepest.map(|slope| slope <= 1.0),
+    }
 }
 
 fn points(scale: &ScaleRecord, tool: &str) -> Vec<(u64, u64)> {
@@ -500,7 +505,8 @@ mod tests {
         };
         let scale = ScaleRecord {
             tools: tools(&["rekindle"]),
-            sizes: vec![size(100, 100), size(400, 500)],
+            // The whole line has a slope of 0.93, its second half one of 1.16.
+            sizes: vec![size(100, 100), size(400, 264), size(1_600, 1_320)],
             ..ScaleRecord::default()
         };
         let mut page = String::new();

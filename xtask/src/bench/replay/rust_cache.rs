@@ -110,6 +110,9 @@ impl RustCache<'_> {
                 .copied()
                 .filter(|name| dir.join(name).exists())
                 .collect();
+            if there.is_empty() {
+                continue;
+            }
             let taken = measure::build(&mut pack(archive, dir, &there), checkout, &tar_log)?;
             clock.add(&format!("pack {name}"), taken);
         }
