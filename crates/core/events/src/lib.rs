@@ -12,7 +12,9 @@ use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
 
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
-pub use snapshot::{Collected, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft};
+pub use snapshot::{
+    Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
+};
 
 /// The version of the format that this code writes.
 pub const VERSION: u32 = 1;
@@ -43,6 +45,8 @@ pub enum EventKind {
     Materialised(MaterialisedEvent),
     /// Something a person should know; the build went on.
     Warning(WarningEvent),
+    /// Packages were restored before cargo.
+    PackagesRestored(PackagesRestored),
     /// A snapshot was restored before cargo, or none was.
     SnapshotRestored(Box<SnapshotRestored>),
     /// The target became a snapshot after cargo.

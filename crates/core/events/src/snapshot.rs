@@ -28,6 +28,22 @@ pub struct SnapshotRestored {
     pub time_us: u64,
 }
 
+/// Before cargo: packages that its home lacked came back without a download.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PackagesRestored {
+    /// How many.
+    pub packages: u64,
+    /// Of these, with all of their sources.
+    pub whole: u64,
+    /// Files placed.
+    pub files: u64,
+    /// Packages that were left to cargo.
+    pub left: u64,
+    /// Wall time in microseconds.
+    pub time_us: u64,
+}
+
 /// After cargo: the target became a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rekindle_events::{EventKind, MaterialisedEvent};
-use rekindle_outputs::launch;
 use rekindle_outputs::materialise::Materialised;
 use rekindle_outputs::placeholder::Placeholder;
+use rekindle_outputs::{launch, sparse};
 use rekindle_store::LocalStore;
 
 use crate::context::Environment;
@@ -39,12 +39,14 @@ pub fn before_rustdoc(
     Ok(())
 }
 
-/// Puts a placeholder's program in its place, with what it is about to read.
+/// Puts a placeholder's program in its place, with what it is about to read. `cargo_home` is where
+/// packages are whose sources a build script may read.
 ///
 /// # Errors
 /// The exit code where that cannot be done; `stderr` says why.
 pub fn before_launch(
     program: &Path,
+    cargo_home: Option<&Path>,
     journal: &Journal,
     environment: &Environment,
     stderr: &mut dyn Write,
@@ -57,6 +59,7 @@ pub fn before_launch(
         .unwrap_or_default();
     let done =
         launch::prepare(&program, &library_path).map_err(|errors| journal.lost(&errors, stderr))?;
+    fill_packages(&program, cargo_home, journal, environment);
     // What begins like a placeholder and is none would start the launcher for ever.
     let head = rekindle_fsx::read_with_sig(&program, 2);
     let is_script = head.is_ok_and(|read| read.is_none_or(|(head, _)| head == b"#!"));
@@ -75,6 +78,24 @@ pub fn before_launch(
         start,
     );
     Ok(())
+}
+
+/// Puts the sources of packages in place that a program may read: those that its variables name, and for a
+/// build script those that another one may have told it of.
+fn fill_packages(
+    program: &Path,
+    cargo_home: Option<&Path>,
+    journal: &Journal,
+    environment: &Environment,
+) {
+    let mut result = sparse::fill_mentioned(environment.iter().map(|(_, value)| value), None);
+    if let Some(cargo_home) = cargo_home.filter(|_| launch::is_build_script(program)) {
+        result = result.and(sparse::fill_linked(cargo_home, None));
+    }
+    if let Err(error) = result {
+        // Where the program needs them it fails, and says less.
+        journal.warn("sources-missing", error.to_string());
+    }
 }
 
 fn note(journal: &Journal, reader: &OsStr, done: Materialised, start: Instant) {

@@ -42,8 +42,10 @@ pub fn prepare(
     }
 }
 
-/// `build/PACKAGE-HASH/build-script-build`, `build/PACKAGE/HASH/out/build_script_build`.
-fn is_build_script(program: &Path) -> bool {
+/// Whether it is one, as in `build/PACKAGE-HASH/build-script-build` or
+/// `build/PACKAGE/HASH/out/build_script_build`.
+#[must_use]
+pub fn is_build_script(program: &Path) -> bool {
     let name = program.file_name().unwrap_or_default().as_bytes();
     name.starts_with(b"build-script-") || name.starts_with(b"build_script_")
 }

@@ -113,6 +113,8 @@ pub struct Snapshot {
     pub units_left_out: u64,
     /// Bytes stored by capturing.
     pub stored_bytes: u64,
+    /// Packages that cargo's home lacked and that came back.
+    pub packages_restored: u64,
     /// Time of restoring in milliseconds.
     pub restore_ms: u64,
     /// Time of capturing in milliseconds.
@@ -149,6 +151,7 @@ impl Snapshot {
             units_captured: snapshots.captured,
             units_left_out: snapshots.left_out,
             stored_bytes: snapshots.stored_bytes,
+            packages_restored: snapshots.packages,
             restore_ms: snapshots.restore_us / 1000,
             capture_ms: snapshots.capture_us / 1000,
         }
@@ -372,7 +375,8 @@ mod tests {
                 r#""bytes":{"restored":0,"published":0,"placed":0,"materialised":0},"#,
                 r#""snapshot":{"base":null,"units_restored":0,"units_invalidated":0,"#,
                 r#""files_placed":0,"files_materialised":0,"units_captured":0,"#,
-                r#""units_left_out":0,"stored_bytes":0,"restore_ms":0,"capture_ms":0},"#,
+                r#""units_left_out":0,"stored_bytes":0,"packages_restored":0,"restore_ms":0,"#,
+                r#""capture_ms":0},"#,
                 r#""reasons":{},"linkers":{},"#,
                 r#""verified":{"same":0,"different":0},"warnings":[]}"#,
             )

@@ -1,6 +1,6 @@
 //! What became of snapshots in a run, or in several added up.
 
-use rekindle_events::{SnapshotCaptured, SnapshotRestored};
+use rekindle_events::{PackagesRestored, SnapshotCaptured, SnapshotRestored};
 
 /// Figures of snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Snapshots {
     pub left_out: u64,
     /// Bytes stored by capturing.
     pub stored_bytes: u64,
+    /// Packages that cargo's home lacked and that came back.
+    pub packages: u64,
 }
 
 impl Snapshots {
@@ -34,6 +36,12 @@ impl Snapshots {
         self.invalid += restored.invalid.len() as u64;
         self.files += restored.files;
         self.placed_bytes += restored.placed_bytes;
+        self.restore_us += restored.time_us;
+    }
+
+    pub(crate) fn add_packages(&mut self, restored: &PackagesRestored) {
+        self.packages += restored.packages;
+        self.files += restored.files;
         self.restore_us += restored.time_us;
     }
 
@@ -56,5 +64,6 @@ impl Snapshots {
         self.captured += other.captured;
         self.left_out += other.left_out;
         self.stored_bytes += other.stored_bytes;
+        self.packages += other.packages;
     }
 }

@@ -99,6 +99,7 @@ fn snapshots(table: &mut Table, summary: &Summary) {
     table
         .row("Units from a snapshot", snapshots.restored)
         .row("Units of it left out", snapshots.invalid)
+        .row("Packages restored", snapshots.packages)
         .row("Bytes placed", ByteSize(snapshots.placed_bytes))
         .row("Bytes materialised", ByteSize(summary.materialised_bytes))
         .row("Units captured", snapshots.captured)

@@ -97,6 +97,7 @@ impl Summary {
                     summary.materialised_files += done.files;
                 }
                 EventKind::Warning(warning) => summary.add_warning(warning),
+                EventKind::PackagesRestored(restored) => summary.snapshot.add_packages(restored),
                 EventKind::SnapshotRestored(restored) => summary.snapshot.add_restored(restored),
                 EventKind::SnapshotCaptured(captured) => summary.snapshot.add_captured(captured),
                 EventKind::Collected(collected) => {

@@ -101,9 +101,13 @@ fn launch(words: &[OsString]) -> ExitCode {
         Ok(around) => around,
         Err(error) => return fail(&format!("no working directory: {error}")),
     };
-    let journal = Journal::of_run(settings.and_then(|settings| settings.run_dir).as_deref());
-    let path = Path::new(program);
-    if let Err(exit) = readers::before_launch(path, &journal, &environment, &mut io::stderr()) {
+    let (run_dir, home) = settings
+        .map(|settings| (settings.run_dir, settings.cargo_home))
+        .unzip();
+    let journal = Journal::of_run(run_dir.flatten().as_deref());
+    let (path, home) = (Path::new(program), home.as_deref());
+    let stderr = &mut io::stderr();
+    if let Err(exit) = readers::before_launch(path, home, &journal, &environment, stderr) {
         return code(exit);
     }
     // A bare name would be looked for on `PATH`.

@@ -9,7 +9,7 @@ use rekindle::layout::{self, Asked, Layout};
 use rekindle::selection::{self, Call, Selection};
 use rekindle::{Resolved, Surroundings, WRAPPER, git, resolve_settings, sibling};
 use rekindle_base::{ByteSize, Clock, Digest, SystemClock};
-use rekindle_outputs::materialise;
+use rekindle_outputs::{materialise, sparse};
 use rekindle_snapshot::base::{self, Made};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::model::{Body, Content, File, Place, Tree, Unit};
@@ -533,10 +533,12 @@ struct MaterialiseJson {
     version: u32,
     files: u64,
     bytes: u64,
+    packages: u64,
     failed: Vec<String>,
 }
 
-/// Puts the bytes in the place of every placeholder, so that any tool can read the target.
+/// Puts the bytes in the place of every placeholder, and the sources of every package, so that any tool can read
+/// them.
 pub(crate) fn materialise(args: &MaterialiseArgs) -> Result<(), CommandError> {
     let project = Project::find(&args.site)?;
     let dirs = [&project.layout.build_dir, &project.layout.target_dir];
@@ -547,24 +549,36 @@ pub(crate) fn materialise(args: &MaterialiseArgs) -> Result<(), CommandError> {
     paths.sort_unstable();
     paths.dedup();
     let outcome = materialise::materialise_all(&paths, None);
+    let cargo_home = &project.resolved.settings.cargo_home;
+    let packages = sparse::fill_all(cargo_home, Some(&project.store)).map_err(|error| {
+        CommandError::environment(format!("cargo's home cannot be read: {error}"))
+    })?;
+    let lost = packages.errors.iter().map(ToString::to_string);
     let json = MaterialiseJson {
         version: VERSION,
         files: outcome.done.files,
         bytes: outcome.done.bytes,
-        failed: outcome.failed.iter().map(ToString::to_string).collect(),
+        packages: packages.filled.packages,
+        failed: outcome
+            .failed
+            .iter()
+            .map(ToString::to_string)
+            .chain(lost)
+            .collect(),
     };
     match args.format {
         Format::Json => print_json(&json)?,
         Format::Text => print(&format!(
-            "materialised {} files, {}\n",
+            "materialised {} files, {}; {} packages\n",
             json.files,
-            ByteSize(json.bytes)
+            ByteSize(json.bytes),
+            json.packages
         ))?,
     }
     match json.failed.first() {
         None => Ok(()),
         Some(first) => Err(CommandError::environment(format!(
-            "{} placeholders could not be filled: {first}",
+            "{} could not be put in place: {first}",
             json.failed.len()
         ))
         .hint("`rekindle build` builds what the store has lost")),

@@ -112,7 +112,9 @@ fn with_wrapper(
             Snapshots::prepare(line, (surroundings, &config, layout), with)
         })
         .flatten();
-    wiring.log(snapshots.as_mut().and_then(Snapshots::restore));
+    if let Some(snapshots) = &mut snapshots {
+        wiring.log(snapshots.restore());
+    }
     // cargo has no messages for paths that are not UTF-8: it panics where it would write one.
     let is_text =
         cwd.to_str().is_some() && line.arguments.iter().all(|word| word.to_str().is_some());

@@ -11,14 +11,15 @@ use rekindle::layout::Layout;
 use rekindle::{Surroundings, git, selection};
 use rekindle_base::{Clock, SystemClock};
 use rekindle_events::{
-    Collected, Event, EventKind, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
-    WarningEvent,
+    Collected, Event, EventKind, PackagesRestored, ProfileSkipped, SnapshotCaptured,
+    SnapshotRestored, UnitLeft, WarningEvent,
 };
 use rekindle_outputs::materialise;
 use rekindle_snapshot::base::{self, Made, Wanted};
 use rekindle_snapshot::capture::{self, Captured};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::layout::Profile;
+use rekindle_snapshot::registry;
 use rekindle_snapshot::restore::{self, Restored};
 use rekindle_store::LocalStore;
 
@@ -62,19 +63,52 @@ impl<'a> Snapshots<'a> {
         })
     }
 
-    /// Restores the best base into profile directories that have nothing yet; `None` where all have.
-    pub(super) fn restore(&mut self) -> Option<Event> {
-        let began = Instant::now();
+    /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.
+    pub(super) fn restore(&mut self) -> Vec<Event> {
+        let is_kept = self.is_kept();
+        let packages = self.packages(is_kept);
+        let target = (!is_kept).then(|| self.target());
+        // What cargo builds is built after this; the restored files' times are before it.
+        self.began_ns = rekindle_fsx::time::coarse_ns();
+        packages.into_iter().chain(target).collect()
+    }
+
+    /// Whether something is there already, in all directories that the command builds in.
+    fn is_kept(&self) -> bool {
         let is_built = |dir: &String| Profile::new(&self.here.build_dir, dir).is_built();
         let dirs = &self.wanted.dirs;
-        let is_kept = if dirs.is_empty() {
+        if dirs.is_empty() {
             Profile::all(&self.here.build_dir).is_ok_and(|all| !all.is_empty())
         } else {
             dirs.iter().all(is_built)
-        };
-        if is_kept {
-            return None;
         }
+    }
+
+    /// Restores the packages of the lock file that cargo's home lacks; `None` where it has all.
+    fn packages(&self, is_kept: bool) -> Option<Event> {
+        let began = Instant::now();
+        let lock = self.here.workspace.join("Cargo.lock");
+        // A build script whose program is there already reads sources without asking.
+        let restored = registry::restore(self.store, &self.here.cargo_home, &lock, &|_, _| is_kept);
+        match restored {
+            Ok(restored) if restored.packages.packages + restored.git.packages == 0 => None,
+            Ok(restored) => Some(now(EventKind::PackagesRestored(PackagesRestored {
+                packages: restored.packages.packages + restored.git.packages,
+                whole: restored.whole,
+                files: restored.packages.files + restored.git.files + restored.index_files,
+                left: restored.left.len() as u64 + restored.lost,
+                time_us: micros(began),
+            }))),
+            Err(error) => {
+                let message = format!("packages could not be restored: {error}");
+                Some(warning("packages-not-restored", message))
+            }
+        }
+    }
+
+    /// Restores the best base.
+    fn target(&self) -> Event {
+        let began = Instant::now();
         let mut event = match base::choose(self.store, &self.wanted) {
             Err(none) => SnapshotRestored {
                 base: none.to_string(),
@@ -90,15 +124,13 @@ impl<'a> Snapshots<'a> {
                     Ok(restored) => said(chosen.why.to_string(), restored),
                     Err(error) => {
                         let message = format!("the snapshot could not be restored: {error}");
-                        return Some(warning("snapshot-not-restored", message));
+                        return warning("snapshot-not-restored", message);
                     }
                 }
             }
         };
         event.time_us = micros(began);
-        // What cargo builds is built after this; the restored files' times are before it.
-        self.began_ns = rekindle_fsx::time::coarse_ns();
-        Some(now(EventKind::SnapshotRestored(Box::new(event))))
+        now(EventKind::SnapshotRestored(Box::new(event)))
     }
 
     /// Makes real what people collect: programs and libraries at the top of profile directories.
@@ -135,9 +167,22 @@ impl<'a> Snapshots<'a> {
         events
     }
 
-    /// Captures what was built. `units` are the events of this run's units.
-    pub(super) fn capture(&self, events: &[Event]) -> Option<Event> {
+    /// Captures what was built, and the packages that it was built from. `events` has this run's units.
+    pub(super) fn capture(&self, events: &[Event]) -> Vec<Event> {
         let began = Instant::now();
+        let lock = self.here.workspace.join("Cargo.lock");
+        let at = SystemClock::default().now();
+        let packages = registry::capture(self.store, &self.here.cargo_home, &lock, at);
+        let mut said = Vec::new();
+        if let Err(error) = packages {
+            let message = format!("packages could not be stored: {error}");
+            said.push(warning("packages-not-stored", message));
+        }
+        said.push(self.capture_target(events, began));
+        said
+    }
+
+    fn capture_target(&self, events: &[Event], began: Instant) -> Event {
         let (mut seen, mut bound) = (HashSet::new(), HashSet::new());
         for event in events {
             if let EventKind::Unit(unit) = &event.kind
@@ -163,7 +208,7 @@ impl<'a> Snapshots<'a> {
             Ok(captured) => captured,
             Err(error) => {
                 let message = format!("the target could not be captured: {error}");
-                return Some(warning("snapshot-not-captured", message));
+                return warning("snapshot-not-captured", message);
             }
         };
         // The build may have changed what git sees: then the snapshot is not the commit's.
@@ -175,12 +220,12 @@ impl<'a> Snapshots<'a> {
         };
         if let Err(error) = base::publish(self.store, &self.wanted, &made) {
             let message = format!("the snapshot could not be stored: {error}");
-            return Some(warning("snapshot-not-captured", message));
+            return warning("snapshot-not-captured", message);
         }
-        Some(now(EventKind::SnapshotCaptured(Box::new(told(
+        now(EventKind::SnapshotCaptured(Box::new(told(
             captured,
             micros(began),
-        )))))
+        ))))
     }
 }
 
