@@ -277,7 +277,7 @@ fn tests_and_examples_are_launched() {
     let done = one.rekindle(&["test", "--all-targets"]).ok();
     assert!(done.stdout.contains("1 passed"), "{}", done.stdout);
     assert!(!stand_ins.real().contains(&"build_script_build".to_owned()));
-    one.assert_fresh_for(&["build", "--all-targets"], "tests ran");
+    one.assert_fresh_for(&["test", "--all-targets", "--no-run"], "tests ran");
 }
 
 #[test]
