@@ -8,8 +8,8 @@ use crate::layout;
 use crate::materialise;
 use crate::placeholder::Placeholder;
 
-/// Makes cargo build the unit that a lost placeholder belongs to: removes what cargo knows of it, then
-/// the placeholder with its other names. What is real there stays.
+/// Makes cargo build the unit that a lost placeholder belongs to, with what depends on it: removes what
+/// cargo knows of it, then the placeholder with its other names. What is real there stays.
 ///
 /// # Errors
 /// As removing.
@@ -19,6 +19,9 @@ pub fn forget(path: &Path) -> io::Result<()> {
         for fingerprint in fingerprints(name) {
             rekindle_fsx::remove_dir_all(&fingerprint)?;
         }
+        if let Some(said) = said_by_script(name) {
+            rekindle_fsx::remove_file(&said)?;
+        }
     }
     for name in names {
         if let Ok(Some(_)) = Placeholder::read(&name) {
@@ -26,6 +29,18 @@ pub fn forget(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The file with what a build script printed, for what it made. It is all that cargo takes for the
+/// unit's output: a unit without a fingerprint is built, but what depends on it only where an output
+/// is missing, too; else that would be found out of date by the build after the next.
+fn said_by_script(path: &Path) -> Option<PathBuf> {
+    let unit = path
+        .ancestors()
+        .find(|dir| dir.ends_with("out"))?
+        .parent()?;
+    let said = [unit.join("output"), unit.join("run/stdout")];
+    said.into_iter().find(|said| rekindle_fsx::exists(said))
 }
 
 /// The directories in which cargo keeps what it knows of the unit that a file belongs to; none where

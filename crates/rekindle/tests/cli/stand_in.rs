@@ -219,6 +219,16 @@ impl StandIns {
     }
 }
 
+impl Field {
+    /// Removes the object that a placeholder stands for.
+    pub(crate) fn lose(&self, placeholder: &Path) {
+        let read = Placeholder::read(placeholder).unwrap().unwrap();
+        let hex = read.digest.to_hex();
+        let objects = self.store.join("v1/objects");
+        std::fs::remove_file(objects.join(&hex[..2]).join(&hex[2..])).unwrap();
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Library,
