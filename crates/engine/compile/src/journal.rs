@@ -54,7 +54,9 @@ impl Journal {
             if !error.is_lost() {
                 continue;
             }
-            if let Err(error) = lost::forget(error.path()) {
+            let forgotten =
+                lost::forget(error.path()).and_then(|()| lost::forget_others(error.path()));
+            if let Err(error) = forgotten {
                 let _ = writeln!(
                     stderr,
                     "error: what cargo knows of it could not be removed: {error}; run `cargo clean`"

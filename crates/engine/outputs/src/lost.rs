@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::layout;
 use crate::materialise;
-use crate::placeholder::Placeholder;
+use crate::placeholder::{MAX_BYTES, Placeholder};
+use rekindle_store::LocalStore;
 
 /// Makes cargo build the unit that a lost placeholder belongs to, with what depends on it: removes what
 /// cargo knows of it, then the placeholder with its other names. What is real there stays.
@@ -14,6 +15,9 @@ use crate::placeholder::Placeholder;
 /// # Errors
 /// As removing.
 pub fn forget(path: &Path) -> io::Result<()> {
+    if let Some(state) = state(path) {
+        return rekindle_fsx::remove_dir_all(state);
+    }
     let names = materialise::names(path);
     for name in &names {
         for fingerprint in fingerprints(name) {
@@ -29,6 +33,44 @@ pub fn forget(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Forgets whatever else a store has lost of the target directory that `path` is in, so that it is not
+/// found out one by one. Bytes are not read: what is damaged and of the right size is found when it is
+/// wanted. How many placeholders these were.
+///
+/// # Errors
+/// As reading directories and removing.
+pub fn forget_others(path: &Path) -> io::Result<usize> {
+    let Some(profile) = layout::profile_dir(path) else {
+        return Ok(0);
+    };
+    let mut lost = Vec::new();
+    for profile in layout::profile_dirs(&layout::target_dir(&profile)) {
+        for entry in rekindle_fsx::walk_all(&profile)? {
+            if entry.sig.size > MAX_BYTES {
+                continue;
+            }
+            if let Ok(Some(placeholder)) = Placeholder::read(&entry.path) {
+                let store = LocalStore::open(&placeholder.store);
+                if !store.has_object(&placeholder.digest, placeholder.size) {
+                    lost.push(entry.path);
+                }
+            }
+        }
+    }
+    for path in &lost {
+        forget(path)?;
+    }
+    Ok(lost.len())
+}
+
+/// The directory of a crate's incremental state: without one of its files the rest is of no use.
+fn state(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|dir| {
+        dir.parent()
+            .is_some_and(|above| above.ends_with("incremental"))
+    })
 }
 
 /// The file with what a build script printed, for what it made. It is all that cargo takes for the
