@@ -191,3 +191,45 @@ pub(super) fn unpack(
     }
     Ok(filled)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_put_over_what_is_there_or_out_of_its_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let location = Location {
+            home: home.path().to_owned(),
+            index: "i-1".into(),
+            package: "a-1.0.0".into(),
+        };
+        let marker = |stub: &str| Marker {
+            digest: rekindle_base::Digest::of(b"x"),
+            size: 1,
+            store: home.path().join("store"),
+            stubs: vec![stub.into()],
+        };
+        let put = |marker: &Marker| {
+            let sources = Sources::Sparse {
+                manifest: b"",
+                marker,
+                links: false,
+            };
+            place(&location, sources)
+        };
+        for stub in ["../a-1.0.1/lib.rs", "/lib.rs", "src/../../lib.rs", ""] {
+            assert!(put(&marker(stub)).is_err(), "{stub}");
+            assert!(
+                fsx::list_names(&home.path().join("registry/src/i-1"))
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+        fsx::create_dir_all(&location.sources()).unwrap();
+        assert_eq!(put(&marker("lib.rs")).unwrap(), None);
+        assert!(fsx::list_names(&location.sources()).unwrap().is_empty());
+        fsx::remove_dir_all(&location.sources()).unwrap();
+        assert_eq!(put(&marker("lib.rs")).unwrap().unwrap().files, 4);
+    }
+}
