@@ -30,7 +30,8 @@ pub(super) struct History {
     members: &'static [&'static str],
     /// A member that most others are built from: its name.
     leaf: Option<&'static str>,
-    /// A dependency, and another version of it that the newest version's manifest allows.
+    /// A dependency, and another version of it that the newest version's manifest allows and that no
+    /// version had: it would be in every store already.
     bump: (&'static str, &'static str),
     /// Left out unless it is asked for by name.
     only_by_name: bool,
@@ -47,7 +48,7 @@ const HISTORIES: &[History] = &[
         ],
         members: &[],
         leaf: None,
-        bump: ("aho-corasick", "1.1.4"),
+        bump: ("memchr", "2.8.1"),
         only_by_name: false,
     },
     History {
@@ -78,7 +79,7 @@ const HISTORIES: &[History] = &[
         versions: &["0.6.36", "0.6.37", "0.6.38", "0.6.39"],
         members: &[],
         leaf: None,
-        bump: ("anyhow", "1.0.99"),
+        bump: ("anyhow", "1.0.97"),
         only_by_name: true,
     },
 ];
@@ -211,7 +212,7 @@ impl History {
                     continue;
                 }
                 repository.detach(&newest)?;
-                self.edit(registry, repository.tree(), edit, number)?;
+                self.edit(registry, repository, edit, number)?;
                 repository.commit(&name, self.versions.len())?;
             }
         }
@@ -221,10 +222,11 @@ impl History {
     fn edit(
         &self,
         registry: &Registry,
-        dir: &Path,
+        repository: &Repository,
         edit: Edit,
         number: u64,
     ) -> Result<(), Failure> {
+        let dir = repository.tree();
         let function = format!(
             "\n#[doc(hidden)]\n#[allow(dead_code, missing_docs)]\npub fn edited_by_the_bench() -> u64 {{\n    {number}\n}}\n"
         );
@@ -238,6 +240,7 @@ impl History {
             Edit::Root => append(&main.join("src/main.rs"), &function),
             Edit::Lock => {
                 let (name, version) = self.bump;
+                self.check_unknown(repository, name, version)?;
                 let mut update = registry.cargo(dir);
                 update.args(["update", "--quiet", "--package", name, "--precise", version]);
                 process::run(&mut update)?;
@@ -245,6 +248,32 @@ impl History {
             }
         }
     }
+}
+
+impl History {
+    /// No version's lock file names that version of a package.
+    fn check_unknown(
+        &self,
+        repository: &Repository,
+        name: &str,
+        version: &str,
+    ) -> Result<(), Failure> {
+        for known in self.versions {
+            let lock = repository.file(&tag(known), "Cargo.lock")?;
+            if names_version(&lock, name, version) {
+                return Err(format!(
+                    "{name} {version} is in the lock file of {} {known}, so every store would have it; \
+                     choose another version in xtask/src/bench/replay/history.rs",
+                    self.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names_version(lock: &str, name: &str, version: &str) -> bool {
+    lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"))
 }
 
 /// A virtual workspace whose members stand in the place of their published selves.
@@ -327,6 +356,7 @@ mod tests {
                     [[package]]\nname = \"ab\"\nversion = \"3.0.0\"\n";
         assert_eq!(locked_version(lock, "a"), Some("1.2.0"));
         assert_eq!(locked_version(lock, "b"), None);
+        assert!(names_version(lock, "a", "1.2.0") && !names_version(lock, "a", "3.0.0"));
         let manifest = workspace_manifest(&["app", "a"]);
         assert!(manifest.contains("\"crates/app\",\n    \"crates/a\",\n"));
         assert!(manifest.ends_with("[patch.crates-io]\na = { path = \"crates/a\" }\n"));

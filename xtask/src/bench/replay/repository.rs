@@ -79,6 +79,11 @@ impl Repository {
             .map(|_| ())
     }
 
+    /// A file as it is in a state.
+    pub(super) fn file(&self, tag: &str, path: &str) -> Result<String, Failure> {
+        self.git(&["show", &format!("{tag}:{path}")])
+    }
+
     /// What a CI job's checkout leaves: nothing but that state, every file's time is now.
     pub(super) fn check_out(
         &self,
@@ -145,6 +150,7 @@ mod tests {
         repository.commit("one", 0).unwrap();
         fs::write(repository.tree().join("other"), "2").unwrap();
         repository.commit("two", 1).unwrap();
+        assert_eq!(repository.file("one", "other").unwrap(), "1");
         assert!(repository.has("two") && !repository.has("three"));
 
         let checkout = dir.path().join("c");
