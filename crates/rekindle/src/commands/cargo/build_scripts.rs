@@ -2,10 +2,8 @@
 //! `root-output` after it ended.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rekindle::layout::Layout;
-use rekindle_base::Moment;
 
 /// What ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,15 +14,11 @@ pub(super) struct BuildScripts {
     pub(super) time_ms: u64,
 }
 
-/// The kernel stamps files from a clock that lags by as much as this.
-const COARSE_CLOCK_MS: u64 = 10;
-
 const NS_PER_MS: i64 = 1_000_000;
 
-/// Counts what ran since `began` in the directory that cargo builds in.
-pub(super) fn count(layout: &Layout, began: SystemTime) -> BuildScripts {
-    let since_ms = Moment::from_system(began).0.saturating_sub(COARSE_CLOCK_MS);
-    let since_ns = i64::try_from(since_ms).unwrap_or(i64::MAX / NS_PER_MS) * NS_PER_MS;
+/// Counts what ran since a time by the clock that files are stamped from, in the directory that cargo
+/// builds in.
+pub(super) fn count(layout: &Layout, since_ns: i64) -> BuildScripts {
     let mut counted = BuildScripts::default();
     for profile in profile_dirs(&layout.build_dir) {
         count_below(&profile.join("build"), NESTED_MAX, since_ns, &mut counted);
@@ -101,16 +95,18 @@ mod tests {
             rekindle_fsx::create_dir_all(file.parent().unwrap()).unwrap();
             rekindle_fsx::append(&file, b"x").unwrap();
         }
-        let count_since = |began| {
+        let count_since = |since_ns| {
             let layout = Layout {
                 workspace_root: "/nowhere".into(),
                 target_dir: "/nowhere/target".into(),
                 build_dir: target.path().to_owned(),
             };
-            count(&layout, began).runs
+            count(&layout, since_ns).runs
         };
-        assert_eq!(count_since(SystemTime::UNIX_EPOCH), 2);
-        let later = SystemTime::now() + std::time::Duration::from_secs(60);
-        assert_eq!(count_since(later), 0);
+        assert_eq!(count_since(0), 2);
+        let made = rekindle_fsx::stat(&target.path().join("debug/build/a-1/invoked.timestamp"));
+        let made_ns = made.unwrap().mtime_ns;
+        assert_ne!(count_since(made_ns), 0);
+        assert_eq!(count_since(made_ns + 60 * 1000 * NS_PER_MS), 0);
     }
 }

@@ -87,7 +87,6 @@ fn with_wrapper(
     };
     let config = CargoConfig::read(surroundings, &cwd, &line.config);
     let layout = layout::find(surroundings, &config, &cwd, line.asked());
-    let began = SystemTime::now();
     let quiet = resolved.quiet
         || line.quiet
         || surroundings
@@ -126,6 +125,8 @@ fn with_wrapper(
     let mut command = cargo(line, Some(surroundings));
     command.args(messages::arguments(line, reading));
     command.envs(wiring.variables());
+    // What was restored is older, by as little as one tick.
+    let began_ns = rekindle_fsx::time::coarse_ns();
     let mut ended = child::run(&mut command, reading)?;
     if ended.code != 0 && wiring.has_lost_a_placeholder() {
         warn("the store lost something that the snapshot needs: cargo runs once more");
@@ -137,7 +138,7 @@ fn with_wrapper(
     }
     drop(active);
     let scripts = match &layout {
-        Ok(layout) if line.is_build() => build_scripts::count(layout, began),
+        Ok(layout) if line.is_build() => build_scripts::count(layout, began_ns),
         _ => build_scripts::BuildScripts::default(),
     };
     let finished = Event::new(

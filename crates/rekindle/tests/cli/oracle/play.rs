@@ -227,15 +227,16 @@ impl Play {
     fn turn(&mut self, turn: &Turn) {
         match turn {
             Turn::Stay => {}
-            Turn::Branch => {
+            Turn::Branch if self.history.len() > 1 => {
                 let name = format!("branch{}", self.branches.len());
+                git(&self.origin(), &["checkout", "-q", "-b", &name]);
                 self.branches
                     .insert(self.branch.clone(), self.world.clone());
-                if self.history.len() > 1 {
-                    git(&self.origin(), &["checkout", "-q", "-b", &name]);
-                    self.branch = name;
-                }
+                self.branches.insert(name.clone(), self.world.clone());
+                self.branch = name;
             }
+            // Nothing is committed that a branch could begin at.
+            Turn::Branch => {}
             Turn::Switch(which) => {
                 self.branches
                     .insert(self.branch.clone(), self.world.clone());
