@@ -99,8 +99,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
     let mut works = Vec::new();
     for ((profile, places), known) in profiles.iter().zip(known) {
         // Somebody who builds at this moment captures it, too.
-        let lock = profile.path.join(".cargo-lock");
-        match rekindle_fsx::lock::try_exclusive(&lock)? {
+        match profile.try_lock()? {
             Some(held) => works.push(Work::read(
                 &all,
                 (profile, places, held),
@@ -233,14 +232,14 @@ struct Work<'a> {
     known: Known,
     built: Vec<Built>,
     inputs: Inputs,
-    _held: FileLock,
+    _held: Vec<FileLock>,
 }
 
 impl<'a> Work<'a> {
     /// Reads the units that are not as they were recorded.
     fn read(
         all: &Capturing<'_>,
-        (profile, places, held): (&'a Profile, &[Place], FileLock),
+        (profile, places, held): (&'a Profile, &[Place], Vec<FileLock>),
         known: Known,
         captured: &mut Captured,
     ) -> io::Result<Self> {

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rekindle_fsx::lock::FileLock;
+
 /// A profile directory of a build directory.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -56,6 +58,29 @@ impl Profile {
         [".fingerprint", "deps", "build"]
             .iter()
             .any(|name| rekindle_fsx::exists(&self.path.join(name)))
+    }
+
+    /// Cargo's locks on it, taken; `None` where somebody holds one. The newer layout has two more, which cargo makes.
+    ///
+    /// # Errors
+    /// As opening and locking files.
+    pub fn try_lock(&self) -> io::Result<Option<Vec<FileLock>>> {
+        let mut held = Vec::new();
+        for (name, always) in [
+            (".cargo-lock", true),
+            (".cargo-build-lock", false),
+            (".cargo-artifact-lock", false),
+        ] {
+            let path = self.path.join(name);
+            if !always && !rekindle_fsx::exists(&path) {
+                continue;
+            }
+            match rekindle_fsx::lock::try_exclusive(&path)? {
+                Some(lock) => held.push(lock),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(held))
     }
 
     /// All units that have a directory of fingerprints.

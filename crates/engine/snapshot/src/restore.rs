@@ -156,8 +156,7 @@ fn one(
     let (build_dir, name) = (&placing.request.here.build_dir, &job.profile.name);
     place::target_directory(build_dir)?;
     rekindle_fsx::create_dir_all(&job.profile.path)?;
-    let lock = job.profile.path.join(".cargo-lock");
-    let Some(_held) = rekindle_fsx::lock::try_exclusive(&lock)? else {
+    let Some(_held) = job.profile.try_lock()? else {
         restored.skipped.push((name.clone(), Skipped::Busy));
         return Ok(());
     };

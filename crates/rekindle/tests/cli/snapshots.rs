@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::project::{Done, Project};
+use crate::project::{Done, Project, skip};
 
 const LIB: &str = "pub fn word() -> &'static str { include_str!(\"../word\").trim() }";
 const MAIN: &str = "fn main() { println!(\"{}{}\", lib::word(), env!(\"MADE\")); }";
@@ -285,4 +285,97 @@ fn snapshots_are_listed_shown_and_compared() {
     assert_fresh(&project);
     let captured = rekindle(&project, &["snapshot", "capture"]).ok();
     assert!(captured.stdout.contains("kept 4"), "{}", captured.stdout);
+}
+
+/// Killed at any of its changes, a restore leaves a target from which the next build is right.
+#[test]
+fn a_restore_can_be_killed() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    sweep("a_restore_can_be_killed", &project, "restore", || {
+        let _ = std::fs::remove_dir_all(project.path("ws/target"));
+    });
+}
+
+/// Killed at any of its changes, a capture leaves a store and a target that the next build uses.
+#[test]
+fn a_capture_can_be_killed() {
+    let project = workspace();
+    rekindle(&project, &["build", "--no-snapshot"]).ok();
+    sweep("a_capture_can_be_killed", &project, "capture", || {
+        let _ = std::fs::remove_dir_all(project.path("ws/target/.rekindle"));
+        for space in ["trees", "pointers"] {
+            let _ = std::fs::remove_dir_all(project.path("store/v1").join(space));
+        }
+    });
+}
+
+/// Kills `rekindle snapshot <doing>` at its first change to the file system and at later ones, until it ends in
+/// peace.
+fn sweep(test: &str, project: &Project, doing: &str, prepare: impl Fn()) {
+    if !cfg!(feature = "failpoints") {
+        return skip(test, "built without the feature `failpoints`");
+    }
+    let mut at = 1;
+    loop {
+        prepare();
+        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["snapshot", doing]);
+        let killed = command
+            .env("REKINDLE_FAILPOINT", at.to_string())
+            .output()
+            .unwrap();
+        rekindle(project, &["build"]).ok();
+        assert_eq!(program(project), "one!", "{doing} killed at change {at}");
+        assert_fresh(project);
+        rekindle(project, &["cache", "verify"]).ok();
+        if killed.status.success() {
+            assert!(
+                at > 10,
+                "only {at} changes: is `rekindle` built with failpoints?"
+            );
+            return;
+        }
+        // The first ones are each of another kind; later ones are files like those before.
+        at += if at < 8 { 1 } else { 11 };
+    }
+}
+
+/// From cargo 1.100 on all files of a unit are below `build/<package>/<id>`.
+#[test]
+fn the_newer_layout_is_restored_too() {
+    let project = workspace();
+    let version = project
+        .command("cargo", &["+nightly", "--version"])
+        .output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return skip(
+            "the_newer_layout_is_restored_too",
+            "there is no nightly toolchain",
+        );
+    }
+    let build = ["+nightly", "build", "-Zbuild-dir-new-layout"];
+    rekindle(&project, &build).ok();
+    fresh_clone(&project);
+    rekindle(&project, &build).ok();
+    assert!(project.path("ws/target/debug/build/app").is_dir());
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_eq!(program(&project), "one!");
+    project.put("ws/lib/word", "two");
+    rekindle(&project, &build).ok();
+    assert_eq!(program(&project), "two!");
+}
+
+/// Units go to another directory than what people collect.
+#[test]
+fn a_build_directory_apart_is_restored_too() {
+    let project = workspace();
+    project.put("ws/.cargo/config.toml", "[build]\nbuild-dir = \"units\"\n");
+    project.put("ws/.gitignore", "target\nunits\n");
+    commit(&project, "a build directory apart");
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    rekindle(&project, &["build"]).ok();
+    assert!(project.path("ws/units/debug/deps").is_dir());
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_eq!(program(&project), "one!");
 }
