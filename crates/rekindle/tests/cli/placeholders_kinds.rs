@@ -88,8 +88,7 @@ const C_BUILD: &str = "use std::process::Command;\nfn main() {\n    \
     for name in [\"libeight.so\", \"libeight.so.1\"] {\n        \
     let _ = std::os::unix::fs::symlink(\"libeight.so.1.2\", format!(\"{out}/{name}\"));\n    }\n    \
     println!(\"cargo:rustc-link-search=native={out}\");\n    \
-    println!(\"cargo:rustc-link-lib=dylib=eight\");\n    \
-    println!(\"cargo:rustc-link-arg={out}/nine.o\");\n}\n";
+    println!(\"cargo:rustc-link-lib=dylib=eight\");\n}\n";
 
 const C_LIB: &str = "unsafe extern \"C\" { #[link_name = \"eight\"] fn c_eight() -> i32; }\n\
     pub fn eight() -> i32 { unsafe { c_eight() } }\n";
@@ -97,75 +96,63 @@ const C_LIB: &str = "unsafe extern \"C\" { #[link_name = \"eight\"] fn c_eight()
 const INCLUDE: &str =
     "pub static NINE: &[u8] = include_bytes!(concat!(env!(\"OUT_DIR\"), \"/nine.o\"));\n";
 
-const C_MAIN: &str = "unsafe extern \"C\" { fn nine() -> i32; }\n\
-    fn main() { println!(\"{}\", unsafe { app::eight() + nine() }); }\n";
+const C_MAIN: &str = "fn main() { println!(\"{}\", eight::eight()); }\n";
 
 #[test]
-fn objects_and_shared_libraries_of_c_are_linked_and_loaded() {
+fn objects_and_shared_libraries_of_c_are_linked_loaded_and_included() {
     let field = Field::new();
     let one = field.steady("one");
     one.put(
         "Cargo.toml",
-        "[workspace]\nmembers = ['app']\nresolver = '2'\n",
+        "[workspace]\nmembers = ['app', 'eight']\nresolver = '2'\n",
     );
+    let depends = "[dependencies]\neight = { path = '../eight' }\n";
+    put_package(&one, "app", depends, &[("src/main.rs", C_MAIN)]);
     put_package(
         &one,
-        "app",
+        "eight",
         "",
-        &[
-            ("build.rs", C_BUILD),
-            ("src/main.rs", C_MAIN),
-            ("src/lib.rs", C_LIB),
-        ],
+        &[("build.rs", C_BUILD), ("src/lib.rs", C_LIB)],
     );
+    for file in ["app/build.rs", "app/src/lib.rs", "app/tests/it.rs"] {
+        std::fs::remove_file(one.path(file)).unwrap();
+    }
     one.rekindle(&["build"]).ok();
     let stand_ins = StandIns::put(&field, &one);
-    for name in ["libeight.so.1.2", "nine.o"] {
-        stand_ins.path(name);
-    }
-    // A hit tells from their digests alone that it is one.
+    let library = stand_ins.path("libeight.so.1.2");
+    let object = stand_ins.path("nine.o");
+    // A hit tells from digests alone that it is one, though the linker's list has another name.
     touch(&one.path("app/src/main.rs"));
     one.rekindle(&["build"]).ok();
     let units = field.units();
-    assert_eq!(
-        unit(&units, "app", "bin").fate,
-        Fate::Hit,
-        "{:#?}",
-        shown(&units)
-    );
-    assert!(!stand_ins.real().contains(&"nine.o".to_owned()));
-    // Only the loader reads the library, and cargo says where it is.
+    let app = unit(&units, "app", "bin");
+    assert_eq!(app.fate, Fate::Hit, "{:#?}", shown(&units));
+    assert!(is_placeholder(library));
+    // The loader reads it, and cargo says where it is.
     StandIns::put(&field, &one);
-    assert!(is_placeholder(stand_ins.path("libeight.so.1.2")));
-    assert_eq!(run(&one), "17\n");
-    assert!(!is_placeholder(stand_ins.path("libeight.so.1.2")));
-    assert!(is_placeholder(stand_ins.path("nine.o")));
+    assert_eq!(run(&one), "8\n");
+    assert!(!is_placeholder(library) && is_placeholder(object));
+    // The linker reads it.
     StandIns::put(&field, &one);
+    assert!(is_placeholder(library));
     one.put("app/src/main.rs", &C_MAIN.replace("{}\"", "{}!\""));
     one.rekindle(&["build"]).ok();
     let units = field.units();
-    assert_eq!(
-        unit(&units, "app", "bin").fate,
-        Fate::Miss,
-        "{:#?}",
-        shown(&units)
-    );
-    assert!(!is_placeholder(stand_ins.path("nine.o")));
-    assert_eq!(run(&one), "17!\n");
+    let app = unit(&units, "app", "bin");
+    assert_eq!(app.fate, Fate::Miss, "{:#?}", shown(&units));
+    assert!(!is_placeholder(library));
+    assert_eq!(run(&one), "8!\n");
     one.assert_fresh("linked with C");
     // A check reads what a source includes.
     one.rekindle(&["check"]).ok();
     StandIns::put(&field, &one);
-    one.put("app/src/lib.rs", &format!("{C_LIB}{INCLUDE}"));
+    assert!(is_placeholder(object));
+    one.put("eight/src/lib.rs", &format!("{C_LIB}{INCLUDE}"));
     one.rekindle(&["check"]).ok();
     let units = field.units();
-    assert_eq!(
-        unit(&units, "app", "check").fate,
-        Fate::Miss,
-        "{:#?}",
-        shown(&units)
-    );
-    assert!(!is_placeholder(stand_ins.path("nine.o")));
+    let eight = unit(&units, "eight", "check");
+    assert_eq!(eight.fate, Fate::Miss, "{:#?}", shown(&units));
+    assert!(!is_placeholder(object));
 }
 
 /// An object in a directory that nothing searches, which only an argument names.

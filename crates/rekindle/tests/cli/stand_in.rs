@@ -105,6 +105,8 @@ const FILES: &[(&str, &str)] = &[
     (
         "app/tests/it.rs",
         "#[test]\nfn it() {\n    \
+         let bytes = std::fs::read(env!(\"CARGO_BIN_EXE_app\")).unwrap();\n    \
+         assert!(bytes.starts_with(b\"\\x7fELF\"));\n    \
          let output = std::process::Command::new(env!(\"CARGO_BIN_EXE_app\")).output().unwrap();\n    \
          assert_eq!(String::from_utf8(output.stdout).unwrap(), \"word 42 made\\n\");\n}\n",
     ),
