@@ -45,6 +45,8 @@ mod oracle;
 mod own;
 #[path = "cli/placeholders.rs"]
 mod placeholders;
+#[path = "cli/placeholders_kinds.rs"]
+mod placeholders_kinds;
 #[path = "cli/project.rs"]
 mod project;
 #[path = "cli/registry.rs"]
