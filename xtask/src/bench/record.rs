@@ -102,9 +102,13 @@ pub(super) struct Processes {
 }
 
 /// What a run of Rekindle restored and captured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Snapshot {
-    pub(super) restored_units: Option<u64>,
+    /// What was restored and why, in its own words.
+    pub(super) base: Option<String>,
+    pub(super) restored_units: u64,
+    pub(super) captured_units: u64,
+    pub(super) invalidated_units: Option<u64>,
     pub(super) placed_bytes: Option<u64>,
     pub(super) materialised_bytes: Option<u64>,
     pub(super) restore_ms: Option<u64>,

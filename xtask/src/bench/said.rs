@@ -26,15 +26,22 @@ impl Said {
     }
 }
 
-/// Nothing where the run used no snapshot, or a Rekindle from before there were any.
+/// Nothing where the run neither restored nor captured, or where Rekindle knows no snapshots: its
+/// zeros would pass for figures.
 fn snapshot(said: &Value) -> Option<Snapshot> {
     let section = &said["snapshot"];
-    section.is_object().then(|| Snapshot {
-        restored_units: section["restored_units"].as_u64(),
-        placed_bytes: section["placed_bytes"].as_u64(),
-        materialised_bytes: section["materialised_bytes"].as_u64(),
-        restore_ms: section["restore_ms"].as_u64(),
-        capture_ms: section["capture_ms"].as_u64(),
+    let number = |name: &str| section[name].as_u64();
+    let restored_units = number("units_restored")?;
+    let captured_units = number("units_captured")?;
+    (restored_units + captured_units > 0).then(|| Snapshot {
+        base: section["base"].as_str().map(str::to_owned),
+        restored_units,
+        captured_units,
+        invalidated_units: number("units_invalidated"),
+        placed_bytes: said["bytes"]["placed"].as_u64(),
+        materialised_bytes: said["bytes"]["materialised"].as_u64(),
+        restore_ms: number("restore_ms"),
+        capture_ms: number("capture_ms"),
     })
 }
 
@@ -56,17 +63,21 @@ mod tests {
     fn statistics_are_read_where_they_are_there() {
         let json = r#"{"version":1,"units":{"fresh":1,"hit":2,"miss":3,"uncacheable":4},
             "processes":{"rustc":7,"linker":1,"build_script":0},
-            "snapshot":{"materialised_bytes":5,"capture_ms":9}}"#;
+            "bytes":{"materialised":5},
+            "snapshot":{"base":"this commit","units_restored":3,"units_captured":0,"capture_ms":9}}"#;
         let said = Said::read(Some(json.to_owned()));
         assert_eq!(said.units.map(|units| units.hit), Some(2));
         let processes = said.processes.unwrap();
         assert_eq!((processes.rustc, processes.linker), (7, 1));
         let snapshot = said.snapshot.unwrap();
+        assert_eq!(snapshot.base.as_deref(), Some("this commit"));
         assert_eq!(snapshot.materialised_bytes, Some(5));
         assert_eq!(snapshot.capture_ms, Some(9));
         assert_eq!(snapshot.placed_bytes, None);
         assert!(Said::read(Some("{}".to_owned())).units.is_none());
         assert!(Said::read(Some("{}".to_owned())).snapshot.is_none());
+        let nothing = json.replace("\"units_restored\":3", "\"units_restored\":0");
+        assert!(Said::read(Some(nothing)).snapshot.is_none());
         assert!(Said::read(None).units.is_none());
     }
 

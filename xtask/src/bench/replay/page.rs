@@ -254,7 +254,11 @@ fn nothing_started(played: &Played) -> Bar {
 
 fn programs_alone(played: &Played) -> Bar {
     let worst = unchanged(played, false)
-        .filter_map(|run| Some((run.snapshot?.materialised_bytes?, run.program_bytes)))
+        .filter_map(|run| {
+            // Where nothing was restored, nothing had to be materialised.
+            let snapshot = run.snapshot.as_ref().filter(|one| one.restored_units > 0)?;
+            Some((snapshot.materialised_bytes?, run.program_bytes))
+        })
         .max();
     Bar {
         figure: "no change: bytes materialised",
@@ -268,7 +272,7 @@ fn programs_alone(played: &Played) -> Bar {
 
 fn capture(played: &Played) -> Bar {
     let mut times: Vec<u64> = unchanged(played, false)
-        .filter_map(|run| run.snapshot?.capture_ms)
+        .filter_map(|run| run.snapshot.as_ref()?.capture_ms)
         .collect();
     compare(
         "no change: snapshot capture against the kept target's no-op",
@@ -385,6 +389,7 @@ mod tests {
         Build {
             processes: Some(Processes::default()),
             snapshot: Some(Snapshot {
+                restored_units: 1,
                 materialised_bytes: Some(100),
                 capture_ms: Some(100),
                 ..Snapshot::default()
@@ -460,6 +465,14 @@ mod tests {
             ..ours()
         };
         assert_eq!(met(&replay(vec![larger]))[3], Some(false));
+        let nothing_restored = Build {
+            snapshot: Some(Snapshot {
+                materialised_bytes: Some(0),
+                ..Snapshot::default()
+            }),
+            ..ours()
+        };
+        assert_eq!(met(&replay(vec![nothing_restored]))[3], None);
     }
 
     #[test]
