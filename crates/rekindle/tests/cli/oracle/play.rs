@@ -207,8 +207,11 @@ impl Play {
             self.assert_fresh(step.goal)?;
         }
         if step.again {
-            // What a plain cargo built, or another command, this one may still have to build once.
-            let strict = source_of(step).is_some() && !matches!(step.trouble, Trouble::PlainFirst);
+            // Another commit's snapshot may be nearer, and what a plain cargo or another command
+            // built is not known: this one may still have to build once.
+            let found = [Source::Clone, Source::Shallow, Source::Detached];
+            let strict = source_of(step).is_some_and(|source| found.contains(&source))
+                && !matches!(step.trouble, Trouble::PlainFirst);
             if !strict {
                 self.again(step.goal, false)?;
             }
