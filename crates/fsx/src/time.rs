@@ -68,14 +68,14 @@ impl Watch {
     }
 }
 
-/// Returns once the kernel stamps files with a later time than it did at the call: what was written before
-/// is then older than any [`Watch`] that starts. Some milliseconds at most.
+/// Returns once every file that was written before the call has an earlier stamp than any [`Watch`] that
+/// starts. Some milliseconds at most.
 pub fn await_next_stamp() {
-    let coarse = || nanoseconds(clock_gettime(ClockId::RealtimeCoarse));
-    let now = coarse();
-    // A clock that is set back meanwhile has other stamps, too.
-    while coarse() == now {
-        std::thread::sleep(std::time::Duration::from_micros(200));
+    // Later kernels stamp from the fine clock where somebody looked meanwhile.
+    let now = realtime_ns();
+    // A clock that is set back meanwhile would take as long to come here again.
+    while coarse_ns() <= now && realtime_ns() >= now {
+        std::thread::sleep(std::time::Duration::from_micros(500));
     }
 }
 

@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rekindle_events::{EventKind, MaterialisedEvent};
+use rekindle_outputs::launch;
 use rekindle_outputs::materialise::Materialised;
 use rekindle_outputs::placeholder::Placeholder;
-use rekindle_outputs::{launch, sparse};
+use rekindle_outputs::sparse::{self, FillError};
 use rekindle_store::LocalStore;
 
 use crate::context::Environment;
 use crate::files::Files;
-use crate::journal::{Journal, LOST_EXIT_CODE};
+use crate::journal::{Journal, LOST_EXIT_CODE, PLACEHOLDER_LOST};
 use crate::publish::micros;
 use crate::reads::Reads;
 
@@ -33,6 +34,8 @@ pub fn before_rustdoc(
 ) -> Result<(), i32> {
     let start = Instant::now();
     let store = LocalStore::open(store_dir);
+    fill_packages(words, None, (journal, Some(&store)), environment)
+        .map_err(|error| cannot_fill(&error, stderr))?;
     let filled = Reads::of_rustdoc(words, environment).fill(&Files::new(&store));
     let filled = filled.map_err(|errors| journal.lost(&errors, stderr))?;
     note(journal, OsStr::new("rustdoc"), filled.done, start);
@@ -57,9 +60,12 @@ pub fn before_launch(
         .get("LD_LIBRARY_PATH")
         .map(|path| std::env::split_paths(path).collect())
         .unwrap_or_default();
+    // First: a build script that is real reads sources without asking.
+    let cargo_home = cargo_home.filter(|_| launch::is_build_script(&program));
+    fill_packages(&[], cargo_home, (journal, None), environment)
+        .map_err(|error| cannot_fill(&error, stderr))?;
     let done =
         launch::prepare(&program, &library_path).map_err(|errors| journal.lost(&errors, stderr))?;
-    fill_packages(&program, cargo_home, journal, environment);
     // What begins like a placeholder and is none would start the launcher for ever.
     let head = rekindle_fsx::read_with_sig(&program, 2);
     let is_script = head.is_ok_and(|read| read.is_none_or(|(head, _)| head == b"#!"));
@@ -80,22 +86,39 @@ pub fn before_launch(
     Ok(())
 }
 
-/// Puts the sources of packages in place that a program may read: those that its variables name, and for a
-/// build script those that another one may have told it of.
-fn fill_packages(
-    program: &Path,
+/// Puts the sources of packages in place that are about to be read: those that `words` and variables name,
+/// and with cargo's home, for a build script, those that another one may tell it of.
+pub(crate) fn fill_packages(
+    words: &[OsString],
     cargo_home: Option<&Path>,
-    journal: &Journal,
+    (journal, store): (&Journal, Option<&LocalStore>),
     environment: &Environment,
-) {
-    let mut result = sparse::fill_mentioned(environment.iter().map(|(_, value)| value), None);
-    if let Some(cargo_home) = cargo_home.filter(|_| launch::is_build_script(program)) {
-        result = result.and(sparse::fill_linked(cargo_home, None));
+) -> Result<(), FillError> {
+    let values = environment.iter().map(|(_, value)| value);
+    let mentioned = values.chain(words.iter().map(OsString::as_os_str));
+    let mut result = sparse::fill_mentioned(mentioned, store);
+    if let Some(cargo_home) = cargo_home {
+        result = result.and(sparse::fill_linked(cargo_home, store));
     }
-    if let Err(error) = result {
-        // Where the program needs them it fails, and says less.
-        journal.warn("sources-missing", error.to_string());
-    }
+    let error = match result {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let id = if let FillError::Lost { home, .. } = &error {
+        // cargo downloads what is lost when it is started once more, which happens once: so let it come
+        // to light what else is.
+        let _ = sparse::fill_all(home, store);
+        PLACEHOLDER_LOST
+    } else {
+        "sources-missing"
+    };
+    journal.warn(id, error.to_string());
+    Err(error)
+}
+
+fn cannot_fill(error: &FillError, stderr: &mut dyn Write) -> i32 {
+    let _ = writeln!(stderr, "error: {error}");
+    LOST_EXIT_CODE
 }
 
 fn note(journal: &Journal, reader: &OsStr, done: Materialised, start: Instant) {

@@ -14,7 +14,7 @@ use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
 use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
-use rekindle_outputs::{launch, sparse};
+use rekindle_outputs::launch;
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
@@ -27,7 +27,7 @@ use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
 use crate::settings::Settings;
-use crate::{probe, restore, shim, toolchain, verify};
+use crate::{probe, readers, restore, shim, toolchain, verify};
 
 /// Where a wrapper's output goes.
 pub struct Streams<'a> {
@@ -109,18 +109,15 @@ impl Call<'_> {
         if matches!(parsed, Err(NotAUnit::Probe)) {
             return;
         }
-        let store = Some(&self.context.store);
-        let values = self.context.environment.iter().map(|(_, value)| value);
-        let mentioned = values.chain(words.iter().map(OsString::as_os_str));
-        let mut result = sparse::fill_mentioned(mentioned, store);
-        if parsed.as_ref().is_ok_and(Invocation::is_build_script) {
-            let cargo_home = &self.context.settings.cargo_home;
-            result = result.and(sparse::fill_linked(cargo_home, store));
-        }
-        if let Err(error) = result {
-            // Where the compiler needs them it fails, and says less.
-            Journal::open(self.context).warn("sources-missing", error.to_string());
-        }
+        let is_script = parsed.as_ref().is_ok_and(Invocation::is_build_script);
+        let cargo_home = &self.context.settings.cargo_home;
+        // Where the compiler needs what could not be filled it fails, and says less than the journal.
+        let _ = readers::fill_packages(
+            words,
+            is_script.then_some(cargo_home.as_path()),
+            (&Journal::open(self.context), Some(&self.context.store)),
+            self.context.environment,
+        );
     }
 
     /// The arguments with response files expanded.

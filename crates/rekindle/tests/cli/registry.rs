@@ -18,15 +18,15 @@ const WAY_OUT: &str = "run `rekindle materialise`";
 fn a_restored_home_builds_fresh_without_a_request() {
     let lab = RegistryLab::captured();
     assert!(lab.requests() > 0);
-    let restored = lab.restore(false);
+    let restored = lab.restore_whole(|name| name == "bound");
     assert_eq!(restored.left, []);
-    assert_eq!((restored.packages.packages, restored.index_files), (5, 6));
-    assert_eq!(lab.sparse(), DOWNLOADED);
+    assert_eq!((restored.packages.packages, restored.index_files), (6, 7));
+    assert_eq!(lab.sparse(), DOWNLOADED[1..]);
     assert!(!lab.package("plain").join("src/inner.rs").exists());
 
     let built = lab.cargo(&["build", "-v"]).ok();
     assert!(!built.stderr.contains("Compiling"), "{}", built.stderr);
-    assert_eq!(built.stderr.matches("Fresh").count(), 6, "{}", built.stderr);
+    assert_eq!(built.stderr.matches("Fresh").count(), 7, "{}", built.stderr);
     for arguments in [
         &["metadata", "--filter-platform", "x86_64-unknown-linux-gnu"][..],
         &["tree", "--locked"],
@@ -38,9 +38,9 @@ fn a_restored_home_builds_fresh_without_a_request() {
     lab.cargo(&["metadata", "--format-version", "1"]).ok();
     assert_eq!(lab.requests(), 1);
     assert_eq!(lab.cargo(&["run", "-q"]).ok().stdout, PRINTED);
-    assert_eq!(lab.sparse(), DOWNLOADED);
+    assert_eq!(lab.sparse(), DOWNLOADED[1..]);
 
-    let again = lab.restore(false);
+    let again = lab.restore_whole(|name| name == "bound");
     assert_eq!(again.packages.packages + again.index_files + again.lost, 0);
 }
 
@@ -52,7 +52,7 @@ fn a_filled_home_is_as_cargo_unpacks_it() {
         if !whole {
             let all = sparse::fill_all(&lab.home(), Some(&lab.store)).unwrap();
             assert!(all.errors.is_empty(), "{:?}", all.errors);
-            assert_eq!(all.filled.packages, 5);
+            assert_eq!(all.filled.packages, 6);
         }
         assert_eq!(lab.sparse(), [""; 0]);
         for kind in ["registry/src", "registry/cache"] {
@@ -128,12 +128,15 @@ fn the_wrapper_fills_what_it_compiles_and_no_more() {
     forget_units(&lab, "plain-");
     let built = lab.wrapped(&["build", "--offline"]).ok();
     assert!(built.stderr.contains("Compiling plain"), "{}", built.stderr);
-    assert_eq!(lab.sparse(), ["linked", "maker", "scripted", "user"]);
+    assert_eq!(
+        lab.sparse(),
+        ["bound", "linked", "maker", "scripted", "user"]
+    );
     // Everything, in another profile. What was just filled is not taken for changed: it is stored.
     let before = entries(&lab);
     lab.wrapped(&["build", "--offline", "--release"]).ok();
     assert_eq!(lab.sparse(), [""; 0]);
-    assert_eq!(entries(&lab) - before, 9);
+    assert_eq!(entries(&lab) - before, 10);
 }
 
 /// How many units the store has.
@@ -162,7 +165,7 @@ fn a_build_script_finds_the_sources_that_another_tells_it_of() {
     lab.wrapped(&["build"]).ok();
     lab.capture();
     fs::remove_dir_all(lab.home()).unwrap();
-    lab.restore(false);
+    lab.restore_whole(|name| name == "bound");
     forget_units(&lab, "user-");
     let built = lab.wrapped(&["build", "--offline", "-v"]).ok();
     assert!(built.stderr.contains("Fresh linked"), "{}", built.stderr);
@@ -213,7 +216,7 @@ fn what_the_store_has_lost_is_downloaded() {
     let lab = RegistryLab::captured();
     remove_object(&lab, "plain");
     let restored = lab.restore(false);
-    assert_eq!(restored.packages.packages, 4);
+    assert_eq!(restored.packages.packages, 5);
     assert_eq!(restored.left.len(), 1, "{:?}", restored.left);
     assert!(!lab.package("plain").exists());
     lab.cargo(&["build"]).ok();
@@ -233,6 +236,79 @@ fn what_the_store_has_lost_is_downloaded() {
     assert_ne!(failed.code, Some(0));
     lab.wrapped(&["build", "--release"]).ok();
     assert_eq!(lab.cargo(&["run", "-q", "--release"]).ok().stdout, PRINTED);
+}
+
+/// One that was built by `rekindle`, with nothing left but the store.
+fn rebuilt() -> RegistryLab {
+    let lab = RegistryLab::new();
+    lab.rekindle(&["build"]).ok();
+    fs::rename(lab.home(), lab.path("cargos-own")).unwrap();
+    lab
+}
+
+#[test]
+fn the_command_brings_packages_back_sparse_and_keeps_them_so() {
+    let lab = rebuilt();
+    fs::remove_dir_all(lab.path("ws/target")).unwrap();
+    lab.requests();
+    for _ in 0..2 {
+        let built = lab.rekindle(&["build"]).ok();
+        assert!(!built.stderr.contains("Compiling"), "{}", built.stderr);
+        // All but the one that holds its own place, and reads what is there when it runs.
+        assert_eq!(lab.sparse(), DOWNLOADED[1..]);
+        let run = Command::new(lab.path("ws/target/debug/app"))
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(run.stdout).unwrap(), PRINTED);
+    }
+    // A build script that starts again, in the middle of packages without sources.
+    lab.put(
+        "ws/.cargo/config.toml",
+        &format!(
+            "{}[env]\nAGAIN = \"1\"\n",
+            fs::read_to_string(lab.path("ws/.cargo/config.toml")).unwrap()
+        ),
+    );
+    let built = lab.rekindle(&["build"]).ok();
+    assert!(
+        built.stderr.contains("Compiling scripted"),
+        "{}",
+        built.stderr
+    );
+    assert_eq!(lab.sparse(), ["maker", "plain", "user"]);
+    let run = Command::new(lab.path("ws/target/debug/app"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(run.stdout).unwrap(), PRINTED);
+    assert_eq!(lab.requests(), 0);
+}
+
+#[test]
+fn packages_with_real_build_scripts_come_whole() {
+    let lab = rebuilt();
+    lab.rekindle(&["build"]).ok();
+    assert_eq!(lab.sparse(), ["maker", "plain"]);
+}
+
+#[test]
+fn the_command_downloads_what_it_loses_on_the_way() {
+    let lab = rebuilt();
+    fs::remove_dir_all(lab.path("ws/target")).unwrap();
+    lab.rekindle(&["build"]).ok();
+    damage_object(&lab, "plain");
+    damage_object(&lab, "scripted");
+    lab.put(
+        "ws/src/main.rs",
+        "fn main() { println!(\"{} {}\", plain::plain(), scripted::table()); }",
+    );
+    lab.rekindle(&["build", "--release"]).ok();
+    let run = Command::new(lab.path("ws/target/release/app"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(run.stdout).unwrap(),
+        "innerdata tableREADME.md\n"
+    );
 }
 
 fn object(lab: &RegistryLab, name: &str) -> std::path::PathBuf {
@@ -287,10 +363,10 @@ fn capture_looks_once() {
     let captured = lab.capture();
     assert_eq!(
         (captured.unchanged, captured.known, captured.new),
-        (false, 6, 1)
+        (false, 7, 1)
     );
     fs::remove_dir_all(lab.home()).unwrap();
-    assert_eq!(lab.restore(false).packages.packages, 6);
+    assert_eq!(lab.restore(false).packages.packages, 7);
     // What came from the store is not new, nor are those that stand for it.
     let captured = lab.capture();
     assert_eq!((captured.new, captured.left.len()), (0, 0), "{captured:?}");
@@ -304,7 +380,7 @@ fn an_update_sees_more_than_what_was_restored() {
     let updated = lab.cargo(&["update"]).ok();
     assert!(updated.stderr.contains("Updating"), "{}", updated.stderr);
     // All of the index is asked for, since the restored one does not claim to be current.
-    assert!(lab.requests() >= 6);
+    assert!(lab.requests() >= 7);
     lab.cargo(&["build", "--offline"]).ok();
 }
 

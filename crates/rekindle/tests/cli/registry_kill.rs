@@ -79,7 +79,11 @@ fn a_killed_restore_is_completed_by_the_next() {
         restore_in(&lab.path(""));
         let now = tree(&lab.home().join("registry"));
         let names = |tree: &Files| tree.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&now), names(&whole), "killed at {at}");
+        assert!(
+            names(&now) == names(&whole),
+            "killed at {at}: {:?}",
+            names(&now)
+        );
     }
     panic!("more than {MOST} changes");
 }

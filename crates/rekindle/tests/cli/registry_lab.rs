@@ -26,7 +26,8 @@ type Package = (
 );
 
 /// What a registry's packages are like: targets that are named and that are found; a procedural macro; a
-/// build script that says what it reads; one that tells another of its sources; one for other systems.
+/// build script that says what it reads; one that tells another of its sources; a file that is read when a
+/// program runs; one for other systems.
 const PACKAGES: &[Package] = &[
     (
         "plain",
@@ -97,18 +98,29 @@ const PACKAGES: &[Package] = &[
             ),
         ],
     ),
+    (
+        "bound",
+        "",
+        &[
+            (
+                "src/lib.rs",
+                "pub fn asset() -> String { std::fs::read_to_string(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/asset\")).unwrap() }",
+            ),
+            ("asset", "asset"),
+        ],
+    ),
     ("elsewhere", "", &[("src/lib.rs", "")]),
 ];
 
 const APP: &str = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
-    [dependencies]\nplain = \"1\"\nmaker = \"1\"\nscripted = \"1\"\nuser = \"1\"\n\
+    [dependencies]\nbound = \"1\"\nplain = \"1\"\nmaker = \"1\"\nscripted = \"1\"\nuser = \"1\"\n\
     [target.'cfg(windows)'.dependencies]\nelsewhere = \"1\"\n";
-const MAIN: &str = "fn main() { println!(\"{} {} {} {}\", plain::plain(), maker::made!(), scripted::table(), user::value()); }";
+const MAIN: &str = "fn main() { println!(\"{} {} {} {} {}\", plain::plain(), maker::made!(), scripted::table(), user::value(), bound::asset()); }";
 
 /// What the program prints.
-pub(crate) const PRINTED: &str = "innerdata made tableREADME.md value\n";
+pub(crate) const PRINTED: &str = "innerdata made tableREADME.md value asset\n";
 /// The packages that are downloaded.
-pub(crate) const DOWNLOADED: &[&str] = &["linked", "maker", "plain", "scripted", "user"];
+pub(crate) const DOWNLOADED: &[&str] = &["bound", "linked", "maker", "plain", "scripted", "user"];
 
 /// Packs files as `cargo package` does.
 pub(crate) fn packed(prefix: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -227,7 +239,7 @@ impl RegistryLab {
         let lab = Self::new();
         lab.cargo(&["build"]).ok();
         let captured = lab.capture();
-        assert_eq!((captured.known, captured.new), (6, 6), "{captured:?}");
+        assert_eq!((captured.known, captured.new), (7, 7), "{captured:?}");
         fs::rename(lab.home(), lab.path("cargos-own")).unwrap();
         lab
     }
@@ -275,7 +287,11 @@ impl RegistryLab {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("cargo");
+        self.program("cargo", arguments)
+    }
+
+    fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let foreign = ["REKINDLE_", "CARGO", "RUSTC", "XDG_", "GITHUB_", "MAKE"];
@@ -308,14 +324,25 @@ impl RegistryLab {
             .into()
     }
 
+    /// Runs `rekindle`.
+    pub(crate) fn rekindle(&self, arguments: &[&str]) -> Done {
+        let mut command = self.program(env!("CARGO_BIN_EXE_rekindle"), arguments);
+        command.output().unwrap().into()
+    }
+
     pub(crate) fn capture(&self) -> Captured {
         let now = Moment::from_system(SystemTime::now());
         registry::capture(&self.store, &self.home(), &self.path("ws/Cargo.lock"), now).unwrap()
     }
 
     pub(crate) fn restore(&self, whole: bool) -> Restored {
+        self.restore_whole(|_| whole)
+    }
+
+    /// Restores, with packages of some names whole.
+    pub(crate) fn restore_whole(&self, whole: impl Fn(&str) -> bool + Sync) -> Restored {
         let lock = self.path("ws/Cargo.lock");
-        registry::restore(&self.store, &self.home(), &lock, &|_, _| whole).unwrap()
+        registry::restore(&self.store, &self.home(), &lock, &|name, _| whole(name)).unwrap()
     }
 }
 

@@ -53,10 +53,10 @@ pub fn fill(package_dir: &Path, store: Option<&LocalStore>) -> Result<Option<Fil
     let mut filled = unpack(&location, package_dir, &mut way)
         .map_err(|error| FillError::archive(&location, error))?;
     filled.packages = 1;
+    // Whoever compiles next, here or in a process that waits, must not take them for changed meanwhile.
+    fsx::time::await_next_stamp();
     fsx::remove_file(&marker_file).map_err(io)?;
     let _ = fsx::remove_file(&location.links_file());
-    // Whoever compiles next must not take these files for changed meanwhile.
-    fsx::time::await_next_stamp();
     Ok(Some(filled))
 }
 
@@ -95,6 +95,7 @@ fn obtain_from(
     }
     Err(FillError::Lost {
         package: display(&location.package),
+        home: location.home.clone(),
     })
 }
 

@@ -9,8 +9,7 @@
 //! Whoever compiles without us fails loudly: the roots of a package's crates are *stubs* that hold a
 //! `compile_error!`, and cargo refuses to unpack what stands for the `.crate`, naming the way out. One
 //! thing is not noticed: a build script that cargo runs from a program that was real before the
-//! package became sparse. So sparse packages are placed for targets that Rekindle restores, whose
-//! build scripts start our launcher, and whole ones for others: whoever calls [`place`] decides.
+//! package became sparse. So whoever calls [`place`] decides which packages come whole.
 //!
 //! ```text
 //! HOME/registry/src/INDEX/NAME-VERSION/.rekindle-sparse    a Marker; locked by who fills; goes last
@@ -208,6 +207,8 @@ pub enum FillError {
     Lost {
         /// `NAME-VERSION`.
         package: String,
+        /// cargo's home.
+        home: PathBuf,
     },
     /// Its marker says nothing.
     #[error(

@@ -4,7 +4,8 @@
 //! *sparse* (`rekindle_outputs::sparse`): with what cargo reads of a package that stays fresh. Git
 //! dependencies come back whole. Parts: `lockfile` reads `Cargo.lock`; `index` cargo's cache of a
 //! registry's index; `package` is a package's record, and what cargo looks at in its sources; `git`
-//! repositories and their checkouts; `capture` and `restore` the two directions.
+//! repositories and their checkouts; [`Readers`] says which
+//! packages have to come whole; `capture` and `restore` the two directions.
 //!
 //! # In the store
 //!
@@ -26,6 +27,7 @@ mod git;
 mod index;
 mod lockfile;
 mod package;
+mod readers;
 mod restore;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ use rekindle_store::StoreError;
 use serde::{Deserialize, Serialize};
 
 pub use capture::capture;
+pub use readers::Readers;
 pub use restore::{Wanted, restore};
 
 /// What capturing did.

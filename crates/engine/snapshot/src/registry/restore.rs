@@ -16,12 +16,11 @@ use super::{
     registry_key,
 };
 
-/// Which packages' sources are wanted now: by name and version.
+/// Which packages have to be whole: by name and version, asked of those that are missing or sparse.
 pub type Wanted<'a> = &'a (dyn Fn(&str, &str) -> bool + Sync);
 
 /// Puts into cargo's home what it lacks of the packages in a lock file, and leaves alone what is there.
-/// Packages come sparse, but whole where `whole` says so: those that something will read without
-/// asking, as a program that holds its package's path, or a build script whose program is real already.
+/// Packages come sparse, but whole where `whole` says so, as by [`super::Readers`].
 /// A missing lock file has no packages.
 ///
 /// # Errors
@@ -112,10 +111,12 @@ fn tag(dir: &Path) -> Result<(), RegistryError> {
     if fsx::exists(dir) {
         return Ok(());
     }
-    let path = dir.join("CACHEDIR.TAG");
-    fsx::create_dir_all(dir)
-        .and_then(|()| write(&path, TAG))
-        .map_err(RegistryError::at(&path))
+    // Both at once: a directory without it is somebody's wish.
+    let arrival = fsx::atomic::beside(dir);
+    fsx::create_dir_all(&arrival)
+        .and_then(|()| write(&arrival.join("CACHEDIR.TAG"), TAG))
+        .and_then(|()| fsx::rename(&arrival, dir))
+        .map_err(RegistryError::at(dir))
 }
 
 /// What a registry's packages are downloaded from is in its index, and cargo asks for it first.
@@ -213,12 +214,12 @@ impl<'a> Home<'a> {
         let (sources, crate_file) = (location.sources(), location.crate_file());
         let has_crate = fsx::stat_follow(&crate_file).is_ok_and(|sig| sig.size > 0);
         let there = fsx::exists(&sources);
-        let whole = (self.whole)(&package.name, &package.version);
+        let whole = || (self.whole)(&package.name, &package.version);
         if there && fsx::exists(&sources.join(sparse::MARKER)) {
             if sparse::is_lost(&location, self.store) {
                 return Ok(Some(Action::Forget));
             }
-            if whole {
+            if whole() {
                 return Ok(Some(Action::Fill));
             }
         }
@@ -241,7 +242,10 @@ impl<'a> Home<'a> {
         };
         Ok(Some(match there {
             true => Action::Crate(source),
-            false => Action::Place { source, whole },
+            false => Action::Place {
+                source,
+                whole: whole(),
+            },
         }))
     }
 }

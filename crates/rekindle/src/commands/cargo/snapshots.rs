@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use rekindle::cargo_config::CargoConfig;
@@ -15,11 +16,11 @@ use rekindle_events::{
     SnapshotRestored, UnitLeft, WarningEvent,
 };
 use rekindle_outputs::materialise;
-use rekindle_snapshot::base::{self, Made, Wanted};
+use rekindle_snapshot::base::{self, Chosen, Made, NoBase, Wanted};
 use rekindle_snapshot::capture::{self, Captured};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::layout::Profile;
-use rekindle_snapshot::registry;
+use rekindle_snapshot::registry::{self, Readers};
 use rekindle_snapshot::restore::{self, Restored};
 use rekindle_store::LocalStore;
 
@@ -65,9 +66,9 @@ impl<'a> Snapshots<'a> {
 
     /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.
     pub(super) fn restore(&mut self) -> Vec<Event> {
-        let is_kept = self.is_kept();
-        let packages = self.packages(is_kept);
-        let target = (!is_kept).then(|| self.target());
+        let chosen = (!self.is_kept()).then(|| base::choose(self.store, &self.wanted));
+        let packages = self.packages(chosen.as_ref());
+        let target = chosen.map(|chosen| self.target(chosen));
         // What cargo builds is built after this; the restored files' times are before it.
         self.began_ns = rekindle_fsx::time::coarse_ns();
         packages.into_iter().chain(target).collect()
@@ -84,13 +85,21 @@ impl<'a> Snapshots<'a> {
         }
     }
 
-    /// Restores the packages of the lock file that cargo's home lacks; `None` where it has all.
-    fn packages(&self, is_kept: bool) -> Option<Event> {
+    /// Restores the packages of the lock file that cargo's home lacks; `None` where it has all. Those that
+    /// are read without asking come whole: what that is depends on the base, or on what is there already.
+    fn packages(&self, base: Option<&Result<Chosen, NoBase>>) -> Option<Event> {
         let began = Instant::now();
         let lock = self.here.workspace.join("Cargo.lock");
-        // A build script whose program is there already reads sources without asking.
-        let restored = registry::restore(self.store, &self.here.cargo_home, &lock, &|_, _| is_kept);
-        match restored {
+        let readers = LazyLock::new(|| match base {
+            None => Readers::of_build_dir(self.store, &self.here.build_dir),
+            Some(Ok(chosen)) => {
+                let trees = chosen.pointer.trees.iter().map(|(_, tree)| tree);
+                Readers::of_trees(self.store, trees)
+            }
+            Some(Err(_)) => Readers::default(),
+        });
+        let is_whole = |name: &str, _: &str| readers.has(name);
+        match registry::restore(self.store, &self.here.cargo_home, &lock, &is_whole) {
             Ok(restored) if restored.packages.packages + restored.git.packages == 0 => None,
             Ok(restored) => Some(now(EventKind::PackagesRestored(PackagesRestored {
                 packages: restored.packages.packages + restored.git.packages,
@@ -107,9 +116,9 @@ impl<'a> Snapshots<'a> {
     }
 
     /// Restores the best base.
-    fn target(&self) -> Event {
+    fn target(&self, chosen: Result<Chosen, NoBase>) -> Event {
         let began = Instant::now();
-        let mut event = match base::choose(self.store, &self.wanted) {
+        let mut event = match chosen {
             Err(none) => SnapshotRestored {
                 base: none.to_string(),
                 ..SnapshotRestored::default()
