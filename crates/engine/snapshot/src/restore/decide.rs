@@ -1,13 +1,13 @@
 //! Which units of a tree are those that cargo would build from the present inputs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rekindle_base::Digest;
 use rekindle_store::LocalStore;
 
 use super::watch::Watched;
 use super::{Job, Restored};
-use crate::model::{Body, Place, Tree, Unit};
+use crate::model::{Body, Content, Input, Place, Tree, Unit};
 
 /// Why a unit was not restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum Invalid {
     /// An input is not what it was.
     #[error("`{0}` changed")]
     Input(String),
+    /// A source of its package is gone: a build script may have written it.
+    #[error("`{0}` is gone, which the package's build script may have made")]
+    SourceGone(String),
     /// Its outputs hold the path of another directory.
     #[error("it holds the path of the directory that it was built in")]
     PathBound,
@@ -41,10 +44,13 @@ pub(super) fn units(
         let (package, id) = (unit.package.clone(), unit.id.clone());
         restored.invalid.push((package, id, reason));
     };
+    let without = packages_without_a_source(jobs, watched);
     for job in jobs {
         let mut of_tree = Vec::with_capacity(job.tree.units.len());
         for (index, unit) in job.tree.units.iter().enumerate() {
-            match invalid(store, job, unit, watched) {
+            let lost = without.get(unit.package.as_str());
+            let lost = lost.map(|place| Invalid::SourceGone(shown(place)));
+            match lost.or_else(|| invalid(store, job, unit, watched)) {
                 Some(reason) => reject(unit, reason),
                 None => of_tree.push(index),
             }
@@ -74,6 +80,31 @@ pub(super) fn units(
             return valid;
         }
     }
+}
+
+/// Packages of which a source is gone, and that source. One that its build script wrote, where version
+/// control does not see it, is in no fresh checkout: all of the package is built, the script included.
+fn packages_without_a_source<'a>(
+    jobs: &'a [Job],
+    watched: &Watched,
+) -> HashMap<&'a str, &'a Place> {
+    let mut without = HashMap::new();
+    for tree in jobs.iter().map(|job| &job.tree) {
+        for unit in &tree.units {
+            let inputs = unit
+                .inputs
+                .iter()
+                .map(|index| &tree.inputs[*index as usize]);
+            let is_gone = |input: &&Input| {
+                input.content != Content::Absent
+                    && watched.content(&input.place, input.is_package) == Some(&Content::Absent)
+            };
+            if let Some(input) = inputs.into_iter().find(is_gone) {
+                without.insert(unit.package.as_str(), &input.place);
+            }
+        }
+    }
+    without
 }
 
 /// Why a unit alone is not valid.

@@ -41,6 +41,8 @@ pub(super) enum Edit {
     Profile,
     Number,
     LeafBump,
+    /// cargo's configuration.
+    Setting,
     /// A vendored crate, changed in place: its version stays.
     LeafInPlace,
     AddMember(u8),
@@ -77,6 +79,7 @@ pub(super) fn edit() -> impl Strategy<Value = Edit> {
         2 => one().prop_map(Edit::Bump),
         2 => Just(Edit::Profile),
         2 => Just(Edit::Number),
+        2 => Just(Edit::Setting),
         1 => Just(Edit::LeafBump),
         2 => Just(Edit::LeafInPlace),
         1 => one().prop_map(Edit::AddMember),
@@ -125,6 +128,7 @@ pub(super) fn create(seeds: &[(u8, u8, u8)], supply: &mut Supply) -> World {
         leaf: (0, supply.number()),
         checks: true,
         readme: supply.number(),
+        setting: supply.number(),
     };
     for (at, (script, aspects, deps)) in seeds.iter().enumerate() {
         let mut member =
@@ -155,6 +159,7 @@ pub(super) fn apply(edit: &Edit, world: &mut World, supply: &mut Supply) {
         Edit::Profile => world.checks = !world.checks,
         Edit::Number => world.number = supply.number(),
         Edit::LeafBump => world.leaf = (world.leaf.0 + 1, supply.number()),
+        Edit::Setting => world.setting = supply.number(),
         Edit::LeafInPlace => world.leaf.1 = supply.number(),
         Edit::AddMember(m) => add_member(world, *m, supply),
         Edit::RemoveMember(m) => remove_member(world, *m),

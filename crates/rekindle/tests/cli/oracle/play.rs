@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 use super::edits::{Supply, apply, create};
 use super::render::{Files, files};
@@ -201,7 +202,11 @@ impl Play {
         self.ambient(&step.ambient);
         let reliable = self.arrive(step)?;
         self.before(step, reliable)?;
+        let other = matches!(step.trouble, Trouble::Meanwhile).then(|| self.elsewhere(step.goal));
         let done = self.rekindle(&self.arguments(step.goal));
+        if let Some(other) = other {
+            self.judge_elsewhere(step.goal, other)?;
+        }
         self.judge(step.goal, &done, &self.target(), reliable)?;
         if reliable || done.code == Some(0) {
             self.assert_fresh(step.goal)?;
@@ -340,7 +345,24 @@ impl Play {
     fn before(&mut self, step: &Step, reliable: bool) -> Result<(), Wrong> {
         let goal = self.arguments(step.goal);
         match step.trouble {
-            Trouble::None | Trouble::Scribbled => {}
+            Trouble::None | Trouble::Scribbled | Trouble::Meanwhile => {}
+            Trouble::Bare => {
+                let mut words = vec![goal[0].clone(), "--no-snapshot".to_owned()];
+                words.extend_from_slice(&goal[1..]);
+                let done = self.rekindle(&words);
+                self.judge(step.goal, &done, &self.target(), reliable)?;
+            }
+            Trouble::Cleaned(which) => {
+                let members = &self.world.members;
+                let member = &members[usize::from(which) % members.len()];
+                succeeded(self.rekindle(&["clean", "-p", &member.name]))?;
+            }
+            Trouble::Evicted(true) => {
+                succeeded(self.rekindle(&["cache", "gc", "--size", "0"]))?;
+            }
+            Trouble::Evicted(false) => {
+                let _ = std::fs::remove_dir_all(self.project.path("store"));
+            }
             Trouble::Broken(which) if reliable => self.broken(which, step.goal)?,
             Trouble::Broken(_) => {}
             Trouble::Killed(lines) => {
@@ -369,6 +391,27 @@ impl Play {
             }
         }
         Ok(())
+    }
+
+    /// Begins to build another checkout.
+    fn elsewhere(&mut self, goal: Goal) -> JoinHandle<Done> {
+        let here = self.place;
+        self.place = (here + 1) % PLACES.len();
+        check_out(&self.origin(), &self.root(), Source::Clone);
+        let mut command = self.command(env!("CARGO_BIN_EXE_rekindle"), &self.arguments(goal));
+        self.place = here;
+        std::thread::spawn(move || command.output().unwrap().into())
+    }
+
+    /// Judges it, and removes it.
+    fn judge_elsewhere(&mut self, goal: Goal, other: JoinHandle<Done>) -> Result<(), Wrong> {
+        let done = other.join().unwrap();
+        let here = self.place;
+        self.place = (here + 1) % PLACES.len();
+        let verdict = self.judge(goal, &done, &self.target(), true);
+        let _ = std::fs::remove_dir_all(self.root());
+        self.place = here;
+        verdict.map_err(|wrong| format!("in another checkout at the same time: {wrong}"))
     }
 
     /// An error in a crate that is built, then the crate as it was.

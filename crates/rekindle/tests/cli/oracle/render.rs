@@ -12,13 +12,19 @@ pub(super) type Files = BTreeMap<String, String>;
 pub(super) fn files(world: &World) -> Files {
     let mut files = Files::new();
     let mut put = |path: &str, text: String| files.insert(path.to_owned(), text);
-    put(".gitignore", "/ws/target\n/ws/build\n".to_owned());
+    put(
+        ".gitignore",
+        "/ws/target\n/ws/build\ngenerated.rs\n".to_owned(),
+    );
     put("README.md", format!("{}\n", world.readme));
     put("ws/Cargo.toml", workspace(world));
     put(
         "ws/.cargo/config.toml",
-        "[source.crates-io]\nreplace-with = 'vendored'\n[source.vendored]\ndirectory = 'vendor'\n"
-            .to_owned(),
+        format!(
+            "[source.crates-io]\nreplace-with = 'vendored'\n[source.vendored]\ndirectory = 'vendor'\n\
+             [env]\nORACLE_SETTING = '{}'\n",
+            world.setting
+        ),
     );
     put(
         "ws/mac/Cargo.toml",
@@ -104,7 +110,7 @@ fn of_member(world: &World, member: &Member) -> Files {
         put("tests/whole.rs", test);
     }
     if member.script != Script::None {
-        put("build.rs", build_script(member));
+        put("build.rs", build_script(world, member));
     }
     match member.script {
         Script::None | Script::Env => {}
@@ -113,7 +119,7 @@ fn of_member(world: &World, member: &Member) -> Files {
                 put(&format!("parts/{name}"), value.to_string());
             }
         }
-        Script::Watches => {
+        Script::Watches | Script::Writes => {
             put("template", member.template.to_string());
         }
         Script::Native => {
@@ -130,8 +136,14 @@ fn of_member(world: &World, member: &Member) -> Files {
 fn manifest(world: &World, member: &Member) -> String {
     let mut text = format!(
         "[package]\nname = '{}'\nversion = '0.1.{}'\nedition = '2021'\n\
-         [lib]\ndoctest = false\n[features]\nfancy = []\n[dependencies]\n",
-        member.name, member.patch
+         {}[lib]\ndoctest = false\n[features]\nfancy = []\n[dependencies]\n",
+        member.name,
+        member.patch,
+        if member.tells() {
+            format!("links = '{}'\n", member.name)
+        } else {
+            String::new()
+        },
     );
     if member.is_program {
         // The tests of a program's own file would only be one more link.
@@ -182,6 +194,9 @@ fn library(world: &World, member: &Member) -> String {
     for name in member.modules.keys() {
         text += &format!("mod {name};\n");
     }
+    if member.script == Script::Writes {
+        text += "mod generated;\n";
+    }
     text += &format!("pub const VALUE: &str = \"{}\";\n", member.value);
     if member.script == Script::Native {
         text += &format!("extern \"C\" {{ fn native_{}() -> i32; }}\n", member.name);
@@ -210,10 +225,10 @@ fn library(world: &World, member: &Member) -> String {
     text
 }
 
-fn build_script(member: &Member) -> String {
+fn build_script(world: &World, member: &Member) -> String {
     let declared = match member.script {
         Script::None | Script::Silent => "",
-        Script::Watches => "    println!(\"cargo::rerun-if-changed=template\");\n",
+        Script::Watches | Script::Writes => "    println!(\"cargo::rerun-if-changed=template\");\n",
         Script::Env => "    println!(\"cargo::rerun-if-env-changed=ORACLE_SCRIPT\");\n",
         Script::Lists => "    println!(\"cargo::rerun-if-changed=parts\");\n",
         Script::Native => "    println!(\"cargo::rerun-if-changed=native.c\");\n",
@@ -229,8 +244,14 @@ fn build_script(member: &Member) -> String {
              }).collect();\n    parts.sort();\n    let mut made = parts.join(\",\");\n"
             .to_owned(),
         Script::Watches => "    let mut made = std::fs::read_to_string(\"template\").unwrap();\n    \
-             println!(\"cargo::rustc-env=ORACLE_SET={made}\");\n"
+             println!(\"cargo::rustc-env=ORACLE_SET={made}\");\n    \
+             println!(\"cargo::metadata=number={made}\");\n"
             .to_owned(),
+        Script::Writes => {
+            "    let mut made = std::fs::read_to_string(\"template\").unwrap();\n    \
+             std::fs::write(\"src/generated.rs\", format!(\"pub const V: &str = {made:?};\\n\")).unwrap();\n"
+                .to_owned()
+        }
         Script::Env => {
             "    let mut made = std::env::var(\"ORACLE_SCRIPT\").unwrap_or(\"-\".to_owned());\n"
                 .to_owned()
@@ -251,8 +272,15 @@ fn build_script(member: &Member) -> String {
     } else {
         "    made += \"\";\n"
     };
+    let mut told = String::new();
+    for dep in member.told_by(world) {
+        let name = dep.name.to_uppercase();
+        told += &format!(
+            "    made += &format!(\"/{{}}\", std::env::var(\"DEP_{name}_NUMBER\").unwrap());\n"
+        );
+    }
     format!(
-        "fn main() {{\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n{declared}{made}{helper}    \
+        "fn main() {{\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n{declared}{made}{helper}{told}    \
          std::fs::write(format!(\"{{out}}/made.rs\"), format!(\"{{made:?}}\")).unwrap();\n}}\n"
     )
 }

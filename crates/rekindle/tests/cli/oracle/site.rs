@@ -57,7 +57,7 @@ pub(super) fn sync(dir: &Path, files: &Files) -> bool {
     changed
 }
 
-/// All files of a checkout, in order, without those of git and cargo.
+/// All files of a checkout, in order, without those of git, of cargo and of build scripts.
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut pending = vec![dir.to_owned()];
@@ -74,7 +74,7 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
             }
             if entry.file_type().unwrap().is_dir() {
                 pending.push(path);
-            } else {
+            } else if entry.file_name() != "generated.rs" {
                 found.push(path);
             }
         }

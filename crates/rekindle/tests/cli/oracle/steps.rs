@@ -92,6 +92,14 @@ pub(super) enum Trouble {
     Failpoint(u8),
     /// A build by a plain cargo goes before.
     PlainFirst,
+    /// A build without snapshots goes before.
+    Bare,
+    /// One package's outputs are removed.
+    Cleaned(u8),
+    /// The store loses everything, or is gone.
+    Evicted(bool),
+    /// Another checkout is built at the same time.
+    Meanwhile,
     /// Afterwards somebody writes into the outputs.
     Scribbled,
 }
@@ -138,6 +146,10 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         2 => (0u8..10).prop_map(Trouble::Killed),
         2 => (1u8..120).prop_map(Trouble::Failpoint),
         2 => Just(Trouble::PlainFirst),
+        1 => Just(Trouble::Bare),
+        1 => any::<u8>().prop_map(Trouble::Cleaned),
+        2 => any::<bool>().prop_map(Trouble::Evicted),
+        1 => Just(Trouble::Meanwhile),
         1 => Just(Trouble::Scribbled),
     ]
 }

@@ -32,16 +32,19 @@ pub(super) enum Script {
     Lists,
     /// Compiles C, and tells where the archive is.
     Native,
+    /// Writes a module into the sources, where git ignores it.
+    Writes,
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::None,
         Self::Silent,
         Self::Watches,
         Self::Env,
         Self::Lists,
         Self::Native,
+        Self::Writes,
     ];
 }
 
@@ -81,6 +84,8 @@ pub(super) struct World {
     /// `debug-assertions` of the profile `dev`.
     pub(super) checks: bool,
     pub(super) readme: u32,
+    /// What cargo's configuration sets for compilers and build scripts.
+    pub(super) setting: u32,
 }
 
 /// What is set around a build.
@@ -156,6 +161,17 @@ impl Member {
         self.aspects & aspect != 0
     }
 
+    /// Whether its build script tells those of its users a number.
+    pub(super) fn tells(&self) -> bool {
+        self.script == Script::Watches
+    }
+
+    /// The crates whose build scripts tell this one's.
+    pub(super) fn told_by<'a>(&self, world: &'a World) -> Vec<&'a Self> {
+        let deps = self.deps.keys().map(|name| world.find(name));
+        deps.filter(|dep| dep.tells()).collect()
+    }
+
     /// A directory in which a plain cargo misses that a file is gone.
     pub(super) fn hides_deletions(&self) -> bool {
         self.script == Script::Silent
@@ -169,11 +185,14 @@ impl Member {
                 let shown: Vec<_> = parts.map(|(name, n)| format!("{name}:{n}")).collect();
                 shown.join(",")
             }
-            Script::Watches | Script::Native => self.template.to_string(),
+            Script::Watches | Script::Native | Script::Writes => self.template.to_string(),
             Script::Env => shown(view.around.script),
         };
         if self.has(aspect::HELPER) {
             made += &format!("+{}", view.world.side.value);
+        }
+        for told in self.told_by(view.world) {
+            made += &format!("/{}", told.template);
         }
         made
     }
@@ -204,6 +223,7 @@ impl Member {
                 let native = format!("&unsafe {{ native_{}() }}.to_string()", self.name);
                 add("native", &native, self.template.to_string());
             }
+            Script::Writes => add("generated", "generated::V", self.template.to_string()),
             Script::Silent | Script::Env | Script::Lists => {}
         }
         if self.script != Script::None {
@@ -223,6 +243,8 @@ impl Member {
         if self.has(aspect::WORD) {
             let code = "option_env!(\"ORACLE_WORD\").unwrap_or(\"-\")";
             add("word", code, shown(view.around.word));
+            let code = "option_env!(\"ORACLE_SETTING\").unwrap_or(\"-\")";
+            add("setting", code, view.world.setting.to_string());
         }
         if self.has(aspect::MACRO) {
             add("number", "mac::number!()", view.world.number.to_string());
