@@ -212,11 +212,18 @@ impl Play {
             self.assert_fresh(step.goal)?;
         }
         if step.again {
-            // Another commit's snapshot may be nearer, and what a plain cargo or another command
-            // built is not known: this one may still have to build once.
+            // Another commit's or checkout's snapshot may be nearer, and what a plain cargo, another
+            // command or a run that was killed built is not captured: this one may have to build once.
             let found = [Source::Clone, Source::Shallow, Source::Detached];
             let strict = source_of(step).is_some_and(|source| found.contains(&source))
-                && !matches!(step.trouble, Trouble::PlainFirst);
+                && !matches!(
+                    step.trouble,
+                    Trouble::PlainFirst
+                        | Trouble::Bare
+                        | Trouble::Killed(_)
+                        | Trouble::Failpoint(_)
+                        | Trouble::Meanwhile
+                );
             if !strict {
                 self.again(step.goal, false)?;
             }
