@@ -223,6 +223,24 @@ fn what_the_store_loses_under_a_restored_target_is_built_in_a_second_run_of_carg
     assert_fresh(&project);
 }
 
+/// cargo itself reads no program, so only we notice.
+#[test]
+fn a_program_that_the_store_has_lost_is_built_in_a_second_run_of_cargo() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    rekindle(&project, &["snapshot", "restore"]).ok();
+    lose_objects(&project.path("store/v1/objects"));
+    let done = rekindle(&project, &["build"]).ok();
+    assert!(
+        done.stderr.contains("cargo runs once more"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(program(&project), "one!");
+    assert_fresh(&project);
+}
+
 fn lose_objects(dir: &Path) {
     for shard in std::fs::read_dir(dir).unwrap() {
         std::fs::remove_dir_all(shard.unwrap().path()).unwrap();

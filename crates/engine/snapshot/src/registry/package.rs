@@ -129,6 +129,7 @@ fn stubs(manifest: &toml::Table, files: &BTreeSet<String>) -> Vec<String> {
             .iter()
             .filter_map(|script| script.as_str().map(PathBuf::from))
             .collect(),
+        Some(Value::Boolean(false)) => Vec::new(),
         _ => vec!["build.rs".into()],
     });
     if package_value(manifest, "readme").is_none() {

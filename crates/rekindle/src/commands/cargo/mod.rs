@@ -128,12 +128,23 @@ fn with_wrapper(
     // What was restored is older, by as little as one tick.
     let began_ns = rekindle_fsx::time::coarse_ns();
     let mut ended = child::run(&mut command, reading)?;
-    if ended.code != 0 && wiring.has_lost_a_placeholder() {
-        warn("the store lost something that the snapshot needs: cargo runs once more");
-        ended = child::run(&mut command, reading)?;
+    let collect = |wiring: &mut Wiring| {
+        let collected = snapshots.as_ref().map(Snapshots::collect);
+        collected.is_some_and(|(events, is_lost)| {
+            wiring.log(events);
+            is_lost
+        })
+    };
+    if !ended.interrupted {
+        let mut is_lost = ended.code != 0 && wiring.has_lost_a_placeholder();
+        is_lost |= collect(&mut wiring);
+        if is_lost {
+            warn("the store lost something that the snapshot needs: cargo runs once more");
+            ended = child::run(&mut command, reading)?;
+            collect(&mut wiring);
+        }
     }
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
-        wiring.log(snapshots.collect());
         wiring.log(snapshots.capture(&wiring.events()));
     }
     drop(active);

@@ -15,7 +15,7 @@ use rekindle_events::{
     Collected, Event, EventKind, PackagesRestored, ProfileSkipped, SnapshotCaptured,
     SnapshotRestored, UnitLeft, WarningEvent,
 };
-use rekindle_outputs::materialise;
+use rekindle_outputs::{lost, materialise};
 use rekindle_snapshot::base::{self, Chosen, Made, NoBase, Wanted};
 use rekindle_snapshot::capture::{self, Captured};
 use rekindle_snapshot::inputs::Where;
@@ -142,8 +142,9 @@ impl<'a> Snapshots<'a> {
         now(EventKind::SnapshotRestored(Box::new(event)))
     }
 
-    /// Makes real what people collect: programs and libraries at the top of profile directories.
-    pub(super) fn collect(&self) -> Vec<Event> {
+    /// Makes real what people collect: programs and libraries at the top of profile directories. Says
+    /// whether the store has lost one, so that the next cargo builds it.
+    pub(super) fn collect(&self) -> (Vec<Event>, bool) {
         let began = Instant::now();
         let mut paths = Vec::new();
         for dir in [&self.here.build_dir, &self.target_dir] {
@@ -170,10 +171,12 @@ impl<'a> Snapshots<'a> {
                 time_us: micros(began),
             })));
         }
-        if let Some(error) = outcome.failed.first() {
+        let mut is_lost = false;
+        for error in &outcome.failed {
+            is_lost |= error.is_lost() && lost::forget(error.path()).is_ok();
             events.push(warning("placeholder-lost", error.to_string()));
         }
-        events
+        (events, is_lost)
     }
 
     /// Captures what was built, and the packages that it was built from. `events` has this run's units.
