@@ -173,7 +173,11 @@ impl<'a> Snapshots<'a> {
         }
         let mut is_lost = false;
         for error in &outcome.failed {
-            is_lost |= error.is_lost() && lost::forget(error.path()).is_ok();
+            if error.is_lost() && lost::forget(error.path()).is_ok() {
+                is_lost = true;
+                // What it is built from may be lost, too, and would be found out one by one.
+                let _ = lost::forget_others(error.path());
+            }
             events.push(warning("placeholder-lost", error.to_string()));
         }
         (events, is_lost)
