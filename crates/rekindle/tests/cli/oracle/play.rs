@@ -381,6 +381,11 @@ impl Play {
                 command.env("REKINDLE_FAILPOINT", at.to_string());
                 // Whatever comes of it.
                 command.output().unwrap();
+                // cargo remembers that a compiler was killed while it answered a question, and does not ask
+                // again.
+                for dir in [self.target(), self.root().join("ws/target")] {
+                    let _ = std::fs::remove_file(dir.join(".rustc_info.json"));
+                }
                 self.tally.killed += u64::from(cfg!(feature = "failpoints"));
             }
             Trouble::PlainFirst => {
