@@ -22,34 +22,22 @@ fn restore_in(dir: &Path) {
     registry::restore(&store, &dir.join("home"), &lock, &|name, _| name == "user").unwrap();
 }
 
-#[test]
-#[ignore = "run by the tests below, in a process of its own"]
-fn registry_helper() {
-    let Some(dir) = std::env::var_os(DIR) else {
-        return;
-    };
-    let dir = Path::new(&dir);
-    match std::env::var("REKINDLE_TEST_FILL") {
-        Ok(package) => drop(sparse::fill(Path::new(&package), None).unwrap()),
-        Err(_) => restore_in(dir),
-    }
-}
-
-/// Runs the helper, killed at its `at`th change; whether it ended in peace.
-fn helper(dir: &Path, fill: Option<&Path>, at: usize) -> bool {
+/// Runs a test of this file again, in a process of its own that has `dir` to work on and is killed at its
+/// `at`th change; whether it ended in peace.
+fn again(test: &str, dir: &Path, at: usize) -> bool {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--ignored", "--exact", "registry_kill::registry_helper"])
+        .args(["--exact", &format!("registry_kill::{test}")])
         .env(DIR, dir)
         .env("REKINDLE_FAILPOINT", at.to_string());
-    if let Some(package) = fill {
-        command.env("REKINDLE_TEST_FILL", package);
-    }
     command.output().unwrap().status.success()
 }
 
 #[test]
 fn a_killed_restore_is_completed_by_the_next() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return restore_in(Path::new(&dir));
+    }
     if !cfg!(feature = "failpoints") {
         return skip("a_killed_restore", "built without the feature `failpoints`");
     }
@@ -58,7 +46,11 @@ fn a_killed_restore_is_completed_by_the_next() {
     let whole = tree(&lab.home().join("registry"));
     for at in 1..MOST {
         fs::remove_dir_all(lab.home()).unwrap();
-        if helper(&lab.path(""), None, at) {
+        if again(
+            "a_killed_restore_is_completed_by_the_next",
+            &lab.path(""),
+            at,
+        ) {
             assert!(at > 20, "only {at} changes");
             lab.cargo(&["build", "--offline"]).ok();
             return;
@@ -90,6 +82,10 @@ fn a_killed_restore_is_completed_by_the_next() {
 
 #[test]
 fn a_killed_fill_is_sparse_or_whole() {
+    if let Some(package) = std::env::var_os(DIR) {
+        sparse::fill(Path::new(&package), None).unwrap();
+        return;
+    }
     if !cfg!(feature = "failpoints") {
         return skip("a_killed_fill", "built without the feature `failpoints`");
     }
@@ -98,7 +94,7 @@ fn a_killed_fill_is_sparse_or_whole() {
         let _ = fs::remove_dir_all(lab.home());
         restore_in(&lab.path(""));
         let package = lab.package("plain");
-        let ended = helper(&lab.path(""), Some(&package), at);
+        let ended = again("a_killed_fill_is_sparse_or_whole", &package, at);
         let root = fs::read(package.join("src/lib.rs")).unwrap();
         if root != sparse::STUB {
             // Then everything else is there.

@@ -108,14 +108,9 @@ impl Worker<'_> {
     }
 }
 
-#[test]
-#[ignore = "run by the test below, in several processes"]
-fn worker_helper() {
-    let Some(dir) = std::env::var_os(DIR) else {
-        return;
-    };
+/// What each of the processes does.
+fn work(dir: &Path) {
     let seed: u64 = std::env::var(SEED).unwrap().parse().unwrap();
-    let dir = Path::new(&dir);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {
@@ -136,13 +131,16 @@ fn worker_helper() {
 
 #[test]
 fn many_processes_publish_read_and_evict_at_once() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return work(Path::new(&dir));
+    }
     let dir = tempfile::tempdir().unwrap();
     let dir_text = dir.path().to_str().unwrap();
     let children: Vec<_> = (0..PROCESSES)
         .map(|seed| {
             let seed = seed.to_string();
             helper(
-                "concurrency::worker_helper",
+                "concurrency::many_processes_publish_read_and_evict_at_once",
                 &[(DIR, dir_text), (SEED, &seed)],
             )
             .stdout(std::process::Stdio::piped())

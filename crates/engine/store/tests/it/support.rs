@@ -118,11 +118,11 @@ pub(crate) fn skipped(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
 }
 
-/// This test binary again, running one ignored test that reads `variables`.
+/// This test binary again, running one test that is another in the presence of `variables`.
 pub(crate) fn helper(test: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args([test, "--exact", "--ignored", "--test-threads=1", "--quiet"])
+        .args([test, "--exact", "--test-threads=1", "--quiet"])
         .envs(variables.iter().copied())
         .env_remove("REKINDLE_FAILPOINT");
     command
