@@ -23,6 +23,8 @@ mod faults_kill;
 mod faults_runs;
 #[path = "cli/faults_target.rs"]
 mod faults_target;
+#[path = "cli/incremental.rs"]
+mod incremental;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/keys_compiler.rs"]

@@ -151,6 +151,9 @@ pub struct UnitEvent {
     /// Whether the outputs hold a real path, so that only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,
+    /// The directory below `incremental` that the compile wrote its state to, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<String>,
     /// Times.
     pub times: UnitTimes,
     /// Bytes placed or published.

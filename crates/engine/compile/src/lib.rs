@@ -32,6 +32,7 @@ mod publish;
 pub mod readers;
 mod reads;
 mod restore;
+mod sessions;
 mod settings;
 pub mod shim;
 mod toolchain;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rekindle_key::{Invocation, SearchKind, arguments};
 use rekindle_outputs::materialise::{MaterialiseError, Materialised, Outcome};
 use rekindle_outputs::placeholder::Placeholder;
-use rekindle_outputs::{elf, layout};
+use rekindle_outputs::{elf, incremental, layout};
 
 use crate::context::Environment;
 use crate::files::Files;
@@ -32,11 +32,13 @@ pub(crate) struct Reads {
     named: Vec<PathBuf>,
     /// What the package's build script made.
     out_dir: Option<PathBuf>,
-    /// Incremental state of all crates.
+    /// Where the incremental state of all crates is.
     incremental: Option<PathBuf>,
     /// Whether libraries are read, or metadata alone.
     libraries: bool,
     crate_name: String,
+    /// Tells units of that name apart.
+    id: String,
     /// Where it writes, and what the names begin with.
     writes: Option<(PathBuf, String)>,
 }
@@ -55,6 +57,7 @@ impl Reads {
         let mut reads = Self {
             libraries: invocation.reads_closure(),
             crate_name: invocation.crate_name.clone(),
+            id: id_of(&invocation.extra_filename),
             incremental: invocation.incremental.as_deref().map(absolute),
             writes: Some((absolute(&invocation.out_dir), invocation.file_stem())),
             ..Self::in_environment(environment)
@@ -101,6 +104,7 @@ impl Reads {
             reads.push_named(word, environment);
             previous = word;
         }
+        reads.id = id_of(&extra);
         reads.writes = out_dir.map(|dir| (dir, format!("{}{extra}", reads.crate_name)));
         reads
     }
@@ -190,6 +194,24 @@ impl Reads {
     /// What could not be.
     pub(crate) fn fill(&self, files: &Files<'_>) -> Result<Filled, Vec<MaterialiseError>> {
         let start = Instant::now();
+        let (mut outcome, state) = std::thread::scope(|scope| {
+            let state = scope.spawn(|| self.fill_incremental());
+            let outcome = self.fill_others(files);
+            (outcome, state.join().unwrap_or_default())
+        });
+        outcome.done.files += state.files;
+        outcome.done.bytes += state.bytes;
+        if !outcome.failed.is_empty() {
+            return Err(outcome.failed);
+        }
+        Ok(Filled {
+            done: outcome.done,
+            time: start.elapsed(),
+        })
+    }
+
+    /// Everything but incremental state.
+    fn fill_others(&self, files: &Files<'_>) -> Outcome {
         let mut closure = Closure {
             files,
             libraries: self.libraries,
@@ -220,14 +242,7 @@ impl Reads {
                 .flat_map(|dir| placeholders_in(dir, is_crate));
             outcome.add(files.materialise(&all.collect::<Vec<_>>()));
         }
-        outcome.add(self.fill_incremental(files));
-        if !outcome.failed.is_empty() {
-            return Err(outcome.failed);
-        }
-        Ok(Filled {
-            done: outcome.done,
-            time: start.elapsed(),
-        })
+        outcome
     }
 
     /// Everything but crates.
@@ -246,30 +261,18 @@ impl Reads {
         found
     }
 
-    /// The state is found by the crate's name alone: what other crates of that name have costs little.
-    /// State that is lost is no state: the compiler does without.
-    fn fill_incremental(&self, files: &Files<'_>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let Some(dir) = &self.incremental else {
-            return outcome;
-        };
-        let prefix = format!("{}-", self.crate_name);
-        for name in rekindle_fsx::list_names(dir).unwrap_or_default() {
-            if !name.as_bytes().starts_with(prefix.as_bytes()) {
-                continue;
-            }
-            let state = dir.join(name);
-            let entries = rekindle_fsx::walk_files(&state).unwrap_or_default();
-            let paths = entries.into_iter().map(|entry| entry.path);
-            let paths: Vec<PathBuf> = paths.filter(|path| is_placeholder(path)).collect();
-            let mut filled = files.materialise(&paths);
-            if !filled.failed.is_empty() && rekindle_fsx::remove_dir_all(&state).is_ok() {
-                filled.failed.clear();
-            }
-            outcome.add(filled);
-        }
-        outcome
+    /// This crate's state alone: others of its name may be as large.
+    fn fill_incremental(&self) -> Materialised {
+        let dir = self.incremental.as_deref();
+        dir.map_or_else(Materialised::default, |dir| {
+            incremental::fill(dir, &self.crate_name, &self.id)
+        })
     }
+}
+
+/// What `-C extra-filename` tells units apart by.
+fn id_of(extra_filename: &str) -> String {
+    extra_filename.trim_start_matches('-').to_owned()
 }
 
 /// The crates behind those on a command line.

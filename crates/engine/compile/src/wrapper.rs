@@ -26,6 +26,7 @@ use crate::journal::Journal;
 use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::{probe, readers, restore, shim, toolchain, verify};
 
@@ -238,9 +239,12 @@ impl Call<'_> {
             Ok(filled) => filled,
             Err(code) => return Ok(code),
         };
+        let cwd = &self.context.environment.cwd;
+        let sessions = invocation.and_then(|invocation| Sessions::look(invocation, cwd));
         let compile_start = Instant::now();
         let mut code = self.start_compiler(streams)?;
         let mut event = self.event(invocation, Fate::Uncacheable);
+        event.incremental = sessions.and_then(|sessions| sessions.written());
         event.times.compile_us = micros(compile_start.elapsed());
         event.uncacheable = Some(reason);
         event.rustc = 1;
@@ -387,8 +391,10 @@ impl Call<'_> {
         }
         let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
         let link_dir = out_dir.join(format!(".rekindle-link-{}", unit.invocation.file_stem()));
+        let sessions = Sessions::look(unit.invocation, &self.context.environment.cwd);
         let (ran, linked) = self.compile(unit, inputs.closure, (&out_dir, &link_dir), streams)?;
         let _ = rekindle_fsx::remove_dir_all(&link_dir);
+        event.incremental = sessions.and_then(|sessions| sessions.written());
         event.rustc += 1;
         event.exit_code = ran.exit_code;
         event.times.compile_us = micros(ran.time);
@@ -517,6 +523,7 @@ impl Call<'_> {
             key: None,
             outputs: Vec::new(),
             path_bound: false,
+            incremental: None,
             times: UnitTimes::default(),
             bytes: 0,
             materialised: 0,

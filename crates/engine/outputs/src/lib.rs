@@ -4,13 +4,15 @@
 //! *placeholders* in their place, which become real when something reads them. Both meet here. Parts:
 //! [`record`] says which bytes an output has and what is behind them; [`placeholder`] is the form of
 //! what stands for an output; [`materialise`] puts the bytes in its place; [`localise`] gives
-//! programs the real paths of this directory in their debug information; [`launch`] makes a program
+//! programs the real paths of this directory in their debug information; [`incremental`] keeps a crate's
+//! state until its own compile wants it; [`launch`] makes a program
 //! ready to start; [`lost`] makes cargo build what is gone; [`layout`] knows where in a target
 //! directory things are, [`elf`] what a file of the system's needs. Of a registry's package the sources
 //! are missing until something compiles it: [`sparse`] fills them in from its [`archive`].
 
 pub mod archive;
 pub mod elf;
+pub mod incremental;
 pub mod launch;
 pub mod layout;
 pub mod localise;

@@ -2,16 +2,16 @@
 //!
 //! Called by the wrapper before a compiler starts, by the launcher before a program does, and by the
 //! command for what a person collects. The bytes come from the store that the placeholder names, with
-//! their digest checked, by reflink or copy: never by hardlink, since times and debug information
-//! differ from the object's. Modification time and mode are those of the placeholder, so that cargo
-//! sees no change. A file appears by rename, whole; whoever dies half-way leaves the placeholder.
+//! their digest checked, by reflink or copy. By checked hardlink only a library whose metadata lies
+//! beside it: cargo takes the newer of the two times, which the metadata keeps. Everything else has the
+//! placeholder's modification time and mode, so that cargo sees no change. A file appears by rename, whole; whoever dies half-way leaves the placeholder.
 //!
 //! Several processes may do it at once, and to one file: the placeholder itself is locked meanwhile
 //! (for a link, its directory), and the second finds it done. Names that share a placeholder's inode
 //! are left sharing the new one, since cargo links anew what does not.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rekindle_base::Digest;
 use rekindle_fsx::lock::{self, FileLock};
-use rekindle_fsx::place::Wish;
+use rekindle_fsx::place::{Method, Placed, Wish};
 use rekindle_fsx::{FileKind, StatSig};
 use rekindle_store::{LocalStore, Store, StoreError};
 
@@ -296,14 +296,7 @@ fn fill(
     beside: Option<&LocalStore>,
 ) -> Result<Materialised, StoreError> {
     let store = LocalStore::open(&placeholder.store);
-    let wish = Wish {
-        hardlink: false,
-        executable: placeholder.mode & 0o111 != 0,
-    };
-    let placed = store.place_object(&placeholder.digest, temporary, wish)?;
-    localise::localise(temporary, &placeholder.replacements)?;
-    rekindle_fsx::set_mode(temporary, placeholder.mode)?;
-    rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
+    let placed = place(&store, placeholder, sig, temporary, names)?;
     let stores: Vec<&LocalStore> = [&store].into_iter().chain(beside).collect();
     let keep = |at: &Path| -> io::Result<()> {
         if let Some(known) = &placeholder.known {
@@ -334,6 +327,45 @@ fn fill(
         files: 1,
         bytes: placed.sig.size,
     })
+}
+
+/// Puts the bytes at `temporary`, with the time and mode that the placeholder has, or as an object of the
+/// store's that does as well.
+fn place(
+    store: &LocalStore,
+    placeholder: &Placeholder,
+    sig: StatSig,
+    temporary: &Path,
+    names: &[PathBuf],
+) -> Result<Placed, StoreError> {
+    let mut wish = Wish {
+        hardlink: may_share(placeholder, names),
+        executable: placeholder.mode & 0o111 != 0,
+    };
+    let mut placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    if placed.method == Method::Hardlink {
+        // A later time than the metadata's would be the unit's, and what depends on it out of date.
+        let fits = placed.sig.mtime_ns <= sig.mtime_ns
+            && placed.sig.mode & 0o777 == placeholder.mode & 0o777;
+        if fits {
+            return Ok(placed);
+        }
+        wish.hardlink = false;
+        placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    }
+    localise::localise(temporary, &placeholder.replacements)?;
+    rekindle_fsx::set_mode(temporary, placeholder.mode)?;
+    rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
+    Ok(placed)
+}
+
+/// Whether a file may share its inode with the store, and so have another time: a library that people
+/// have no second name of, beside metadata that has the unit's time.
+fn may_share(placeholder: &Placeholder, names: &[PathBuf]) -> bool {
+    let [name] = names else { return false };
+    placeholder.replacements.is_empty()
+        && name.extension() == Some(OsStr::new("rlib"))
+        && rekindle_fsx::exists(&name.with_extension("rmeta"))
 }
 
 #[cfg(test)]
@@ -410,6 +442,36 @@ mod tests {
 
     fn names_in(dir: &Path) -> Vec<OsString> {
         rekindle_fsx::list_names(dir).unwrap()
+    }
+
+    #[test]
+    fn a_library_shares_its_inode_where_its_metadata_has_the_later_time() {
+        const LATER_NS: i64 = 4_000_000_000_000_000_000;
+        let check = |with_metadata: bool, name: &str, time_ns: i64, expected_links: u64| {
+            let field = Field::new();
+            let mut placeholder = field.placeholder(b"bytes");
+            placeholder.mode = 0o644;
+            let path = field.text(name, &placeholder);
+            rekindle_fsx::set_mtime(&path, time_ns).unwrap();
+            if with_metadata {
+                field.text("deps/libx.rmeta", &placeholder);
+            }
+            materialise(&path).unwrap();
+            let sig = rekindle_fsx::stat(&path).unwrap();
+            // A file system with reflinks shares blocks, not inodes.
+            let shares = sig.nlink == 2;
+            assert!(
+                sig.nlink <= expected_links,
+                "{name} {time_ns}: {}",
+                sig.nlink
+            );
+            assert_eq!(sig.mtime_ns == time_ns, !shares, "{name} {time_ns}");
+            assert_eq!(rekindle_fsx::read(&path).unwrap(), b"bytes");
+        };
+        check(true, "deps/libx.rlib", LATER_NS, 2);
+        check(true, "deps/libx.rlib", TIME_NS, 1);
+        check(false, "deps/libx.rlib", LATER_NS, 1);
+        check(true, "deps/libx.so", LATER_NS, 1);
     }
 
     #[test]

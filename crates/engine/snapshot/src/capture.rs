@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub seen: &'a HashSet<String>,
     /// Those of them whose outputs hold a real path.
     pub bound: &'a HashSet<String>,
+    /// Which units wrote incremental state in this run, by the state's directory.
+    pub states: &'a HashMap<String, String>,
     /// The program that placeholders of programs start.
     pub launcher: &'a Path,
     /// Whether incremental state is captured.
@@ -385,7 +387,8 @@ fn merge(
     }
     units.sort_by(|a, b| a.id.cmp(&b.id));
     let incremental = if request.incremental {
-        incremental::capture(all, profile, last, &units, generation, captured)?
+        let states = (request.states, last);
+        incremental::capture(all, profile, states, &units, generation, captured)?
     } else {
         Vec::new()
     };

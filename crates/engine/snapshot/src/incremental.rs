@@ -1,13 +1,14 @@
-//! The compiler's incremental state, `incremental/<crate>-<hash>/s-<session>/…`: of every crate the
-//! newest session that was finished.
+//! The compiler's incremental state: of every crate the newest session that was finished, where it is
+//! known which unit's compile reads it. It waits beside the target until then (see
+//! [`rekindle_outputs::incremental`]).
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
 use rekindle_fsx::FileKind;
-use rekindle_fsx::place::Wish;
-use rekindle_store::Store;
+use rekindle_outputs::incremental::{Bytes, Piece, WISH, Waiting, newest_session};
+use rekindle_store::{LocalStore, Store};
 
 use crate::capture::Captured;
 use crate::captured::{Capturing, relative};
@@ -25,7 +26,7 @@ const INLINE_MAX_BYTES: u64 = 1 << 10;
 pub(crate) fn capture(
     all: &Capturing<'_>,
     profile: &Profile,
-    last: Option<&Tree>,
+    (written, last): (&HashMap<String, String>, Option<&Tree>),
     units: &[Unit],
     generation: u32,
     captured: &mut Captured,
@@ -47,7 +48,8 @@ pub(crate) fn capture(
         let Ok(name) = name.into_string() else {
             continue;
         };
-        if !is_live(&name) {
+        // Names of ours have a dot: what waits, and what was being placed.
+        if name.contains('.') || !is_live(&name) {
             continue;
         }
         let Some(session) = newest_session(&root.join(&name))? else {
@@ -64,9 +66,15 @@ pub(crate) fn capture(
         match same {
             Some(state) => states.push((*state).clone()),
             None => {
+                // A state that some other tool wrote is of no use: nobody knows whose it is.
+                let earlier = before.get(name.as_str()).map(|state| &state.unit);
+                let Some(unit) = written.get(&name).or(earlier) else {
+                    continue;
+                };
                 if let Some(files) = session_files(all, profile, (&name, &session), captured)? {
                     states.push(Incremental {
                         name,
+                        unit: unit.clone(),
                         used: generation,
                         files,
                     });
@@ -113,18 +121,42 @@ fn bounded(mut states: Vec<Incremental>) -> Vec<Incremental> {
     states
 }
 
-/// Sessions begin with their time, in digits that sort. One that is under way ends in `-working`.
-fn newest_session(dir: &Path) -> io::Result<Option<String>> {
-    let names = rekindle_fsx::list_names(dir)?;
-    let finished = names.into_iter().filter_map(|name| name.into_string().ok());
-    Ok(finished
-        .filter(|name| {
-            name.starts_with("s-")
-                && !name.ends_with("-working")
-                && !name.ends_with(".lock")
-                && name.matches('-').count() == 3
-        })
-        .max())
+/// Leaves the states of a tree in a profile directory, for their units' compiles to find.
+pub(crate) fn leave(store: &LocalStore, root: &Path, states: &[Incremental]) -> io::Result<u64> {
+    let dir = root.join("incremental");
+    let mut bytes = 0;
+    for state in states {
+        let prefix = format!("incremental/{}/", state.name);
+        let pieces = state.files.iter().filter_map(|file| {
+            let content = match &file.body {
+                Body::Inline(bytes) => Bytes::Inline(bytes.clone()),
+                Body::Object(object) => Bytes::Object(object.digest, object.size),
+                _ => return None,
+            };
+            Some(Piece {
+                path: file.path.strip_prefix(&prefix)?.to_owned(),
+                bytes: content,
+            })
+        });
+        let pieces: Vec<Piece> = pieces.collect();
+        // A form that no capture of ours makes.
+        if pieces.len() < state.files.len() {
+            continue;
+        }
+        rekindle_fsx::create_dir_all(&dir)?;
+        Waiting::new(store, &state.name, pieces).leave(&dir, &state.unit)?;
+        bytes += size(state);
+    }
+    Ok(bytes)
+}
+
+/// Bytes of a state's objects.
+fn size(state: &Incremental) -> u64 {
+    let objects = state.files.iter().map(|file| match &file.body {
+        Body::Object(object) => object.size,
+        _ => 0,
+    });
+    objects.sum()
 }
 
 /// A session's files and its lock; `None` where it is too large.
@@ -157,13 +189,9 @@ fn session_files(
         let body = if entry.sig.size <= INLINE_MAX_BYTES {
             Body::Inline(rekindle_fsx::read(&entry.path)?)
         } else {
-            let wish = Wish {
-                hardlink: false,
-                executable: false,
-            };
             let stored = all
                 .store
-                .put_object(&entry.path, wish)
+                .put_object(&entry.path, WISH)
                 .map_err(|error| io::Error::other(error.to_string()))?;
             captured.hashed_bytes += stored.size;
             captured.stored_bytes += if stored.new { stored.size } else { 0 };
@@ -189,25 +217,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_finished_session_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in [
-            "s-hoern00000-0aaaaaa-1bbbb",
-            "s-hoern00001-0aaaaaa-1cccc",
-            "s-hoern00002-0aaaaaa-working",
-        ] {
-            rekindle_fsx::create_dir_all(&dir.path().join(name)).unwrap();
-        }
-        let lock = dir.path().join("s-hoern00009-0aaaaaa.lock");
-        rekindle_fsx::atomic::write(&lock, b"").unwrap();
-        let newest = newest_session(dir.path()).unwrap();
-        assert_eq!(newest.as_deref(), Some("s-hoern00001-0aaaaaa-1cccc"));
-    }
-
-    #[test]
     fn a_crate_keeps_a_few_states() {
         let state = |name: &str, used| Incremental {
             name: name.to_owned(),
+            unit: String::new(),
             used,
             files: Vec::new(),
         };

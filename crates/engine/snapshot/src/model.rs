@@ -111,6 +111,8 @@ pub struct Unit {
 pub struct Incremental {
     /// Its directory below `incremental`.
     pub name: String,
+    /// The unit whose compile reads it: its id.
+    pub unit: String,
     /// The generation of the tree that used it last.
     pub used: u32,
     /// Its files.

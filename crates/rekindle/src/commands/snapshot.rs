@@ -1,7 +1,7 @@
 //! `rekindle snapshot` and `rekindle materialise`: looking at snapshots, and doing by hand what a run of
 //! cargo does by itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rekindle::cargo_config::CargoConfig;
@@ -9,7 +9,7 @@ use rekindle::layout::{self, Asked, Layout};
 use rekindle::selection::{self, Call, Selection};
 use rekindle::{Resolved, Surroundings, WRAPPER, git, resolve_settings, sibling};
 use rekindle_base::{ByteSize, Clock, Digest, SystemClock};
-use rekindle_outputs::{materialise, sparse};
+use rekindle_outputs::{incremental, materialise, sparse};
 use rekindle_snapshot::base::{self, Made};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::model::{Body, Content, File, Place, Tree, Unit};
@@ -405,6 +405,7 @@ fn take(project: &Project, format: Format) -> Result<(), CommandError> {
         began_ns: 0,
         seen: &nothing,
         bound: &nothing,
+        states: &HashMap::new(),
         launcher: &launcher()?,
         incremental: true,
     };
@@ -548,7 +549,10 @@ pub(crate) fn materialise(args: &MaterialiseArgs) -> Result<(), CommandError> {
     }
     paths.sort_unstable();
     paths.dedup();
-    let outcome = materialise::materialise_all(&paths, None);
+    let mut outcome = materialise::materialise_all(&paths, None);
+    let states = incremental::fill_all(&project.layout.build_dir);
+    outcome.done.files += states.files;
+    outcome.done.bytes += states.bytes;
     let cargo_home = &project.resolved.settings.cargo_home;
     let packages = sparse::fill_all(cargo_home, Some(&project.store)).map_err(|error| {
         CommandError::environment(format!("cargo's home cannot be read: {error}"))

@@ -1,16 +1,12 @@
 //! Outputs of the rarer kinds as placeholders: shared libraries of crates and of C, objects that
-//! arguments name, incremental state, and what the unit cache does not know.
+//! arguments name, and what the unit cache does not know.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rekindle_base::Digest;
 use rekindle_events::Fate;
-use rekindle_fsx::place::Wish;
 use rekindle_outputs::placeholder::Placeholder;
-use rekindle_store::{LocalStore, Store};
 
-use crate::faults::{Checkout, Field, OUTPUT, shown};
+use crate::faults::{Checkout, Field, shown};
 use crate::stand_in::{StandIns, checkout, touch, unit};
 
 fn put_package(one: &Checkout<'_>, name: &str, rest: &str, files: &[(&str, &str)]) {
@@ -185,84 +181,8 @@ fn a_file_that_only_an_argument_names_is_put_in_place() {
     one.assert_fresh("linked with an object");
 }
 
-/// Puts placeholders in the place of all incremental state. How many.
-fn stand_in_for_state(field: &Field, one: &Checkout<'_>) -> Vec<PathBuf> {
-    let store = LocalStore::open(&field.store);
-    let wish = Wish {
-        hardlink: false,
-        executable: false,
-    };
-    let mut paths = Vec::new();
-    for entry in rekindle_fsx::walk_files(&one.path("target/debug/incremental")).unwrap() {
-        if entry.sig.size == 0 {
-            continue;
-        }
-        let stored = store.put_object(&entry.path, wish).unwrap();
-        let placeholder = Placeholder {
-            digest: stored.digest,
-            size: stored.size,
-            mode: std::fs::metadata(&entry.path).unwrap().permissions().mode() & 0o777,
-            store: field.store.clone(),
-            known: None,
-            replacements: Vec::new(),
-        };
-        rekindle_fsx::atomic::write(&entry.path, &placeholder.to_text(None)).unwrap();
-        paths.push(entry.path);
-    }
-    paths
-}
-
-fn state_of(paths: &[PathBuf], crate_name: &str) -> (usize, usize) {
-    let prefix = format!("/incremental/{crate_name}-");
-    let of = paths
-        .iter()
-        .filter(|path| path.to_str().unwrap().contains(&prefix));
-    let (waiting, all): (Vec<_>, Vec<_>) = (
-        of.clone().filter(|path| is_placeholder(path)).collect(),
-        of.collect(),
-    );
-    (waiting.len(), all.len())
-}
-
 fn is_placeholder(path: &Path) -> bool {
     matches!(Placeholder::read(path), Ok(Some(_)))
-}
-
-#[test]
-fn incremental_state_is_read_for_its_own_crate_and_done_without_where_it_is_lost() {
-    for lost in [false, true] {
-        let field = Field::new();
-        let one = checkout(&field).with("CARGO_INCREMENTAL", "1");
-        one.build();
-        StandIns::put(&field, &one);
-        let state = stand_in_for_state(&field, &one);
-        assert!(state_of(&state, "dep").1 > 1);
-        if lost {
-            let mut digests: Vec<Digest> = state
-                .iter()
-                .filter(|path| path.to_str().unwrap().contains("/incremental/dep-"))
-                .map(|path| Placeholder::read(path).unwrap().unwrap().digest)
-                .collect();
-            digests.dedup();
-            for digest in digests {
-                field.lose_object(&digest);
-            }
-        }
-        let text = std::fs::read_to_string(one.path("dep/src/lib.rs")).unwrap();
-        one.put("dep/src/lib.rs", &format!("{text}pub fn more() {{}}\n"));
-        one.build_to(OUTPUT);
-        let units = field.units();
-        assert_eq!(
-            unit(&units, "dep", "lib").fate,
-            Fate::Miss,
-            "{:#?}",
-            shown(&units)
-        );
-        let of_aside = state_of(&state, "aside");
-        assert_eq!(of_aside.0, of_aside.1, "another crate's was read");
-        assert_eq!(state_of(&state, "dep").0, 0);
-        one.assert_fresh("incremental");
-    }
 }
 
 /// Of such a crate nobody knows what is behind it, so all that may be is put in place, and nothing is

@@ -12,7 +12,7 @@ const SCRIPT: &str = "fn main() { println!(\"cargo:rerun-if-changed=made\"); pri
      std::fs::read_to_string(\"made\").unwrap().trim()); }";
 
 /// A workspace of a library and a program with a build script, in git.
-fn workspace() -> Project {
+pub(crate) fn workspace() -> Project {
     let project = Project::new("");
     std::fs::remove_dir_all(project.path("ws/src")).unwrap();
     let manifest = |name: &str, rest: &str| {
@@ -46,7 +46,7 @@ fn workspace() -> Project {
     project
 }
 
-fn git(project: &Project, arguments: &[&str]) {
+pub(crate) fn git(project: &Project, arguments: &[&str]) {
     let mut command = project.command("git", arguments);
     let done: Done = command
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -56,7 +56,7 @@ fn git(project: &Project, arguments: &[&str]) {
     done.ok();
 }
 
-fn commit(project: &Project, message: &str) {
+pub(crate) fn commit(project: &Project, message: &str) {
     git(project, &["add", "-A"]);
     let author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
     git(
@@ -66,14 +66,14 @@ fn commit(project: &Project, message: &str) {
 }
 
 /// As in CI: nothing but what is in the repository, with new times.
-fn fresh_clone(project: &Project) {
+pub(crate) fn fresh_clone(project: &Project) {
     let clone = project.path("clone");
     git(project, &["clone", "-q", ".", clone.to_str().unwrap()]);
     std::fs::remove_dir_all(project.path("ws")).unwrap();
     std::fs::rename(clone, project.path("ws")).unwrap();
 }
 
-fn rekindle(project: &Project, arguments: &[&str]) -> Done {
+pub(crate) fn rekindle(project: &Project, arguments: &[&str]) -> Done {
     let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
     command
         .env_remove("REKINDLE_SNAPSHOT")
@@ -82,7 +82,7 @@ fn rekindle(project: &Project, arguments: &[&str]) -> Done {
         .into()
 }
 
-fn program(project: &Project) -> String {
+pub(crate) fn program(project: &Project) -> String {
     let mut command = project.command(project.path("ws/target/debug/app").to_str().unwrap(), &[]);
     let done: Done = command.output().unwrap().into();
     done.ok().stdout.trim().to_owned()
@@ -92,7 +92,7 @@ fn started(stats: &Value) -> [u64; 3] {
     ["rustc", "linker", "build_script"].map(|name| stats["processes"][name].as_u64().unwrap())
 }
 
-fn assert_fresh(project: &Project) {
+pub(crate) fn assert_fresh(project: &Project) {
     let done = project.command("cargo", &["build", "-v"]).output().unwrap();
     let done = Done::from(done).ok();
     assert!(!done.stderr.contains("Running"), "{}", done.stderr);

@@ -15,6 +15,7 @@ use rekindle_outputs::placeholder::{Known, Placeholder};
 use rekindle_store::{LocalStore, Store};
 
 use super::{Job, Request};
+use crate::incremental;
 use crate::model::{Body, File, Form, Object};
 
 /// More threads than this only wait for each other in the file system.
@@ -56,36 +57,20 @@ impl Placing<'_> {
     /// Places the valid units of a tree and its incremental state.
     pub(super) fn tree(&self, job: &Job, units: &[(&str, &[File])]) -> io::Result<Placed> {
         let root = &job.profile.path;
-        // The compiler takes its whole state for another's where paths differ.
-        let states = job.tree.incremental.iter().filter(|_| !job.moved);
-        let states = states.filter(|state| self.is_whole(&state.files));
-        let groups: Vec<(&[File], bool)> = units
-            .iter()
-            .map(|(_, files)| (*files, true))
-            .chain(states.map(|state| (state.files.as_slice(), false)))
-            .collect();
-        directories(root, &groups)?;
-        let placed = in_parallel(&groups, |(files, is_unit)| {
+        directories(root, units)?;
+        let mut placed = in_parallel(units, |(_, files)| {
             // The last file of a unit makes it fresh.
-            let files = if *is_unit {
-                &files[..files.len().saturating_sub(1)]
-            } else {
-                files
-            };
-            self.files(root, files)
+            self.files(root, &files[..files.len().saturating_sub(1)])
         })?;
-        let hashes = in_parallel(&groups, |(files, is_unit)| match files.last() {
-            Some(hash) if *is_unit => self.files(root, std::slice::from_ref(hash)),
-            _ => Ok(Placed::default()),
+        // The compiler takes its whole state for another's where paths differ.
+        if !job.moved {
+            placed.waiting_bytes += incremental::leave(self.store, root, &job.tree.incremental)?;
+        }
+        let hashes = in_parallel(units, |(_, files)| match files.last() {
+            Some(hash) => self.files(root, std::slice::from_ref(hash)),
+            None => Ok(Placed::default()),
         })?;
         Ok(placed + hashes)
-    }
-
-    fn is_whole(&self, files: &[File]) -> bool {
-        files.iter().all(|file| match &file.body {
-            Body::Object(object) => self.store.has_object(&object.digest, object.size),
-            _ => true,
-        })
     }
 
     fn files(&self, root: &Path, files: &[File]) -> io::Result<Placed> {
@@ -193,9 +178,9 @@ impl std::ops::Add for Placed {
 }
 
 /// Makes every directory that a file is in, and those that are empty.
-fn directories(root: &Path, groups: &[(&[File], bool)]) -> io::Result<()> {
+fn directories(root: &Path, units: &[(&str, &[File])]) -> io::Result<()> {
     let mut directories: BTreeSet<PathBuf> = BTreeSet::new();
-    for file in groups.iter().flat_map(|(files, _)| *files) {
+    for file in units.iter().flat_map(|(_, files)| *files) {
         let path = root.join(&file.path);
         match (&file.body, path.parent()) {
             (Body::Directory, _) => directories.insert(path),

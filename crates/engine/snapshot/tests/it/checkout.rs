@@ -1,6 +1,6 @@
 //! A checkout that is built with plain cargo, and its snapshot.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -123,6 +123,7 @@ impl Checkout {
                 revision: None,
                 began_ns: self.began_ns,
                 seen: &nothing,
+                states: &HashMap::new(),
                 bound: &nothing,
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 incremental: true,

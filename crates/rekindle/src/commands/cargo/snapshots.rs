@@ -2,7 +2,7 @@
 //!
 //! A fault here costs a warning, and the build goes on with the unit cache alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -199,11 +199,15 @@ impl<'a> Snapshots<'a> {
     }
 
     fn capture_target(&self, events: &[Event], began: Instant) -> Event {
-        let (mut seen, mut bound) = (HashSet::new(), HashSet::new());
+        let (mut seen, mut bound, mut states) = (HashSet::new(), HashSet::new(), HashMap::new());
         for event in events {
-            if let EventKind::Unit(unit) = &event.kind
-                && unit.uncacheable.is_none()
-            {
+            let EventKind::Unit(unit) = &event.kind else {
+                continue;
+            };
+            if let Some(state) = &unit.incremental {
+                states.insert(state.clone(), unit.id.clone());
+            }
+            if unit.uncacheable.is_none() {
                 seen.insert(unit.id.clone());
                 if unit.path_bound {
                     bound.insert(unit.id.clone());
@@ -217,6 +221,7 @@ impl<'a> Snapshots<'a> {
             began_ns: self.began_ns,
             seen: &seen,
             bound: &bound,
+            states: &states,
             launcher: &self.launcher,
             incremental: true,
         };

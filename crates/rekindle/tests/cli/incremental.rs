@@ -1,0 +1,88 @@
+//! Incremental state in a fresh checkout: it waits until the compile that reads it.
+
+use rekindle_fsx::place::{Method, Wish, place};
+
+use crate::project::{Done, Project};
+use crate::snapshots::{assert_fresh, commit, fresh_clone, program, workspace};
+
+fn build(project: &Project) -> Done {
+    let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+    command
+        .env_remove("REKINDLE_SNAPSHOT")
+        .env("CARGO_INCREMENTAL", "1")
+        .output()
+        .unwrap()
+        .into()
+}
+
+/// What is in the incremental directory, by the beginning of the names: a state that waits, or a real one.
+fn states(project: &Project, begins: &str) -> (usize, usize) {
+    let dir = project.path("ws/target/debug/incremental");
+    let names = rekindle_fsx::list_names(&dir).unwrap();
+    let of = |name: &&std::ffi::OsString| name.to_str().unwrap().starts_with(begins);
+    let names: Vec<_> = names.iter().filter(of).collect();
+    let waits = |name: &&&std::ffi::OsString| name.to_str().unwrap().ends_with(".rekindle");
+    let waiting = names.iter().filter(waits).count();
+    (waiting, names.len() - waiting)
+}
+
+/// A commit that changes the program, in a checkout that has nothing.
+fn changed(project: &Project) {
+    fresh_clone(project);
+    let main = "fn main() { println!(\"{}+{}\", lib::word(), env!(\"MADE\")); }";
+    project.put("ws/app/src/main.rs", main);
+    commit(project, "second");
+}
+
+fn has_reflinks(project: &Project) -> bool {
+    project.put("from", "bytes");
+    let wish = Wish {
+        hardlink: true,
+        executable: false,
+    };
+    let names = ["from", "to", "on-the-way"].map(|name| project.path(name));
+    place(&names[0], &names[1], &names[2], None, wish)
+        .unwrap()
+        .method
+        == Method::Reflink
+}
+
+#[test]
+fn state_is_there_for_the_compile_that_reads_it_alone() {
+    let project = workspace();
+    build(&project).ok();
+    changed(&project);
+    build(&project).ok();
+    assert_eq!(program(&project), "one+!");
+    assert_eq!(states(&project, "app-"), (0, 1));
+    assert_eq!(states(&project, "lib-"), (1, 0), "nothing compiled it");
+    let files = rekindle_fsx::walk_files(&project.path("ws/target/debug/incremental")).unwrap();
+    // The compiler links what it takes over from the session before, which is the store's where there
+    // are no reflinks.
+    let shared = |file: &rekindle_fsx::DirEntry| file.sig.nlink > 1;
+    assert!(has_reflinks(&project) || files.iter().any(shared));
+    assert_fresh(&project);
+    // What waits is taken along.
+    fresh_clone(&project);
+    build(&project).ok();
+    assert_eq!(states(&project, "lib-"), (1, 0));
+    assert_eq!(states(&project, "app-"), (1, 0));
+}
+
+#[test]
+fn lost_state_is_done_without() {
+    let project = workspace();
+    build(&project).ok();
+    changed(&project);
+    let objects = project.path("store/v1/objects");
+    for file in rekindle_fsx::walk_files(&objects).unwrap() {
+        let bytes = std::fs::read(&file.path).unwrap();
+        // What the compiler's own files of a session begin with.
+        if bytes.starts_with(b"RSIC") {
+            std::fs::remove_file(file.path).unwrap();
+        }
+    }
+    build(&project).ok();
+    assert_eq!(program(&project), "one+!");
+    assert_eq!(states(&project, "app-"), (0, 1));
+}
