@@ -18,5 +18,6 @@ pub mod rehash;
 pub mod restore;
 mod scripts;
 pub mod trees;
+mod union;
 
 pub use captured::LeftOut;

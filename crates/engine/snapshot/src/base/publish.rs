@@ -7,6 +7,7 @@ use rekindle_store::{LocalStore, Space, Store, StoreError};
 
 use super::{Name, POINTER_VERSION, Wanted, read};
 use crate::model::Pointer;
+use crate::union;
 
 /// How many trees of one project, toolchain and profile directory are kept. Enough for the branches
 /// that a team works on at a time, since those that are used as bases stay.
@@ -38,6 +39,8 @@ pub struct Made {
 ///
 /// - Under each name, trees of profile directories that this snapshot does not have stay as long as
 ///   they exist: the job that builds `release` does not hide the `debug` of another.
+/// - Two snapshots of one commit and one profile directory become one that has the units of both: the
+///   job that tests does not hide what another checked.
 /// - A snapshot of edited sources does not replace one of the commit itself, under the commit's and
 ///   the branch's name: others who check the commit out have its sources, not these. It is found by
 ///   its directory, where the edits are.
@@ -52,13 +55,16 @@ pub fn publish(store: &LocalStore, wanted: &Wanted, made: &Made) -> Result<(), S
     }
     let _lock = lock(store)?;
     let commit = wanted.git.as_ref().map(|git| git.head.clone());
-    let fresh = Pointer {
+    let mut fresh = Pointer {
         version: POINTER_VERSION,
         commit: commit.unwrap_or_default(),
         clean: made.clean,
         at_ms: made.at.0,
         trees: made.trees.clone(),
     };
+    if made.clean {
+        join(store, wanted, &mut fresh.trees)?;
+    }
     for name in names(wanted) {
         let key = name.digest(wanted);
         let old = read(store, &key);
@@ -73,8 +79,35 @@ pub fn publish(store: &LocalStore, wanted: &Wanted, made: &Made) -> Result<(), S
         let payload = encoded(&pointer)?;
         store.put_record(Space::Pointers, &key, &[], &payload)?;
     }
-    for (dir, tree) in &made.trees {
+    let mut stored = made.trees.clone();
+    stored.extend(fresh.trees);
+    stored.dedup();
+    for (dir, tree) in &stored {
         bound(store, &Name::Index(dir).digest(wanted), *tree)?;
+    }
+    Ok(())
+}
+
+/// Replaces trees by what they and those of another snapshot of this very commit have together.
+fn join(
+    store: &LocalStore,
+    wanted: &Wanted,
+    trees: &mut [(String, Digest)],
+) -> Result<(), StoreError> {
+    let Some(git) = &wanted.git else {
+        return Ok(());
+    };
+    let old = read(store, &Name::Commit(&git.head).digest(wanted));
+    let Some(old) = old.filter(|old| old.clean && old.commit == git.head) else {
+        return Ok(());
+    };
+    for (dir, tree) in trees {
+        let other = old.trees.iter().find(|(other, _)| other == dir);
+        if let Some((_, other)) = other.filter(|(_, other)| other != tree)
+            && let Some(union) = union::stored(store, tree, other)?
+        {
+            *tree = union;
+        }
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, Moment};
+use rekindle_snapshot::base::{self, Made, Wanted};
 use rekindle_snapshot::capture::{self, Captured};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::restore::{self, Restored};
@@ -132,6 +133,18 @@ impl Checkout {
         .unwrap();
         self.trees.clone_from(&captured.trees);
         captured
+    }
+
+    /// Publishes what was captured last as the snapshot of a commit, and takes for the next restore what
+    /// that commit then leads to.
+    pub(crate) fn publish(&mut self, wanted: &Wanted) {
+        let made = Made {
+            trees: self.trees.clone(),
+            clean: true,
+            at: Moment(1),
+        };
+        base::publish(&self.store, wanted, &made).unwrap();
+        self.trees = base::choose(&self.store, wanted).unwrap().pointer.trees;
     }
 
     pub(crate) fn restore_at(&self, dir: &str) -> Restored {

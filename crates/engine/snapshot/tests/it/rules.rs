@@ -1,6 +1,8 @@
 //! What is fresh after a restore, and what is not.
 
+use rekindle_base::Digest;
 use rekindle_snapshot::LeftOut;
+use rekindle_snapshot::base::{Git, Wanted};
 use rekindle_snapshot::restore::{Invalid, Skipped};
 
 use crate::checkout::{Checkout, cargo};
@@ -234,4 +236,54 @@ fn elsewhere_units_without_paths_are_fresh() {
     assert!(built.ok, "{}", built.text);
     let again = cargo(&elsewhere, &["build", "--offline", "-v"]);
     assert!(!again.text.contains("Running"), "{}", again.text);
+}
+
+/// Jobs that know nothing of each other: what is restored afterwards is fresh for both.
+#[test]
+fn two_jobs_of_one_commit_make_one_snapshot() {
+    let mut checkout = Checkout::new();
+    let members = "[workspace]\nmembers = [\"leaf\", \"mid\", \"app\"]\nresolver = \"2\"\n";
+    // Libraries under incremental compilation are never twice the same.
+    let manifest = format!("{members}[profile.dev]\nincremental = false\n");
+    checkout.write(&[("Cargo.toml", &manifest)]);
+    let wanted = wanted(&checkout);
+    let jobs = [
+        &["build", "--offline", "-v"][..],
+        &["test", "--no-run", "--offline", "-v"],
+    ];
+    for job in jobs {
+        let built = checkout.cargo(job);
+        assert!(built.ok, "{}", built.text);
+        checkout.capture();
+        checkout.publish(&wanted);
+        checkout.fresh_clone();
+    }
+    checkout.restore();
+    for job in jobs {
+        let built = checkout.cargo(job);
+        assert!(built.ok, "{}", built.text);
+        assert!(!built.text.contains("Running"), "{job:?}: {}", built.text);
+    }
+}
+
+fn wanted(checkout: &Checkout) -> Wanted {
+    let one = || Digest::of(b"one");
+    Wanted {
+        toolchain: one(),
+        flags: one(),
+        project: one(),
+        workspace: checkout.path(""),
+        lock: None,
+        git: Some(Git {
+            head: "1".repeat(40),
+            ancestors: Vec::new(),
+            stands_for: Vec::new(),
+            branch: None,
+            targets: Vec::new(),
+            root: checkout.path(""),
+            relative: std::path::PathBuf::new(),
+            origin: Vec::new(),
+        }),
+        dirs: vec!["debug".to_owned()],
+    }
 }
