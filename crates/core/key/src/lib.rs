@@ -5,9 +5,11 @@
 //! the same in every directory; [`manifest`] is the ordered, tagged list of inputs that a key is the
 //! digest of; [`table`] says which inputs there are, and what is left out and why; [`pathset`] is what
 //! such an invocation was seen to read; [`entry`] is what it made; [`depinfo`] and [`makefile`] read
-//! what compilers and linkers say they read; [`explain`] compares two manifests.
+//! what compilers and linkers say they read; [`explain`] compares two manifests. [`cc`] takes the command lines of
+//! C compilers and archivers apart.
 
 pub mod arguments;
+pub mod cc;
 pub mod depinfo;
 pub mod entry;
 pub mod explain;
