@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-store",
         ],
     ),
+    ("rekindle-observe", &["rekindle-base", "rekindle-fsx"]),
     (
         "rekindle-compile",
         &[
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-events",
             "rekindle-store",
             "rekindle-outputs",
+            "rekindle-observe",
         ],
     ),
     (
@@ -53,6 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-events",
             "rekindle-store",
             "rekindle-outputs",
+            "rekindle-observe",
             "rekindle-snapshot",
             "rekindle-compile",
             "rekindle-report",

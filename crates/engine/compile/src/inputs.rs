@@ -103,7 +103,7 @@ impl<'a> Unit<'a> {
         self.push_environment(&mut manifest);
         let choice = self.link.as_ref().map_or("none", LinkPlan::choice);
         manifest.push(Tag::LinkerChoice, "linker", choice);
-        for root in Root::ALL.into_iter().filter(|_| self.remap) {
+        for root in Root::OF_COMPILERS.into_iter().filter(|_| self.remap) {
             manifest.push(Tag::Remap, root.name(), mapped(root).unwrap_or_default());
         }
         let invocation_key = manifest.digest();

@@ -1,0 +1,41 @@
+//! How to observe.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// How to observe.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Nothing under these directories is recorded in [`crate::Observation::files`] or
+    /// [`crate::Observation::writes`]; programs, contacts and links on the way are.
+    /// For speed: what a caller would leave out anyway. Absolute and without links.
+    pub skip: Vec<PathBuf>,
+    /// Objects under these directories read variables and clocks as they like: it is known what
+    /// they read (the compiler's own libraries). A program that is only such objects has no
+    /// [`crate::EnvDoubt`].
+    pub trusted: Vec<PathBuf>,
+    /// The preload library as [`crate::install_preload`] wrote it. Without it every program is
+    /// [`crate::EnvDoubt::Unreported`].
+    pub preload: Option<PathBuf>,
+    /// `LD_PRELOAD` as this process has it, to be kept.
+    pub ld_preload: Option<OsString>,
+    /// Compilers to start through another program.
+    pub redirect: Option<Redirect>,
+}
+
+/// Starts of programs that go to another program instead: `PROGRAM args…` becomes
+/// `redirector first REAL args…`, REAL being the path that `PROGRAM` has been found at, the
+/// environment unchanged. `argv[0]` is the redirector's path.
+///
+/// Works where the starting process carries the preload library and uses `execve`, `execv`,
+/// `execvp`, `execvpe`, `posix_spawn` or `posix_spawnp`. The redirector's own starts and those of
+/// its descendants are not redirected.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// The program to start instead; absolute.
+    pub redirector: PathBuf,
+    /// Its first argument.
+    pub first: OsString,
+    /// File names to catch, exact (`cc`), or with a `*` at one end (`*-gcc`, `clang-*`).
+    pub names: Vec<OsString>,
+}

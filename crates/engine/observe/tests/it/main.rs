@@ -1,0 +1,2 @@
+//! Observes real programs.
+use rekindle_observe as _;
