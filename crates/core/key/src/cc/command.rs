@@ -8,9 +8,6 @@ use rekindle_events::UncacheableReason;
 
 use super::driver::{self, Driver, Tool};
 use super::options::{self, Effect, Value};
-use crate::manifest::Manifest;
-use crate::roots::Roots;
-use crate::table::Tag;
 
 /// What a compile makes of each source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,49 +170,94 @@ impl Compile {
         files
     }
 
-    /// Adds what the command line says to a manifest.
-    pub fn describe(&self, manifest: &mut Manifest, roots: &Roots) {
+    /// What of the command line decides about what is made, in one order whatever way it was written: an
+    /// option and its value are one word, apart by a space. Relative paths have a mark before them, since
+    /// outputs hold them as given; absolute ones are still real.
+    #[must_use]
+    pub fn keyed(&self) -> Vec<OsString> {
         let mode = match self.mode {
             Mode::Object => "-c",
             Mode::Assembly => "-S",
         };
-        manifest.push(Tag::Argument, "program", self.program.as_bytes());
-        manifest.push(Tag::Argument, "mode", mode);
+        let mut keyed = vec![self.program.clone(), OsString::from(mode)];
+        keyed.extend(self.words.iter().map(Word::keyed));
+        keyed
+    }
+
+    /// The values of its definitions, `NAME=VALUE` each.
+    pub fn definitions(&self) -> impl Iterator<Item = &OsStr> {
+        self.words.iter().filter_map(|word| match word {
+            Word::Definition(value) => Some(value.as_os_str()),
+            _ => None,
+        })
+    }
+
+    /// The absolute paths on the command line: what is found through them has absolute names in the
+    /// output, too.
+    pub fn absolute_paths(&self) -> impl Iterator<Item = &Path> {
+        self.words.iter().filter_map(|word| match word {
+            Word::Path(_, path) | Word::Source(path) if path.is_absolute() => Some(path.as_path()),
+            _ => None,
+        })
+    }
+
+    /// The command line of the same compile that only preprocesses; nothing is written but what `-o` names.
+    #[must_use]
+    pub fn preprocessing(&self) -> Vec<OsString> {
+        let mut words = vec![OsString::from("-E")];
         for word in &self.words {
-            describe(word, manifest, roots);
+            match word {
+                Word::Text(option, _) if option.starts_with("-M") => {}
+                Word::Text(option, value) => written(option, value, &mut words),
+                Word::Definition(value) => written("-D", value, &mut words),
+                Word::Path(option, _) if option == "-o" => {}
+                Word::Path(option, path) => written(option, path.as_os_str(), &mut words),
+                Word::Map(option, map) => written(option, map, &mut words),
+                Word::Source(path) => words.push(path.into()),
+            }
         }
+        words
     }
 }
 
-fn describe(word: &Word, manifest: &mut Manifest, roots: &Roots) {
-    match word {
-        Word::Text(option, value) => manifest.push(Tag::Argument, option, value.as_bytes()),
-        Word::Definition(value) => manifest.push(Tag::Argument, "-D", value.as_bytes()),
-        Word::Path(option, path) => manifest.push(Tag::Argument, option, given(path, roots)),
-        Word::Map(option, map) => {
-            // The last `=` apart from none: a map with more than one is keyed as it stands.
-            let bytes = map.as_bytes();
-            let value = match memchr::memchr(b'=', bytes) {
-                Some(at) => {
-                    let old = given(Path::new(OsStr::from_bytes(&bytes[..at])), roots);
-                    [&old, &bytes[at..]].concat()
-                }
-                None => bytes.to_vec(),
-            };
-            manifest.push(Tag::Argument, option, value);
-        }
-        Word::Source(path) => manifest.push(Tag::SourcePath, "source", given(path, roots)),
-    }
-}
-
-/// A path as the command line gives it: an absolute one by its canonical name; a relative one as it stands,
-/// behind a mark that no canonical name begins with, since outputs hold relative names as given.
-fn given(path: &Path, roots: &Roots) -> Vec<u8> {
-    if path.is_absolute() {
-        roots.canonical(path)
+/// An option as a driver takes it: in one word with its value where its name says so, else in two.
+fn written(option: &str, value: &OsStr, words: &mut Vec<OsString>) {
+    if value.is_empty() {
+        words.push(option.into());
+    } else if option.ends_with(['=', ',']) {
+        let mut word = OsString::from(option);
+        word.push(value);
+        words.push(word);
     } else {
-        [b"./", path.as_os_str().as_bytes()].concat()
+        words.extend([OsString::from(option), value.to_owned()]);
     }
+}
+
+impl Word {
+    fn keyed(&self) -> OsString {
+        let (option, value) = match self {
+            Self::Text(option, value) | Self::Map(option, value) => {
+                (option.as_str(), value.clone())
+            }
+            Self::Definition(value) => ("-D", value.clone()),
+            Self::Path(option, path) => (option.as_str(), given(path)),
+            Self::Source(path) => ("source", given(path)),
+        };
+        let mut keyed = OsString::from(option);
+        keyed.push(" ");
+        keyed.push(value);
+        keyed
+    }
+}
+
+/// A path as the command line gives it, behind a mark where it is relative.
+fn given(path: &Path) -> OsString {
+    if path.is_absolute() {
+        return path.into();
+    }
+    let mut marked = OsString::from("./");
+    marked.push(path);
+    marked
 }
 
 fn read(words: &[OsString]) -> Said {
