@@ -50,15 +50,24 @@ fn workspace_of(package: &Path) -> PathBuf {
     found.unwrap_or(package).to_owned()
 }
 
-/// `-fdebug-prefix-map` for each root, to go before the user's own words. The last map that matches wins, so
-/// longer paths come last, and the user's own win over all.
-///
-/// Only debug information: `__FILE__` stays as it is without Rekindle, see the design note.
-pub(crate) fn maps(roots: &Roots) -> Vec<OsString> {
+/// Whether the names of files below a root are mapped in macros, too, as Rust's `file!()` is: where packages
+/// and what was made of them lie is cargo's business. A user's own sources keep their names.
+pub(crate) const fn maps_macros(root: Root) -> bool {
+    matches!(root, Root::CargoHome | Root::Target)
+}
+
+/// An option that maps paths for each root, to go before the user's own words. The last map that matches
+/// wins, so longer paths come last, and the user's own win over all.
+pub(crate) fn maps(roots: &Roots, knows_macros: bool) -> Vec<OsString> {
     let mut maps: Vec<OsString> = roots
         .iter()
         .filter_map(|(root, real)| {
-            let mut map = OsString::from("-fdebug-prefix-map=");
+            let option = if knows_macros && maps_macros(root) {
+                "-ffile-prefix-map="
+            } else {
+                "-fdebug-prefix-map="
+            };
+            let mut map = OsString::from(option);
             map.push(real);
             map.push("=");
             map.push(mapped(root)?);
@@ -122,9 +131,9 @@ mod tests {
             Path::new("/w"),
             [(Root::Workspace, "/w/x".into()), (Root::Target, "/w/x/target".into())],
         );
-        let maps = maps(&roots);
+        let maps = maps(&roots, true);
         let begins = |at: usize, text: &str| maps[at].to_string_lossy().starts_with(text);
         assert!(begins(0, "-fdebug-prefix-map=/w/x=/rekindle/workspace/"));
-        assert!(begins(1, "-fdebug-prefix-map=/w/x/target=/rekindle/target/"));
+        assert!(begins(1, "-ffile-prefix-map=/w/x/target=/rekindle/target/"));
     }
 }
