@@ -176,7 +176,7 @@ pub fn value_of(name: &[u8], value: Option<&OsStr>, roots: &Roots) -> String {
         return NOT_SET.to_owned();
     };
     if holds_paths(name) {
-        secret(name, &canonical_list(value.as_bytes(), roots))
+        secret(name, &canonical_list(value, roots))
     } else {
         secret(name, value.as_bytes())
     }
@@ -194,7 +194,9 @@ pub fn secret(name: &[u8], value: &[u8]) -> String {
 }
 
 /// A value with its paths named relative to roots. What separates them in lists and flags stays.
-fn canonical_list(value: &[u8], roots: &Roots) -> Vec<u8> {
+#[must_use]
+pub fn canonical_list(value: &OsStr, roots: &Roots) -> Vec<u8> {
+    let value = value.as_bytes();
     let mut canonical = Vec::with_capacity(value.len());
     for piece in value.split_inclusive(|byte| b":=, \x1f".contains(byte)) {
         let (path, end) = match piece.split_last() {
