@@ -153,6 +153,23 @@ pub enum Refusal {
         /// What is odd.
         detail: String,
     },
+    /// The effect of an argument on what it makes is not known.
+    Argument {
+        /// Which.
+        argument: String,
+    },
+    /// It is no run that may be used again, by what is known of such programs.
+    Command {
+        /// Why.
+        detail: String,
+    },
+    /// A source asks for the time of the run.
+    Present {
+        /// By what name.
+        name: String,
+        /// In which file.
+        path: String,
+    },
     /// The store did not take it.
     StoreUnavailable {
         /// What the system says.
@@ -188,6 +205,17 @@ impl fmt::Display for Refusal {
             Self::OddOutput { path, detail } => {
                 write!(f, "its output `{path}` cannot be stored: {detail}")
             }
+            Self::Argument { argument } => {
+                write!(
+                    f,
+                    "the effect of `{argument}` on what it makes is not known"
+                )
+            }
+            Self::Command { detail } => f.write_str(detail),
+            Self::Present { name, path } => write!(
+                f,
+                "`{path}` asks for the time of the run (`{name}`); set SOURCE_DATE_EPOCH to fix it"
+            ),
             Self::StoreUnavailable { error } => write!(f, "the store did not take it: {error}"),
         }
     }

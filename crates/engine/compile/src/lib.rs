@@ -16,6 +16,7 @@
 //!
 //! Whatever fails here costs a miss or a warning, never the build.
 
+pub mod cc;
 pub mod chain;
 mod context;
 mod debug;

@@ -250,7 +250,14 @@ impl Call<'_> {
         let trusted = settings.trusted_scripts.contains(&event.package);
         let published = match always_runs(&ran.stdout, &self.launch.environment.cwd) {
             Some(path) if !trusted && ran.exit_code == 0 => Err(Refusal::AlwaysRuns { path }),
-            _ => engine.publish(step, &ran, Policy { trusted }),
+            _ => engine.publish(
+                step,
+                &ran,
+                Policy {
+                    trusted,
+                    updates: false,
+                },
+            ),
         };
         match published {
             Ok(published) => {
@@ -355,7 +362,7 @@ fn roots(
 }
 
 /// The directory with the lock file; the package's own where there is none above it.
-fn workspace(package: &Path) -> PathBuf {
+pub(crate) fn workspace(package: &Path) -> PathBuf {
     let is_locked = |dir: &&Path| rekindle_fsx::exists(&dir.join("Cargo.lock"));
     package
         .ancestors()

@@ -17,6 +17,9 @@ use crate::{Ran, Step};
 pub struct Policy {
     /// The user's word that what it talks to does not change what it makes.
     pub trusted: bool,
+    /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
+    /// arguments.
+    pub updates: bool,
 }
 
 /// What was seen, judged.
@@ -60,7 +63,9 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     let search = search_path(step.environment);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
-            check_earlier(ran, path, *seen)?;
+            if !policy.updates {
+                check_earlier(ran, path, *seen)?;
+            }
         } else if !is_temporary(ran, path) && !step.own.contains(path) {
             push_path(step, path, *seen, &observation.programs, &mut names);
             push_lookup(path, *seen, &search, &mut names);
@@ -211,6 +216,7 @@ fn contact_of(contact: &Contact) -> Contacted {
         Contact::Clock { by } => Refusal::Clock {
             program: by.display().to_string(),
         },
+        Contact::Random { by } if names_at_random(by) => return Contacted::Harmless,
         Contact::Random { by } => Refusal::Random {
             program: by.display().to_string(),
         },
@@ -218,13 +224,27 @@ fn contact_of(contact: &Contact) -> Contacted {
     })
 }
 
-/// Whether it is one of [`STAMPING`], also as `x86_64-linux-gnu-gcc-12`.
+/// Compilers, which draw names of temporary files, and of what no other object may name.
+const NAMING: &[&str] = &[
+    "clang", "clang++", "gcc", "g++", "cc1", "cc1plus", "lto1", "as",
+];
+
+fn names_at_random(program: &Path) -> bool {
+    is_of_kind(program, NAMING)
+}
+
+/// Whether it is one of [`STAMPING`].
 fn stamps(program: &Path) -> bool {
+    is_of_kind(program, STAMPING)
+}
+
+/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`.
+fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     let words: Vec<&str> = name.split(['-', '.']).collect();
     let is_version = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let kind = words.iter().rev().find(|word| !is_version(word));
-    STAMPING.contains(&&*name) || kind.is_some_and(|kind| STAMPING.contains(kind))
+    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(kind))
 }
 
 /// A temporary file that the run made is gone at its end; whatever else it changed outside of its
@@ -323,6 +343,8 @@ const ASKS_BY_NAME: &[&str] = &[
     "g++",
     "cc",
     "c++",
+    "clang",
+    "clang++",
     "uname",
     "cat",
     "cp",

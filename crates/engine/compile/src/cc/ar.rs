@@ -27,13 +27,21 @@ pub(super) fn job(
         // The archiver says why.
         Err(_) => return Err(NotACompile::Probe),
     };
-    if there.as_deref().is_some_and(|bytes| bytes.starts_with(THIN)) {
+    if there
+        .as_deref()
+        .is_some_and(|bytes| bytes.starts_with(THIN))
+    {
         return Err(other("the archive is thin"));
     }
     let mut keyed = archive.keyed();
     let before = there.map_or_else(
         || "no archive before".to_owned(),
-        |bytes| format!("archive before {}", rekindle_base::Digest::of(&bytes).to_hex()),
+        |bytes| {
+            format!(
+                "archive before {}",
+                rekindle_base::Digest::of(&bytes).to_hex()
+            )
+        },
     );
     keyed.push(OsString::from(before));
     Ok(Job {

@@ -21,6 +21,10 @@ pub(super) fn observing(settings: &Settings, environment: &Environment) -> (Obse
     let tools = settings.store_dir.join("observe");
     let options = Options {
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
+        // Entries and objects of ours, and the library that looks.
+        skip: rekindle_fsx::canonicalize(&settings.store_dir)
+            .into_iter()
+            .collect(),
         ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
         ..Options::default()
     };
@@ -47,7 +51,9 @@ fn stood_for(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> Observati
                 if name.is_empty() {
                     // It read them as a whole.
                     let doubts = seen.env.doubts.entry(PathBuf::from("cc"));
-                    doubts.or_default().insert(rekindle_observe::EnvDoubt::Unreported);
+                    doubts
+                        .or_default()
+                        .insert(rekindle_observe::EnvDoubt::Unreported);
                 } else {
                     seen.env.names.insert(name.to_owned());
                 }
@@ -69,7 +75,9 @@ fn stood_for(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> Observati
 
 /// A path whose directory has no links in it; the file may not be there yet.
 pub(super) fn real(path: &Path) -> PathBuf {
-    let directory = path.parent().and_then(|dir| rekindle_fsx::canonicalize(dir).ok());
+    let directory = path
+        .parent()
+        .and_then(|dir| rekindle_fsx::canonicalize(dir).ok());
     match (directory, path.file_name()) {
         (Some(directory), Some(name)) => directory.join(name),
         _ => path.to_owned(),

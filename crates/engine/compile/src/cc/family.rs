@@ -100,14 +100,27 @@ mod tests {
     fn compilers_say_who_they_are() {
         let check = |said: &str, expected: Option<(Family, u32)>| {
             let found = said_by(said.as_bytes());
-            assert_eq!(found.map(|found| (found.family, found.major)), expected, "{said}");
+            assert_eq!(
+                found.map(|found| (found.family, found.major)),
+                expected,
+                "{said}"
+            );
         };
         let fsf = "\nCopyright (C) 2022 Free Software Foundation, Inc.\n";
         let gcc = format!("x86_64-linux-gnu-gcc (Debian 12.2.0-14+deb12u1) 12.2.0{fsf}");
         check(&gcc, Some((Family::Gcc, 12)));
-        check(&format!("gcc (GCC) 4.8.5 20150623 (Red Hat 4.8.5-44){fsf}"), Some((Family::Gcc, 4)));
-        check("Debian clang version 14.0.6\nTarget: x", Some((Family::Clang, 14)));
-        check("Apple clang version 15.0.0 (clang-1500)", Some((Family::Clang, 15)));
+        check(
+            &format!("gcc (GCC) 4.8.5 20150623 (Red Hat 4.8.5-44){fsf}"),
+            Some((Family::Gcc, 4)),
+        );
+        check(
+            "Debian clang version 14.0.6\nTarget: x",
+            Some((Family::Clang, 14)),
+        );
+        check(
+            "Apple clang version 15.0.0 (clang-1500)",
+            Some((Family::Clang, 15)),
+        );
         check("tcc version 0.9.27 (x86_64 Linux)", None);
     }
 }

@@ -38,6 +38,9 @@ use crate::settings::Settings;
 use around::real;
 use family::Identity;
 
+/// The first word of a call that was redirected; the real program and its words follow.
+pub const REDIRECTED: &str = "--rekindle-cc";
+
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dealt {
@@ -66,12 +69,14 @@ pub fn run(
     };
     let store = LocalStore::open(&settings.store_dir);
     let files = Files::new(&store);
+    let shown = places::roots(environment, &settings.cargo_home);
     let call = Call {
         settings,
         environment,
         program,
         arguments,
-        roots: places::roots(environment, &settings.cargo_home),
+        roots: places::without_links(&shown, &environment.cwd),
+        shown,
         engine: Engine {
             store: &store,
             files: &files,
@@ -91,6 +96,9 @@ struct Call<'a> {
     environment: &'a Environment,
     program: &'a OsStr,
     arguments: &'a [OsString],
+    /// The roots as the build script is told of them.
+    shown: Roots,
+    /// Without links.
     roots: Roots,
     engine: Engine<'a>,
     start: Instant,
@@ -151,7 +159,10 @@ impl Call<'_> {
     }
 
     fn compile(&self, compile: Compile, tool: PathBuf) -> Result<Job, NotACompile> {
-        if let Some(name) = WRITING.iter().find(|name| self.environment.get(name).is_some()) {
+        if let Some(name) = WRITING
+            .iter()
+            .find(|name| self.environment.get(name).is_some())
+        {
             return Err(other(&format!("`{name}` asks for a further file")));
         }
         let identity = family::of(self.engine.files, &tool).map_err(|detail| {
@@ -159,12 +170,12 @@ impl Call<'_> {
         })?;
         let mut keyed = compile.keyed();
         let added = if self.settings.remap {
-            places::maps(&self.roots, identity.maps_macros())
+            places::maps((&self.shown, &self.roots), identity.maps_macros())
         } else {
             Vec::new()
         };
         // Their roots have other paths elsewhere; their names are the same.
-        keyed.push(OsString::from(format!("mapped {}", added.len())));
+        keyed.push(OsString::from(format!("mapped {}", self.settings.remap)));
         if compile.native_cpu {
             let cpu = Digest::of(&processor()).to_hex();
             keyed.push(OsString::from(format!("cpu {cpu}")));
@@ -191,6 +202,8 @@ impl Call<'_> {
             arguments: job.keyed.clone(),
             environment: self.environment,
             roots: self.roots.clone(),
+            shown: self.shown.clone(),
+            own: vec![job.tool.clone()],
             places: job.outputs.iter().cloned().map(Place::File).collect(),
             known_as: self.known_as(job),
         }
@@ -204,6 +217,7 @@ impl Call<'_> {
             let value = self.environment.get(name).unwrap_or_default();
             hasher.field(value.as_bytes());
         }
+        hasher.field(self.program.as_bytes());
         let source = self.roots.canonical(Path::new(&job.name()));
         let general = hasher.field(&source).finish();
         let output = job.outputs.first().map(|path| self.roots.canonical(path));

@@ -8,25 +8,32 @@ use rekindle_key::{Root, Roots, outdir};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::localise::mapped;
 
-/// The roots of a compile. They are those of the units that link its objects, so that a program's debug
-/// information names C sources as it names Rust's.
+use crate::scripts;
+
+/// The roots of a compile, as the build script is told of them. They are those of the units that link its
+/// objects, so that a program's debug information names C sources as it names Rust's.
 pub(crate) fn roots(environment: &Environment, cargo_home: &Path) -> Roots {
     let cwd = &environment.cwd;
-    let mut roots = vec![(Root::CargoHome, real(cargo_home))];
+    let mut roots = vec![(Root::CargoHome, cargo_home.to_owned())];
     if let Some(out_dir) = environment.get("OUT_DIR") {
         let target = environment.get("TARGET").and_then(|target| target.to_str());
-        roots.push((Root::Target, target_of(&real(Path::new(out_dir)), target)));
+        roots.push((Root::Target, target_of(Path::new(out_dir), target)));
     }
     let package = environment.get("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let package = package.map_or_else(|| cwd.clone(), |package| real(&package));
-    if !roots.iter().any(|(_, root)| package.starts_with(root)) {
-        roots.push((Root::Workspace, workspace_of(&package)));
+    let package = package.unwrap_or_else(|| cwd.clone());
+    if !package.starts_with(cargo_home) {
+        roots.push((Root::Workspace, scripts::workspace(&package)));
     }
     Roots::new(cwd, roots)
 }
 
-fn real(path: &Path) -> PathBuf {
-    rekindle_fsx::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+/// The same roots without links.
+pub(crate) fn without_links(roots: &Roots, cwd: &Path) -> Roots {
+    let real = |path: &Path| rekindle_fsx::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Roots::new(
+        &real(cwd),
+        roots.iter().map(|(root, path)| (root, real(path))),
+    )
 }
 
 /// cargo's target directory behind a build script's output directory, for both of its layouts.
@@ -39,17 +46,6 @@ fn target_of(out_dir: &Path, target: Option<&str>) -> PathBuf {
         .map_or_else(|| out_dir.to_owned(), |(_, root)| root)
 }
 
-/// The workspace of a package: the nearest directory above with a manifest that has one, as cargo looks
-/// for it; else the package itself.
-fn workspace_of(package: &Path) -> PathBuf {
-    let has_workspace = |dir: &&Path| {
-        let manifest = rekindle_fsx::read(&dir.join("Cargo.toml")).unwrap_or_default();
-        manifest.starts_with(b"[workspace") || memchr::memmem::find(&manifest, b"\n[workspace").is_some()
-    };
-    let found = package.ancestors().find(has_workspace);
-    found.unwrap_or(package).to_owned()
-}
-
 /// Whether the names of files below a root are mapped in macros, too, as Rust's `file!()` is: where packages
 /// and what was made of them lie is cargo's business. A user's own sources keep their names.
 pub(crate) const fn maps_macros(root: Root) -> bool {
@@ -58,9 +54,12 @@ pub(crate) const fn maps_macros(root: Root) -> bool {
 
 /// An option that maps paths for each root, to go before the user's own words. The last map that matches
 /// wins, so longer paths come last, and the user's own win over all.
-pub(crate) fn maps(roots: &Roots, knows_macros: bool) -> Vec<OsString> {
-    let mut maps: Vec<OsString> = roots
-        .iter()
+pub(crate) fn maps((shown, real): (&Roots, &Roots), knows_macros: bool) -> Vec<OsString> {
+    // The same path twice is mapped twice, to the same name.
+    let mut all: Vec<(Root, &Path)> = shown.iter().chain(real.iter()).collect();
+    all.sort_by_key(|(_, path)| path.as_os_str().len());
+    all.dedup();
+    all.into_iter()
         .filter_map(|(root, real)| {
             let option = if knows_macros && maps_macros(root) {
                 "-ffile-prefix-map="
@@ -73,9 +72,7 @@ pub(crate) fn maps(roots: &Roots, knows_macros: bool) -> Vec<OsString> {
             map.push(mapped(root)?);
             Some(map)
         })
-        .collect();
-    maps.reverse();
-    maps
+        .collect()
 }
 
 #[cfg(test)]
@@ -90,48 +87,26 @@ mod tests {
         };
         let musl = Some("x86_64-unknown-linux-musl");
         check("/w/target/debug/build/ring-0123/out", musl, "/w/target");
-        check("/w/target/x86_64-unknown-linux-musl/debug/build/ring-0123/out", musl, "/w/target");
+        check(
+            "/w/target/x86_64-unknown-linux-musl/debug/build/ring-0123/out",
+            musl,
+            "/w/target",
+        );
         check("/w/target/debug/build/ring/0123/out", None, "/w/target");
         check("/odd", None, "/odd");
-    }
-
-    #[test]
-    fn a_member_is_named_by_its_workspace() {
-        let dir = tempfile::tempdir().unwrap();
-        let top = rekindle_fsx::canonicalize(dir.path()).unwrap();
-        let put = |name: &str, text: &str| {
-            let file = top.join(name);
-            rekindle_fsx::create_dir_all(file.parent().unwrap()).unwrap();
-            rekindle_fsx::atomic::write(&file, text.as_bytes()).unwrap();
-        };
-        put("w/Cargo.toml", "[workspace]\nmembers = [\"a\"]\n");
-        put("w/a/Cargo.toml", "[package]\nname = \"a\"\n");
-        put("alone/Cargo.toml", "[package]\nname = \"b\"\n");
-        let of = |package: &str, home: &str| {
-            let out_dir = top.join("t/debug/build/a-1/out");
-            let variables = [
-                ("CARGO_MANIFEST_DIR", top.join(package)),
-                ("OUT_DIR", out_dir),
-            ];
-            let variables = variables.map(|(name, value)| (name.into(), value.into_os_string()));
-            let environment = Environment::new(variables, top.join(package), PathBuf::new());
-            roots(&environment, &top.join(home))
-        };
-        let member = of("w/a", "home");
-        assert_eq!(member.real(Root::Workspace), Some(&*top.join("w")));
-        assert_eq!(member.real(Root::Target), Some(&*top.join("t")));
-        let alone = of("alone", "home");
-        assert_eq!(alone.real(Root::Workspace), Some(&*top.join("alone")));
-        assert_eq!(of("alone", "alone").real(Root::Workspace), None);
     }
 
     #[test]
     fn longer_paths_are_mapped_last() {
         let roots = Roots::new(
             Path::new("/w"),
-            [(Root::Workspace, "/w/x".into()), (Root::Target, "/w/x/target".into())],
+            [
+                (Root::Workspace, "/w/x".into()),
+                (Root::Target, "/w/x/target".into()),
+            ],
         );
-        let maps = maps(&roots, true);
+        let maps = maps((&roots, &roots), true);
+        assert_eq!(maps.len(), 2);
         let begins = |at: usize, text: &str| maps[at].to_string_lossy().starts_with(text);
         assert!(begins(0, "-fdebug-prefix-map=/w/x=/rekindle/workspace/"));
         assert!(begins(1, "-ffile-prefix-map=/w/x/target=/rekindle/target/"));

@@ -97,7 +97,11 @@ fn uses_time(call: &Call<'_>, compile: &Compile) -> bool {
         .args(compile.preprocessing())
         .arg("-w")
         .args(TIME_MACROS.map(|name| {
-            let stands = if name == "__TIMESTAMP__" { FILE_TIME } else { NOW };
+            let stands = if name == "__TIMESTAMP__" {
+                FILE_TIME
+            } else {
+                NOW
+            };
             format!("-D{name}={stands}")
         }))
         .stdin(Stdio::null())
@@ -124,14 +128,19 @@ impl Named {
         };
         let root_of = |path: &Path| {
             let mut roots = call.roots.iter();
-            roots.find(|(_, real)| path.starts_with(real)).map(|(root, _)| root)
+            roots
+                .find(|(_, real)| path.starts_with(real))
+                .map(|(root, _)| root)
         };
         let absolute = compile.absolute_paths().filter_map(root_of);
         let absolute = absolute.filter(|root| !is_mapped(*root)).collect();
         let mut definitions = Vec::new();
         for definition in compile.definitions() {
             let text = definition.as_bytes();
-            let name = text.split(|byte| b"=(".contains(byte)).next().unwrap_or_default();
+            let name = text
+                .split(|byte| b"=(".contains(byte))
+                .next()
+                .unwrap_or_default();
             for (root, real) in call.roots.iter() {
                 if memchr::memmem::find(text, real.as_os_str().as_bytes()).is_some() {
                     definitions.push((String::from_utf8_lossy(name).into_owned(), root));
@@ -153,7 +162,11 @@ impl Named {
             held.extend(self.absolute.iter().copied());
         }
         let defined = self.definitions.iter();
-        held.extend(defined.filter(|(name, _)| holds(text, name)).map(|(_, root)| *root));
+        held.extend(
+            defined
+                .filter(|(name, _)| holds(text, name))
+                .map(|(_, root)| *root),
+        );
         held
     }
 }
