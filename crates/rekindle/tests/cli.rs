@@ -7,6 +7,10 @@
 
 #[path = "cli/cargo.rs"]
 mod cargo;
+#[path = "cli/cc.rs"]
+mod cc;
+#[path = "cli/cc_lab.rs"]
+mod cc_lab;
 #[path = "cli/debug.rs"]
 mod debug;
 #[path = "cli/faults.rs"]

@@ -192,11 +192,11 @@ impl Compile {
         })
     }
 
-    /// The absolute paths on the command line: what is found through them has absolute names in the
-    /// output, too.
-    pub fn absolute_paths(&self) -> impl Iterator<Item = &Path> {
+    /// The paths on the command line, as given. What is found through an absolute one has an absolute name
+    /// in the output, too.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.words.iter().filter_map(|word| match word {
-            Word::Path(_, path) | Word::Source(path) if path.is_absolute() => Some(path.as_path()),
+            Word::Path(_, path) | Word::Source(path) => Some(path.as_path()),
             _ => None,
         })
     }

@@ -130,6 +130,14 @@ impl Job {
         }
     }
 
+    /// Files and directories that the command line names, with all that may be read there first.
+    fn inputs(&self) -> Vec<&Path> {
+        match &self.what {
+            What::Compile(compile, _) => compile.paths().collect(),
+            What::Archive(archive) => archive.members.iter().map(PathBuf::as_path).collect(),
+        }
+    }
+
     /// What people know it by: the source, or the archive.
     fn name(&self) -> String {
         let path = match &self.what {
@@ -291,6 +299,7 @@ impl Call<'_> {
                 rekindle_fsx::remove_file(output)?;
             }
         }
+        self.settle(job);
         let mut command = Command::new(self.program);
         command.args(&job.added).args(self.arguments);
         let (observer, options) = around::observing(self.settings, self.environment);
@@ -324,6 +333,24 @@ impl Call<'_> {
         let code = ran.exit_code;
         self.finish(event);
         Ok(Dealt::Done(code))
+    }
+
+    /// Build scripts write a source, or have an object made, and at once compile or collect it. What was
+    /// written in the very tick of the clock in which a run begins cannot be told from what is written
+    /// while it runs: then the next tick is awaited.
+    fn settle(&self, job: &Job) {
+        let now_ns = rekindle_fsx::time::coarse_ns();
+        let is_new = |path: PathBuf| {
+            let sig = rekindle_fsx::stat_follow(&path);
+            sig.is_ok_and(|sig| sig.ctime_ns >= now_ns)
+        };
+        let mut inputs = job.inputs().into_iter().flat_map(|path| {
+            let path = self.environment.cwd.join(path);
+            path.parent().map(Path::to_owned).into_iter().chain([path])
+        });
+        if inputs.any(is_new) {
+            rekindle_fsx::time::await_next_stamp();
+        }
     }
 
     /// The real program is to run, and nobody may learn anything of it.

@@ -76,14 +76,18 @@ fn check_compiler(identity: Identity, ran: &Ran) -> Result<(), Refusal> {
     })
 }
 
-/// The text of a source; `None` for libraries and what cannot be read.
+/// A NUL this early tells that a file is no text.
+const HEAD_BYTES: usize = 4096;
+
+/// The text of a source; `None` for libraries and other tables, and for what cannot be read.
 fn source(path: &Path) -> Option<Vec<u8>> {
     let sig = rekindle_fsx::stat_follow(path).ok()?;
     if sig.size > SOURCE_MAX_BYTES {
         return None;
     }
     let bytes = rekindle_fsx::read(path).ok()?;
-    (!bytes.starts_with(b"\x7fELF")).then_some(bytes)
+    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+    memchr::memchr(0, head).is_none().then_some(bytes)
 }
 
 /// What stands in preprocessed text for the present, and for a file's own time.
@@ -132,7 +136,10 @@ impl Named {
                 .find(|(_, real)| path.starts_with(real))
                 .map(|(root, _)| root)
         };
-        let absolute = compile.absolute_paths().filter_map(root_of);
+        let absolute = compile
+            .paths()
+            .filter(|path| path.is_absolute())
+            .filter_map(root_of);
         let absolute = absolute.filter(|root| !is_mapped(*root)).collect();
         let mut definitions = Vec::new();
         for definition in compile.definitions() {
