@@ -13,10 +13,16 @@
     reason = "system calls that no safe wrapper offers: seccomp's listener, other processes' memory"
 )]
 
+#[cfg(observable)]
+mod linux;
 mod observation;
 mod options;
+mod preload;
+#[cfg(observable)]
+mod protocol;
 mod run;
 
 pub use observation::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 pub use options::{Options, Redirect};
-pub use run::{Capability, Observed, Observer, Running, install_preload};
+pub use preload::install_preload;
+pub use run::{Capability, Observed, Observer, Running, announce};

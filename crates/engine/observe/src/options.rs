@@ -39,3 +39,29 @@ pub struct Redirect {
     /// File names to catch, exact (`cc`), or with a `*` at one end (`*-gcc`, `clang-*`).
     pub names: Vec<OsString>,
 }
+
+/// What of the options a supervisor needs, as bytes: nested observers send it in this form.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "nobody to send it to")
+)]
+pub(crate) struct Bytes {
+    pub(crate) skip: Vec<Vec<u8>>,
+    pub(crate) trusted: Vec<Vec<u8>>,
+}
+
+impl From<&Options> for Bytes {
+    fn from(options: &Options) -> Self {
+        let bytes = |paths: &[PathBuf]| {
+            paths
+                .iter()
+                .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
+                .collect()
+        };
+        Self {
+            skip: bytes(&options.skip),
+            trusted: bytes(&options.trusted),
+        }
+    }
+}

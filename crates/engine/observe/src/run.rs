@@ -1,9 +1,10 @@
 //! Starting a program and looking at it.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 
+#[cfg(observable)]
+use crate::preload;
 use crate::{Blind, Observation, Options};
 
 /// What this process may observe.
@@ -34,7 +35,16 @@ pub struct Running {
     /// Its standard error, where the command asked for a pipe.
     pub stderr: Option<ChildStderr>,
     child: Child,
-    blind: Option<Blind>,
+    session: Session,
+}
+
+#[derive(Debug)]
+enum Session {
+    #[cfg(observable)]
+    Own(crate::linux::Session),
+    #[cfg(observable)]
+    Outer(crate::linux::nested::Part),
+    None(Blind),
 }
 
 /// A program that has ended.
@@ -51,7 +61,7 @@ impl Observer {
     #[must_use]
     pub fn probe() -> Self {
         Self {
-            capability: Capability::None(Blind::Unsupported),
+            capability: capability(),
         }
     }
 
@@ -76,18 +86,32 @@ impl Observer {
     /// As [`Command::spawn`]; never because observing failed, which
     /// [`Observation::blind`] tells.
     pub fn spawn(&self, command: &mut Command, options: &Options) -> io::Result<Running> {
-        let _ = options;
-        let mut child = command.spawn()?;
-        let blind = match &self.capability {
-            Capability::None(blind) => Some(blind.clone()),
-            Capability::Own | Capability::Outer => None,
+        let (mut child, session) = match &self.capability {
+            #[cfg(observable)]
+            Capability::Own => {
+                preload::prepare(command, options);
+                let (child, session) = crate::linux::start(command, options)?;
+                (child, Session::Own(session))
+            }
+            #[cfg(observable)]
+            Capability::Outer => {
+                preload::prepare(command, options);
+                let (child, part) = crate::linux::nested::start(command, options)?;
+                (child, Session::Outer(part))
+            }
+            #[cfg(not(observable))]
+            Capability::Own | Capability::Outer => {
+                let _ = options;
+                (command.spawn()?, Session::None(Blind::Unsupported))
+            }
+            Capability::None(blind) => (command.spawn()?, Session::None(blind.clone())),
         };
         Ok(Running {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
             child,
-            blind,
+            session,
         })
     }
 
@@ -108,21 +132,57 @@ impl Running {
     pub fn wait(mut self) -> io::Result<Observed> {
         drop(self.stdin.take());
         let status = self.child.wait()?;
-        let mut observation = Observation::default();
-        observation.blind.extend(self.blind);
+        let observation = match self.session {
+            #[cfg(observable)]
+            Session::Own(session) => session.finish(),
+            #[cfg(observable)]
+            Session::Outer(part) => part.finish(),
+            Session::None(blind) => {
+                let mut nothing = Observation::default();
+                nothing.blind.insert(blind);
+                nothing
+            }
+        };
         Ok(Observed {
             status,
             observation,
         })
     }
+
+    /// The program's process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
-/// Writes the preload library into a directory, under its digest, unless it is there. `None` where
-/// this build has none.
-///
-/// # Errors
-/// As writing a file.
-pub fn install_preload(directory: &Path) -> io::Result<Option<PathBuf>> {
-    let _ = directory;
-    Ok(None)
+#[cfg(observable)]
+fn capability() -> Capability {
+    if crate::linux::nested::is_observed() {
+        return Capability::Outer;
+    }
+    match crate::linux::available() {
+        Ok(()) => Capability::Own,
+        Err(blind) => Capability::None(blind),
+    }
+}
+
+#[cfg(not(observable))]
+fn capability() -> Capability {
+    Capability::None(Blind::Unsupported)
+}
+
+/// Tells the observer of this process, if there is one, what this process knows that it depends on
+/// without having looked itself: what a cached result was made from. Whether it was told.
+#[must_use]
+pub fn announce(seen: &Observation) -> bool {
+    #[cfg(observable)]
+    {
+        crate::linux::nested::add(seen)
+    }
+    #[cfg(not(observable))]
+    {
+        let _ = seen;
+        false
+    }
 }
