@@ -54,6 +54,7 @@ fn build(library: &PathBuf) -> bool {
         // No start files and no libraries: it uses what the process has loaded anyway, and so works
         // with every version of the C library.
         .args(["-C", "link-arg=-nostdlib", "-C", "link-arg=-nostartfiles"])
+        .args(["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"])
         .args(["--target", &env::var("TARGET").unwrap_or_default()])
         .arg("preload/lib.rs")
         .arg("-o")

@@ -470,7 +470,8 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
-                    linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n";
+                    linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
+                    scripts = false\ntrusted-scripts = [\"s\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
@@ -479,6 +480,8 @@ mod tests {
             remap: Some(false),
             snapshot: Some(false),
             trusted_wrappers: Some(vec!["w".into()]),
+            scripts: Some(false),
+            trusted_scripts: Some(vec!["s".into()]),
             quiet: Some(true),
         };
         assert_eq!(config, expected);

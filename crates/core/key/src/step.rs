@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use rekindle_base::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Item, Manifest};
 use crate::pathset::{Name, PathSet};
 use crate::table::Tag;
 
@@ -130,12 +130,18 @@ fn is_below(path: &[u8]) -> bool {
 /// The names whose values a manifest holds: what such a step was seen to read.
 #[must_use]
 pub fn names(manifest: &Manifest) -> PathSet {
-    let mut names: Vec<Name> = manifest
-        .items()
+    let items = manifest.items();
+    // All variables follow the item that says so.
+    let is_whole = |item: &Item| item.tag == Tag::Variable && item.name.is_empty();
+    let whole = items.iter().position(is_whole).unwrap_or(items.len());
+    let names: Vec<Name> = items
         .iter()
-        .filter_map(|item| {
+        .enumerate()
+        .filter_map(|(index, item)| {
             let name = item.name.clone();
             Some(match item.tag {
+                Tag::Variable if index == whole => Name::Variables,
+                Tag::Variable if index > whole => return None,
                 Tag::ReadFile => Name::File(name),
                 Tag::Looked => Name::Kind(name),
                 Tag::Listing => Name::Listing(name),
@@ -147,7 +153,6 @@ pub fn names(manifest: &Manifest) -> PathSet {
             })
         })
         .collect();
-    names.dedup();
     PathSet { names }
 }
 
@@ -223,13 +228,16 @@ mod tests {
         let mut manifest = Manifest::new();
         manifest.push(Tag::Step, "kind", "x");
         manifest.push(Tag::Looked, "/usr/x", NOTHING);
-        manifest.push(Tag::Variable, "A", "0");
+        for name in ["A", "", "B"] {
+            manifest.push(Tag::Variable, name, "0");
+        }
         let names = names(&manifest).names;
         assert_eq!(
             names,
             [
                 Name::Kind(b"/usr/x".to_vec()),
-                Name::Variable(b"A".to_vec())
+                Name::Variable(b"A".to_vec()),
+                Name::Variables,
             ]
         );
     }

@@ -123,6 +123,17 @@ pub const NOT_KEYED_AS_A_WHOLE: &[LeftOut] = &[
         ],
         reason: "each run of a CI service has others",
     },
+    LeftOut {
+        names: &[
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_BUILD_*",
+            "CARGO_INCREMENTAL",
+            "RUSTUP_*",
+            "RUST_RECURSION_COUNT",
+        ],
+        reason: "cargo's and rustup's settings: they reach a step as other variables, or as the programs that it starts",
+    },
 ];
 
 /// Variables whose values are paths, or lists of them, of this machine.

@@ -199,7 +199,7 @@ impl Call<'_> {
         };
         event.times.lookup_us = micros(self.start.elapsed());
         event.miss = Some(miss);
-        self.observed(settings, &engine, &step, event, streams)
+        self.observed(settings, &engine, step, event, streams)
     }
 
     fn replay(
@@ -230,7 +230,7 @@ impl Call<'_> {
         &self,
         settings: &Settings,
         engine: &Engine<'_>,
-        step: &Step<'_>,
+        mut step: Step<'_>,
         mut event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
@@ -239,9 +239,10 @@ impl Call<'_> {
             Err(code) => return Ok(code),
         };
         let observer = Observer::probe();
-        let options = options(settings, step, self.launch.environment);
+        let options = options(settings, &step, self.launch.environment);
+        step.own.extend(options.preload.clone());
         let mut command = self.command(&beside);
-        let ran = engine.run(step, &mut command, (&observer, &options), streams);
+        let ran = engine.run(&step, &mut command, (&observer, &options), streams);
         let _ = rekindle_fsx::remove_file(&beside);
         let ran = ran?;
         event.times.run_us = micros(ran.time);
@@ -250,14 +251,7 @@ impl Call<'_> {
         let trusted = settings.trusted_scripts.contains(&event.package);
         let published = match always_runs(&ran.stdout, &self.launch.environment.cwd) {
             Some(path) if !trusted && ran.exit_code == 0 => Err(Refusal::AlwaysRuns { path }),
-            _ => engine.publish(
-                step,
-                &ran,
-                Policy {
-                    trusted,
-                    updates: false,
-                },
-            ),
+            _ => engine.publish(&step, &ran, Policy { trusted, ..Policy::default() }),
         };
         match published {
             Ok(published) => {
@@ -286,8 +280,11 @@ impl Call<'_> {
         let shown = roots(environment, settings, out_dir, target);
         let real = |path: &Path| rekindle_fsx::canonicalize(path).unwrap_or(path.to_owned());
         let roots = shown.iter().map(|(root, path)| (root, real(path)));
-        let mut own = vec![real(self.path), real(&readers::name_beside(self.path))];
-        own.push(real(&environment.program));
+        let own = [
+            self.path,
+            &readers::name_beside(self.path),
+            &environment.program,
+        ];
         Step {
             kind: KIND,
             program: placeholder.digest,
@@ -295,7 +292,7 @@ impl Call<'_> {
             environment,
             roots: Roots::new(&real(&environment.cwd), roots),
             shown: shown.clone(),
-            own,
+            own: own.map(real).to_vec(),
             places: vec![Place::Directory(real(out_dir))],
             known_as: known_as(environment, &unit_id(out_dir)),
         }

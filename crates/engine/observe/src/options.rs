@@ -53,14 +53,21 @@ pub(crate) struct Bytes {
 
 impl From<&Options> for Bytes {
     fn from(options: &Options) -> Self {
-        let bytes = |paths: &[PathBuf]| {
+        let bytes = |paths: &[PathBuf]| -> Vec<Vec<u8>> {
             paths
                 .iter()
                 .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
                 .collect()
         };
+        let mut skip = bytes(&options.skip);
+        skip.extend(
+            options
+                .preload
+                .as_ref()
+                .map(|path| path.as_os_str().as_encoded_bytes().to_vec()),
+        );
         Self {
-            skip: bytes(&options.skip),
+            skip,
             trusted: bytes(&options.trusted),
         }
     }

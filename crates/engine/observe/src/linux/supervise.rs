@@ -458,7 +458,8 @@ impl Supervisor {
         if name.starts_with(b"libc.so") || name.starts_with(b"libc-") || name.starts_with(b"ld-") {
             return;
         }
-        if is_under(path, &self.record(who.scope).trusted) {
+        let record = self.record(who.scope);
+        if is_under(path, &record.trusted) || is_under(path, &record.skip) {
             return;
         }
         let Some(program) = self
