@@ -27,6 +27,7 @@ use rekindle_events::{
 };
 use rekindle_key::Roots;
 use rekindle_key::cc::{Archive, Compile, NotACompile, Tool, response};
+use rekindle_observe::Redirect;
 use rekindle_outputs::environment::{Environment, processor};
 use rekindle_outputs::files::Files;
 use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Step, Streams};
@@ -40,6 +41,42 @@ use family::Identity;
 
 /// The first word of a call that was redirected; the real program and its words follow.
 pub const REDIRECTED: &str = "--rekindle-cc";
+
+/// Names of the programs that are redirected here; whatever else these catch runs unchanged.
+const CAUGHT: &[&str] = &[
+    "cc",
+    "gcc",
+    "clang",
+    "c++",
+    "g++",
+    "clang++",
+    "ar",
+    "ranlib",
+    "*-cc",
+    "*-gcc",
+    "*-clang",
+    "*-c++",
+    "*-g++",
+    "*-clang++",
+    "*-ar",
+    "*-ranlib",
+    "gcc-*",
+    "g++-*",
+    "clang-*",
+    "clang++-*",
+    "llvm-ar-*",
+    "llvm-ranlib-*",
+];
+
+/// How the starts of compilers in an observed run come here.
+pub(crate) fn redirect(environment: &Environment) -> Option<Redirect> {
+    let redirector = rekindle_fsx::canonicalize(&environment.program).ok()?;
+    Some(Redirect {
+        redirector,
+        first: REDIRECTED.into(),
+        names: CAUGHT.iter().map(OsString::from).collect(),
+    })
+}
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
