@@ -217,9 +217,13 @@ fn a_source_that_asks_for_the_time_is_compiled_each_time() {
             done.ok();
             fate
         };
-        assert_eq!(fixed("1000000000"), "miss", "{compiler}");
-        assert_eq!(fixed("1000000000"), "hit");
-        assert_eq!(fixed("1100000000"), "miss");
+        if lab.knows_epoch(compiler) {
+            assert_eq!(fixed("1000000000"), "miss", "{compiler}");
+            assert_eq!(fixed("1000000000"), "hit");
+            assert_eq!(fixed("1100000000"), "miss");
+        } else {
+            assert_eq!(fixed("1000000000"), "refused: present", "{compiler}");
+        }
     }
 }
 

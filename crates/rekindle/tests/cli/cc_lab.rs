@@ -98,6 +98,15 @@ impl Lab {
         fate
     }
 
+    /// Whether a compiler takes `SOURCE_DATE_EPOCH` for the present.
+    pub(crate) fn knows_epoch(&self, compiler: &str) -> bool {
+        self.put("epoch.c", "__DATE__\n");
+        let mut command = Command::new(compiler);
+        command.args(["-E", "epoch.c"]).current_dir(self.path(""));
+        let output = command.env("SOURCE_DATE_EPOCH", "1000000000").output();
+        String::from_utf8_lossy(&output.unwrap().stdout).contains("Sep  9 2001")
+    }
+
     /// What became of each step so far: `hit`, `miss`, or `refused: WHY`.
     fn fates(&self) -> Vec<String> {
         let mut fates = Vec::new();

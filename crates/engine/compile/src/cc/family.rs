@@ -25,6 +25,14 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Whether `SOURCE_DATE_EPOCH` is the present to it.
+    pub(crate) fn fixes_time(self) -> bool {
+        match self.family {
+            Family::Gcc => self.major >= 7,
+            Family::Clang => self.major >= 16,
+        }
+    }
+
     /// Whether it knows `-ffile-prefix-map`.
     pub(crate) fn maps_macros(self) -> bool {
         match self.family {

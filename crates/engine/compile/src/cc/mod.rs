@@ -16,7 +16,7 @@ mod reads;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -213,7 +213,12 @@ impl Call<'_> {
         let identity = family::of(self.engine.files, &tool).map_err(|detail| {
             NotACompile::Uncacheable(UncacheableReason::UnknownCompiler { detail })
         })?;
-        let mut keyed = compile.keyed();
+        let mut keyed: Vec<OsString> = compile.keyed();
+        for word in &mut keyed {
+            if word.as_bytes().starts_with(b"-D ") {
+                *word = self.anywhere(word);
+            }
+        }
         let added = if self.settings.remap {
             places::maps((&self.shown, &self.roots), identity.maps_macros())
         } else {
@@ -233,6 +238,16 @@ impl Call<'_> {
             outputs,
             added,
         })
+    }
+
+    /// A definition with the paths of roots named: that a source looks into such a path is found in the
+    /// source, see [`reads`].
+    fn anywhere(&self, word: &OsStr) -> OsString {
+        let mut text = word.as_bytes().to_vec();
+        for roots in [&self.shown, &self.roots] {
+            text = roots.canonical_plain(&text).unwrap_or(text);
+        }
+        OsString::from_vec(text)
     }
 
     fn absolute(&self, paths: Vec<PathBuf>) -> Vec<PathBuf> {

@@ -48,7 +48,7 @@ pub(super) fn judge(
         bound.extend(named.held(path, &text));
     }
     if let Some((path, name)) = asks_time
-        && uses_time(call, compile)
+        && uses_time(call, compile, identity)
     {
         return Err(Refusal::Present {
             name: name.to_owned(),
@@ -96,7 +96,7 @@ const FILE_TIME: &str = "rekindle_file_time";
 
 /// Whether the preprocessor puts the present into what it makes; it is asked only where a source names it.
 /// `SOURCE_DATE_EPOCH` is the present for all but a file's own time.
-fn uses_time(call: &Call<'_>, compile: &Compile) -> bool {
+fn uses_time(call: &Call<'_>, compile: &Compile, identity: Identity) -> bool {
     let asked = Command::new(call.program)
         .args(compile.preprocessing())
         .arg("-w")
@@ -111,7 +111,7 @@ fn uses_time(call: &Call<'_>, compile: &Compile) -> bool {
         .stdin(Stdio::null())
         .output();
     let Ok(asked) = asked else { return true };
-    let is_fixed = call.environment.get("SOURCE_DATE_EPOCH").is_some();
+    let is_fixed = identity.fixes_time() && call.environment.get("SOURCE_DATE_EPOCH").is_some();
     let holds = |word: &str| memchr::memmem::find(&asked.stdout, word.as_bytes()).is_some();
     !asked.status.success() || holds(FILE_TIME) || (holds(NOW) && !is_fixed)
 }
