@@ -248,19 +248,31 @@ fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
 }
 
 /// A temporary file that the run made is gone at its end; whatever else it changed outside of its
-/// directories cannot be replayed.
+/// directories cannot be replayed. What was removed may have been there before: it was not where it
+/// was looked for in vain first, and does not matter where temporary files lie.
 fn check_writes(step: &Step<'_>, ran: &Ran) -> Result<(), Refusal> {
+    let temporary = step.environment.get("TMPDIR").unwrap_or_default();
+    let places = [
+        Path::new(temporary),
+        Path::new("/tmp"),
+        Path::new("/var/tmp"),
+    ];
+    let is_for_temporary = |path: &Path| {
+        let mut places = places.iter().filter(|place| place.is_absolute());
+        let is_of_root = step.roots.canonical(path).first() == Some(&b'{');
+        !is_of_root && places.any(|place| path.starts_with(place))
+    };
     for path in &ran.observation.writes {
         let is_output = step.places.iter().any(|place| place.holds(path));
         if is_output || path.starts_with("/dev") || path.starts_with("/proc/self") {
             continue;
         }
-        let was_there = ran.observation.files.get(path).is_some_and(|seen| {
-            [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
-                .into_iter()
-                .any(|there| seen.has(there))
-        });
-        if was_there || rekindle_fsx::exists(path) {
+        let seen = ran.observation.files.get(path).copied().unwrap_or_default();
+        let was_there = [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
+            .into_iter()
+            .any(|there| seen.has(there));
+        let was_missing = seen.has(Seen::MISSING) || is_for_temporary(path);
+        if was_there || !was_missing || rekindle_fsx::exists(path) {
             return Err(Refusal::WroteOutside {
                 path: path.display().to_string(),
             });

@@ -47,7 +47,9 @@ pub(crate) fn steps(run: &Run) -> Vec<&Value> {
 
 /// The run of the package's script.
 pub(crate) fn step<'a>(run: &'a Run, package: &str) -> &'a Value {
-    let found = steps(run).into_iter().find(|step| step["package"] == package);
+    let found = steps(run)
+        .into_iter()
+        .find(|step| step["package"] == package);
     found.unwrap_or_else(|| panic!("no script of `{package}` ran: {:#?}", run.events))
 }
 
@@ -66,7 +68,10 @@ pub(crate) fn ran_because(run: &Run, kind: &str, name: &str) {
     assert_eq!(step["fate"], "miss", "{step:#}");
     let changes = step["miss"]["changes"].as_array();
     let is_it = |change: &Value| {
-        change["kind"] == kind && change["name"].as_str().is_some_and(|text| text.ends_with(name))
+        change["kind"] == kind
+            && change["name"]
+                .as_str()
+                .is_some_and(|text| text.ends_with(name))
     };
     let named = changes.is_some_and(|changes| changes.iter().any(is_it));
     assert!(named, "no change of {kind} `{name}`: {step:#}");
@@ -101,7 +106,8 @@ pub(crate) fn check(
     assert_eq!(lab.app(), before, "the change was taken back");
 }
 
-const READS_FILE: &str = r#"fn main() { make(fs::read("data/text").unwrap_or(b"nothing".to_vec())) }"#;
+const READS_FILE: &str =
+    r#"fn main() { make(fs::read("data/text").unwrap_or(b"nothing".to_vec())) }"#;
 
 #[test]
 fn an_undeclared_file_is_an_input() {
@@ -117,7 +123,7 @@ fn an_undeclared_file_is_an_input() {
 fn a_file_that_appears_is_an_input() {
     check(
         &mut lab_with(READS_FILE, &[]),
-        ("looked", "data"),
+        ("looked", "data/text"),
         |lab| lab.put("data/text", "two"),
         |lab| std::fs::remove_dir_all(lab.path("data")).unwrap(),
     );
@@ -198,9 +204,15 @@ fn a_variable_that_is_read_is_an_input() {
     let seen = lab.store_files().into_iter().find(|(path, bytes)| {
         // What the script made of it is its own affair.
         !path.to_string_lossy().contains("objects")
-            && memchr::memmem::find(bytes, b"hello-and-never-seen").is_some()
+            && bytes
+                .windows(20)
+                .any(|piece| piece == b"hello-and-never-seen")
     });
-    assert_eq!(seen.map(|(path, _)| path), None, "a value is kept as a digest alone");
+    assert_eq!(
+        seen.map(|(path, _)| path),
+        None,
+        "a value is kept as a digest alone"
+    );
 }
 
 #[test]
@@ -218,7 +230,10 @@ fn a_program_on_the_path_that_is_another_is_an_input() {
     put(&dirs[1], "one");
     std::fs::create_dir_all(&dirs[0]).unwrap();
     let path = std::env::var("PATH").unwrap();
-    lab.set("PATH", format!("{}:{}:{path}", dirs[0].display(), dirs[1].display()));
+    lab.set(
+        "PATH",
+        format!("{}:{}:{path}", dirs[0].display(), dirs[1].display()),
+    );
     check(
         &mut lab,
         ("program", "genny"),
@@ -260,7 +275,7 @@ fn a_replayed_run_is_as_the_run_for_cargo() {
         std::os::unix::fs::symlink("made", out().join("link")).unwrap();
         std::os::unix::fs::symlink(out().join("made"), out().join("absolute")).unwrap();
         fs::write(out().join("where"), out().to_str().unwrap()).unwrap();
-        fs::write(out().join("tool"), "#!/bin/sh\n").unwrap();
+        fs::write(out().join("tool"), "a tool").unwrap();
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(out().join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
         make("text");
@@ -282,14 +297,25 @@ fn a_replayed_run_is_as_the_run_for_cargo() {
         let out = Path::new(real.trim());
         assert!(out.starts_with(&lab.checkout), "{real}");
         assert!(out.join("empty/er").is_dir());
-        assert_eq!(std::fs::read_link(out.join("link")).unwrap(), Path::new("made"));
-        assert_eq!(std::fs::read_link(out.join("absolute")).unwrap(), out.join("made"));
-        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(out.join("tool")).unwrap());
+        assert_eq!(
+            std::fs::read_link(out.join("link")).unwrap(),
+            Path::new("made")
+        );
+        assert_eq!(
+            std::fs::read_link(out.join("absolute")).unwrap(),
+            out.join("made")
+        );
+        let mode =
+            std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(out.join("tool")).unwrap());
         assert_eq!(mode & 0o111, 0o111);
         let said = std::fs::read_to_string(out.parent().unwrap().join("stderr"));
         assert!(said.unwrap_or("said aside".into()).contains("said aside"));
         let second = lab.run(&["build"]);
-        assert!(steps(&second).is_empty() && second.units.is_empty(), "{:#?}", second.events);
+        assert!(
+            steps(&second).is_empty() && second.units.is_empty(),
+            "{:#?}",
+            second.events
+        );
         let plain = lab.command("cargo", &["build"]).output().unwrap();
         assert!(plain.status.success());
         let text = String::from_utf8_lossy(&plain.stderr).into_owned();
@@ -334,6 +360,6 @@ fn another_home_target_and_user_hit() {
     // What is there for one of them is an input.
     std::fs::create_dir_all(homes[1].join(".config")).unwrap();
     std::fs::write(homes[1].join(".config/tool"), "mine").unwrap();
-    ran_because(&lab.anew(&["build"]), "looked", "{home}/.config");
+    ran_because(&lab.anew(&["build"]), "looked", "{home}/.config/tool");
     assert_eq!(lab.app(), "mine\n");
 }
