@@ -11,6 +11,8 @@ mod cargo;
 mod cc;
 #[path = "cli/cc_lab.rs"]
 mod cc_lab;
+#[path = "cli/cc_scripts.rs"]
+mod cc_scripts;
 #[path = "cli/debug.rs"]
 mod debug;
 #[path = "cli/faults.rs"]

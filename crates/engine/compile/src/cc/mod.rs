@@ -278,6 +278,10 @@ impl Call<'_> {
             hasher.field(value.as_bytes());
         }
         hasher.field(self.program.as_bytes());
+        if let What::Archive(archive) = &job.what {
+            // It is made in one step and given its index in another.
+            hasher.field(archive.keys.as_bytes());
+        }
         let source = self.roots.canonical(Path::new(&job.name()));
         let general = hasher.field(&source).finish();
         let output = job.outputs.first().map(|path| self.roots.canonical(path));
