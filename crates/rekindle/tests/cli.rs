@@ -55,6 +55,10 @@ mod registry;
 mod registry_kill;
 #[path = "cli/registry_lab.rs"]
 mod registry_lab;
+#[path = "cli/scripts.rs"]
+mod scripts;
+#[path = "cli/scripts_refused.rs"]
+mod scripts_refused;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]

@@ -23,6 +23,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("rekindle-observe", &["rekindle-base", "rekindle-fsx"]),
     (
+        "rekindle-steps",
+        &[
+            "rekindle-base",
+            "rekindle-fsx",
+            "rekindle-key",
+            "rekindle-events",
+            "rekindle-store",
+            "rekindle-outputs",
+            "rekindle-observe",
+        ],
+    ),
+    (
         "rekindle-compile",
         &[
             "rekindle-base",
@@ -32,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-store",
             "rekindle-outputs",
             "rekindle-observe",
+            "rekindle-steps",
         ],
     ),
     (
@@ -56,6 +69,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-store",
             "rekindle-outputs",
             "rekindle-observe",
+            "rekindle-steps",
             "rekindle-snapshot",
             "rekindle-compile",
             "rekindle-report",

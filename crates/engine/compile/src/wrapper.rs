@@ -18,9 +18,8 @@ use rekindle_outputs::launch;
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
-use crate::context::{Context, Environment};
+use crate::context::Context;
 use crate::execute::{self, Artifact, Listener};
-use crate::files::Files;
 use crate::inputs::{Inputs, Unit};
 use crate::journal::Journal;
 use crate::lookup::{self, Found};
@@ -28,6 +27,8 @@ use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
 use crate::settings::Settings;
 use crate::{probe, readers, restore, shim, toolchain, verify};
+use rekindle_outputs::environment::Environment;
+use rekindle_outputs::files::Files;
 
 /// Where a wrapper's output goes.
 pub struct Streams<'a> {

@@ -14,7 +14,7 @@ mod stats_text;
 mod summary;
 pub mod words;
 
-pub use explain::{Explained, Explanation, Followers, UnitName};
+pub use explain::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 pub use explain_text::explain_text;
 pub use snapshots::Snapshots;
 pub use stats_text::stats_text;

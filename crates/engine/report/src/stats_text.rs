@@ -112,7 +112,8 @@ fn processes(table: &mut Table, summary: &Summary) {
     table
         .row("Compilers started", summary.rustc_processes)
         .row("Linkers started", summary.linker_processes)
-        .row("Build scripts run", summary.build_scripts);
+        .row("Build scripts run", summary.build_scripts)
+        .row("Build scripts replayed", summary.replayed_scripts);
     for (linker, count) in &summary.linkers {
         table.row(format!("Linked with {linker}"), count);
     }

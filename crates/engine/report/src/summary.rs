@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rekindle_base::Moment;
-use rekindle_events::{Event, EventKind, Fate, UnitEvent, WarningEvent};
+use rekindle_events::{Event, EventKind, Fate, StepEvent, StepFate, UnitEvent, WarningEvent};
 use serde::Serialize;
 
 use crate::snapshots::Snapshots;
@@ -44,8 +44,12 @@ pub struct Summary {
     pub rustc_processes: u64,
     /// Linkers started.
     pub linker_processes: u64,
-    /// Build scripts that ran.
+    /// Build scripts that were started.
     pub build_scripts: u64,
+    /// Build scripts that were replayed from the store.
+    pub replayed_scripts: u64,
+    /// Build scripts that were started and not stored.
+    pub refused_scripts: u64,
     /// Time inside them in milliseconds, added up.
     pub build_scripts_ms: u64,
     /// Time inside compilers in microseconds, linking included, added up.
@@ -89,6 +93,7 @@ impl Summary {
             match &event.kind {
                 EventKind::RunStarted(started) => summary.command = Some(started.command.clone()),
                 EventKind::Unit(unit) => summary.add_unit(unit),
+                EventKind::Step(step) => summary.add_step(step),
                 EventKind::Probe(probe) => {
                     summary.rustc_processes += u64::from(!probe.from_memo);
                 }
@@ -141,6 +146,8 @@ impl Summary {
         self.linker_processes += other.linker_processes;
         self.build_scripts += other.build_scripts;
         self.build_scripts_ms += other.build_scripts_ms;
+        self.replayed_scripts += other.replayed_scripts;
+        self.refused_scripts += other.refused_scripts;
         self.compile_us += other.compile_us;
         self.link_us += other.link_us;
         self.saved_us += other.saved_us;
@@ -180,6 +187,21 @@ impl Summary {
     pub fn add_warning(&mut self, warning: &WarningEvent) {
         if !self.warnings.iter().any(|known| known.id == warning.id) {
             self.warnings.push(warning.clone());
+        }
+    }
+
+    fn add_step(&mut self, step: &StepEvent) {
+        match step.fate {
+            StepFate::Hit => {
+                self.replayed_scripts += 1;
+                self.saved_us += step.saved_us;
+                self.restored_bytes += step.bytes;
+            }
+            StepFate::Miss => self.published_bytes += step.bytes,
+            StepFate::Refused => self.refused_scripts += 1,
+        }
+        if let Some(reason) = step.refused.as_ref().and_then(tag) {
+            *self.reasons.entry(reason).or_default() += 1;
         }
     }
 
