@@ -20,6 +20,11 @@ pub struct Policy {
     /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
     /// arguments.
     pub updates: bool,
+    /// Whether it is known to remove nothing but what it made itself: compilers make their temporary
+    /// files beside their outputs, under names that must be new.
+    pub tidies: bool,
+    /// Variables whose values do nothing but lead to what is observed anyway.
+    pub unkeyed: &'static [&'static str],
 }
 
 /// What was seen, judged.
@@ -59,7 +64,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             Contacted::Refused(refusal) => return Err(refusal),
         }
     }
-    check_writes(step, ran)?;
+    check_writes(step, ran, policy)?;
     let search = search_path(step.environment);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
@@ -73,7 +78,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     let whole_environment = !doubts(&observation.env).is_empty();
     let mut names: Vec<Name> = names.into_iter().collect();
-    names.extend(variables(&observation.env, whole_environment));
+    names.extend(variables(&observation.env, whole_environment, policy));
     Ok(Judged {
         names: PathSet { names },
         may_be_dated,
@@ -250,7 +255,7 @@ fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
 /// A temporary file that the run made is gone at its end; whatever else it changed outside of its
 /// directories cannot be replayed. What was removed may have been there before: it was not where it
 /// was looked for in vain first, and does not matter where temporary files lie.
-fn check_writes(step: &Step<'_>, ran: &Ran) -> Result<(), Refusal> {
+fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusal> {
     let temporary = step.environment.get("TMPDIR").unwrap_or_default();
     let places = [
         Path::new(temporary),
@@ -271,7 +276,7 @@ fn check_writes(step: &Step<'_>, ran: &Ran) -> Result<(), Refusal> {
         let was_there = [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
             .into_iter()
             .any(|there| seen.has(there));
-        let was_missing = seen.has(Seen::MISSING) || is_for_temporary(path);
+        let was_missing = seen.has(Seen::MISSING) || policy.tidies || is_for_temporary(path);
         if was_there || !was_missing || rekindle_fsx::exists(path) {
             return Err(Refusal::WroteOutside {
                 path: path.display().to_string(),
@@ -411,9 +416,12 @@ fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
 }
 
 /// The variables that are keyed: those that were asked for, then all where they were read as a whole.
-fn variables(env: &EnvReads, whole: bool) -> Vec<Name> {
+fn variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
-    let keyed = asked.filter(|name| !is_among(name, NEVER_KEYED));
+    let keyed = asked.filter(|name| {
+        let leads = |other: &&str| other.as_bytes() == *name;
+        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(|other| leads(other))
+    });
     let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
     if whole {
         names.push(Name::Variables);

@@ -193,6 +193,30 @@ fn variables_that_compilers_read_count() {
 }
 
 #[test]
+fn variables_that_only_lead_somewhere_do_not() {
+    for compiler in COMPILERS {
+        let lab = lab();
+        lab.put("bin/x", "");
+        let line = format!("{compiler} -g -I inc -c a.c -o a.o");
+        assert_eq!(lab.fate(&line), "miss");
+        let path = std::env::var("PATH").unwrap();
+        let mut command = lab.command(&line);
+        command.env("PATH", format!("{}:{path}", lab.path("bin").display()));
+        command.env("LD_LIBRARY_PATH", lab.path("bin"));
+        command.env("PWD", "/somewhere/else");
+        let (done, fate) = lab.run_command(&mut command);
+        done.ok();
+        assert_eq!(fate, "hit", "{compiler}");
+        // Another name of the very directory goes into debug information.
+        let alias = lab.path("../alias");
+        std::os::unix::fs::symlink(lab.path(""), &alias).unwrap();
+        let (done, fate) = lab.run_command(lab.command(&line).env("PWD", &alias));
+        done.ok();
+        assert_eq!(fate, "miss", "{compiler}");
+    }
+}
+
+#[test]
 fn a_source_that_asks_for_the_time_is_compiled_each_time() {
     for compiler in COMPILERS {
         let lab = lab();

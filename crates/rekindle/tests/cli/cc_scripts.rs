@@ -101,7 +101,7 @@ fn only_what_changed_is_compiled_when_the_run_misses() {
 
     lab.set("APP_WORDS", "-DUNUSED");
     assert_eq!(tools(&lab.anew(&["build"]))[..3], ALL_MISS[..3]);
-    lab.set("APP_WORDS", "-O0");
+    lab.set("APP_WORDS", "-DUNUSED_TOO");
     let anew = lab.anew(&["build"]);
     assert_eq!(tools(&anew)[..3], ALL_MISS[..3]);
     let stats = lab.try_run(&["stats", "--format", "json"]).done.ok().stdout;
@@ -119,7 +119,11 @@ fn a_run_of_restored_compiles_is_keyed_by_what_they_had_read() {
     let lab = lab();
     lab.anew(&["build"]);
     // Another script, which asks for the same.
-    lab.edit("build.rs", "fn main() {", "fn main() { let _another = 1;");
+    lab.edit(
+        "build.rs",
+        "fn main() {",
+        "fn main() { println!(\"cargo:rustc-env=ANOTHER=1\");",
+    );
     let again = lab.anew(&["run"]);
     assert_eq!(tools(&again), ALL_HIT);
     assert_eq!(script(&again)["fate"], "miss", "{:#}", script(&again));
@@ -134,7 +138,7 @@ fn a_run_of_restored_compiles_is_keyed_by_what_they_had_read() {
     assert!(names.contains("c/one.h"), "{:#}", script(&changed));
 
     // What the compiler had looked for in vain counts as much.
-    lab.edit("build.rs", "_another = 1", "_another = 2");
+    lab.edit("build.rs", "ANOTHER=1", "ANOTHER=2");
     assert_eq!(tools(&lab.anew(&["build"])), ALL_HIT);
     lab.put("c/string.h", "");
     lab.put("c/three.h", "");
@@ -149,9 +153,13 @@ fn a_run_of_restored_compiles_is_keyed_by_what_they_had_read() {
 fn another_checkout_compiles_nothing_and_debuggers_find_its_sources() {
     let mut lab = lab();
     let first = lab.anew(&["run"]);
-    lab.move_to(lab.outside("another/much longer/checkout"));
+    lab.move_to(lab.outside("another/much-longer/checkout"));
     // The run as a whole misses.
-    lab.edit("build.rs", "fn main() {", "fn main() { let _another = 1;");
+    lab.edit(
+        "build.rs",
+        "fn main() {",
+        "fn main() { println!(\"cargo:rustc-env=ANOTHER=1\");",
+    );
     let again = lab.anew(&["run"]);
     assert_eq!(tools(&again), ALL_HIT);
     assert_eq!(again.done.stdout, first.done.stdout);
@@ -185,7 +193,7 @@ fn explain_says_a_changed_header_once() {
     lab.put("c/one.h", "#define ONE 7\n");
     lab.anew(&["build"]);
     let said = lab.try_run(&["explain"]).done.ok().stdout;
-    let expected = "2 objects or archives of the build script of app 1.0.0 made anew:\n  \
+    let expected = "2 objects or archives of the build script of app 0.1.0 made anew:\n  \
                     `{workspace}/c/one.h` was rewritten\n  which concerns:\n    c/one.c\n    c/two.c\n";
     assert!(said.contains(expected), "{said}");
 }

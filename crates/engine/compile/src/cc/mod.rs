@@ -90,6 +90,20 @@ pub enum Dealt {
 /// Variables by which gcc is told to write further files.
 const WRITING: &[&str] = &["DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"];
 
+/// Variables that lead compilers to programs, libraries and places of temporary files, all observed.
+const LEADING: &[&str] = &["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TMP", "TEMP", "HOME"];
+
+/// Those, and `PWD` where compilers take no notice of it.
+const LEADING_HERE: &[&str] = &[
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    "HOME",
+    "PWD",
+];
+
 /// Deals with a call of a compiler or of `ar`: the program's path, then its words.
 ///
 /// # Errors
@@ -372,6 +386,12 @@ impl Call<'_> {
         };
         let policy = Policy {
             updates: matches!(job.what, What::Archive(_)),
+            tidies: true,
+            unkeyed: if self.is_aliased() {
+                LEADING
+            } else {
+                LEADING_HERE
+            },
             ..Policy::default()
         };
         match judged.and_then(|()| self.engine.publish(step, &ran, policy)) {
@@ -407,6 +427,23 @@ impl Call<'_> {
         if inputs.any(is_new) {
             rekindle_fsx::time::await_next_stamp();
         }
+    }
+
+    /// Whether `PWD` is another name of the directory that a compiler runs in: then that name is what debug
+    /// information gets.
+    fn is_aliased(&self) -> bool {
+        let Some(said) = self.environment.get("PWD") else {
+            return false;
+        };
+        let said = Path::new(said);
+        let is_here = || {
+            let (there, here) = (
+                rekindle_fsx::stat_follow(said),
+                rekindle_fsx::stat_follow(&self.environment.cwd),
+            );
+            matches!((there, here), (Ok(there), Ok(here)) if (there.dev, there.ino) == (here.dev, here.ino))
+        };
+        said != self.environment.cwd && is_here()
     }
 
     /// The real program is to run, and nobody may learn anything of it.
