@@ -55,6 +55,8 @@ fn build(library: &PathBuf) -> bool {
         // with every version of the C library.
         .args(["-C", "link-arg=-nostdlib", "-C", "link-arg=-nostartfiles"])
         .args(["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"])
+        // Few mappings: it is loaded into every process of a tree.
+        .args(["-C", "link-arg=-Wl,-z,noseparate-code"])
         .args(["--target", &env::var("TARGET").unwrap_or_default()])
         .arg("preload/lib.rs")
         .arg("-o")

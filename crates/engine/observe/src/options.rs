@@ -14,6 +14,10 @@ pub struct Options {
     /// they read (the compiler's own libraries). A program that is only such objects has no
     /// [`crate::EnvDoubt`].
     pub trusted: Vec<PathBuf>,
+    /// Programs that tell in other ways what they read (a linker, by its dependency file): nothing
+    /// that they or their descendants do is recorded. Real paths. Of an observer inside of an
+    /// observed tree this has no effect: what the outer one leaves out is left out.
+    pub elsewhere: Vec<PathBuf>,
     /// The preload library as [`crate::install_preload`] wrote it. Without it every program is
     /// [`crate::EnvDoubt::Unreported`].
     pub preload: Option<PathBuf>,
@@ -49,6 +53,7 @@ pub struct Redirect {
 pub(crate) struct Bytes {
     pub(crate) skip: Vec<Vec<u8>>,
     pub(crate) trusted: Vec<Vec<u8>>,
+    pub(crate) elsewhere: Vec<Vec<u8>>,
 }
 
 impl From<&Options> for Bytes {
@@ -69,6 +74,7 @@ impl From<&Options> for Bytes {
         Self {
             skip,
             trusted: bytes(&options.trusted),
+            elsewhere: bytes(&options.elsewhere),
         }
     }
 }

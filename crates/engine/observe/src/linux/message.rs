@@ -43,13 +43,14 @@ impl Supervisor {
             return -1;
         };
         process.reported = true;
+        let silent = process.silent;
         let (program, facts, redirected) = (
             process.program.clone(),
             process.facts.clone(),
             process.redirected,
         );
         let record = self.record(who.scope);
-        if !is_under(&program, &record.trusted) {
+        if !silent && !is_under(&program, &record.trusted) {
             if !facts.rust {
                 record.doubt(&program, EnvDoubt::Main);
             }
@@ -61,7 +62,9 @@ impl Supervisor {
             }
         }
         // The loader's own: it decides which of the files that it looks for are found.
-        record.name(b"LD_LIBRARY_PATH");
+        if !silent {
+            record.name(b"LD_LIBRARY_PATH");
+        }
         let redirect = self.redirect.as_ref().filter(|_| !redirected);
         let Some(bytes) = redirect.and_then(encode) else {
             return 0;
@@ -78,7 +81,7 @@ impl Supervisor {
         let Some(name) = self.checked(who, name) else {
             return 0;
         };
-        if self.reader(who, call.arguments[2]).is_some() {
+        if !who.silent && self.reader(who, call.arguments[2]).is_some() {
             self.record(who.scope).name(&name);
         }
         0
@@ -87,6 +90,9 @@ impl Supervisor {
     fn clock(&mut self, call: &Call, who: Who, random: bool) -> i64 {
         if random {
             self.told_random = Some(who.thread);
+        }
+        if who.silent {
+            return 0;
         }
         if let Some(by) = self.reader(who, call.arguments[2]) {
             let by = to_path(&by);

@@ -21,6 +21,10 @@ pub(super) struct Process {
     pub(super) reported: bool,
     /// Whether it is the redirector or was started by it.
     pub(super) redirected: bool,
+    /// What it does is not recorded.
+    pub(super) silent: bool,
+    /// Nor what its children do.
+    pub(super) elsewhere: bool,
     pub(super) scope: Scope,
 }
 

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::calls::{self, Act, Rule};
+use super::elf::Facts;
 use super::listener::{self, Call, Listener, Next};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
@@ -37,6 +38,8 @@ pub(super) struct Supervisor {
     pub(super) finished: HashMap<Scope, Vec<u8>>,
     pub(super) processes: Processes,
     pub(super) redirect: Option<Redirect>,
+    /// Programs that are not recorded, nor what they start.
+    elsewhere: Vec<Vec<u8>>,
     /// The thread whose preload library has just told that it reads randomness.
     pub(super) told_random: Option<i32>,
     /// Which object reads variables at an address.
@@ -46,13 +49,22 @@ pub(super) struct Supervisor {
     answered: HashSet<(Scope, u8, Vec<u8>)>,
 }
 
+/// A program that has been started.
+struct Started {
+    /// What was asked for; a script perhaps.
+    asked: Vec<u8>,
+    /// What runs.
+    program: Vec<u8>,
+    facts: Rc<Facts>,
+}
+
 /// Who makes a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Who {
     pub(super) thread: i32,
     pub(super) scope: Scope,
-    /// It is one of us, and tells itself what it read.
-    silent: bool,
+    /// It tells in other ways what it read.
+    pub(super) silent: bool,
 }
 
 impl Supervisor {
@@ -66,6 +78,7 @@ impl Supervisor {
             finished: HashMap::new(),
             processes: Processes::default(),
             redirect,
+            elsewhere: options.elsewhere.clone(),
             told_random: None,
             readers: HashMap::new(),
             walk: Walk::default(),
@@ -172,7 +185,7 @@ impl Supervisor {
 
     /// A process ends, or starts another program, without having said that it can be watched.
     fn settle(&mut self, process: &Process) {
-        if !process.reported {
+        if !process.reported && !process.silent {
             let program = process.program.clone();
             self.record(process.scope)
                 .doubt(&program, EnvDoubt::Unreported);
@@ -191,18 +204,21 @@ impl Supervisor {
                 0
             })
         };
-        let redirector = self.redirect.as_ref().map(|redirect| &redirect.redirector);
-        let silent = redirector.is_some_and(|redirector| {
-            use std::os::unix::ffi::OsStrExt;
-            self.processes
+        let silent = self.follows_parents()
+            && self
+                .processes
                 .get(thread)
-                .is_some_and(|process| process.program == redirector.as_os_str().as_bytes())
-        });
+                .is_some_and(|process| process.silent);
         Who {
             thread,
             scope,
             silent,
         }
+    }
+
+    /// Whether anything depends on who started whom, which costs a look at each new process.
+    fn follows_parents(&self) -> bool {
+        self.redirect.is_some() || !self.elsewhere.is_empty()
     }
 
     fn handle(&mut self, call: &Call) {
@@ -581,33 +597,37 @@ impl Supervisor {
         // Afterwards the thread that asked is the only one, under the process's number.
         let process = Processes::of_thread(call.thread);
         let before = self
-            .redirect
-            .is_some()
+            .follows_parents()
             .then(|| self.processes.get(call.thread).cloned())
             .flatten();
         if !self.listener.go_on(call) {
             return;
         }
         let Some(place) = place else { return };
-        let silent = before.as_ref().is_some_and(|_| who.silent);
-        let Some((program, facts)) = self.start(who, &place, silent) else {
+        let elsewhere = before.as_ref().is_some_and(|process| process.elsewhere);
+        let Some(started) = self.start(who, &place, elsewhere) else {
             return;
         };
-        use std::os::unix::ffi::OsStrExt;
-        let redirected = before.is_some_and(|process| process.redirected)
-            || self.redirect.as_ref().is_some_and(|redirect| {
-                redirect.redirector.as_os_str().as_bytes() == program.as_slice()
-            });
+        let is_redirector = self.is_redirector(Some(&started.asked));
+        let elsewhere = elsewhere || self.elsewhere.contains(&started.asked);
         let now = Process {
-            program,
-            facts,
+            program: started.program,
+            facts: started.facts,
             reported: false,
-            redirected,
+            redirected: is_redirector || before.is_some_and(|process| process.redirected),
+            silent: is_redirector || elsewhere,
+            elsewhere,
             scope: who.scope,
         };
         if let Some(before) = self.processes.starts(process, now) {
             self.settle(&before);
         }
+    }
+
+    fn is_redirector(&self, path: Option<&[u8]>) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let redirector = self.redirect.as_ref().map(|redirect| &redirect.redirector);
+        redirector.is_some_and(|redirector| Some(redirector.as_os_str().as_bytes()) == path)
     }
 
     /// `fexecve`: the path is empty, and the program open.
@@ -622,38 +642,44 @@ impl Supervisor {
 
     /// A program is started, perhaps by way of the programs that its scripts name. Gives the one
     /// that runs, if there is one.
-    fn start(
-        &mut self,
-        who: Who,
-        place: &[u8],
-        silent: bool,
-    ) -> Option<(Vec<u8>, Rc<super::elf::Facts>)> {
+    fn start(&mut self, who: Who, place: &[u8], silent: bool) -> Option<Started> {
         let mut place = place.to_vec();
+        let mut asked = None;
         for _ in 0..=MOST_SCRIPTS {
             let found = self.follow(who, &place, true);
             let runs = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG))
                 && text(&found.path).is_some_and(|path| sys::may(&path, libc::X_OK));
             if !runs {
-                self.seen(who, &found, false);
+                if !silent {
+                    self.seen(who, &found, false);
+                }
                 return None;
             }
+            asked.get_or_insert_with(|| found.path.clone());
+            let silent = silent || self.is_redirector(asked.as_deref());
             let kind = found.kind?;
             let facts = self.processes.facts(&found.path, kind);
             if !silent {
                 self.seen(who, &found, true);
                 self.record(who.scope).program(&found.path);
             }
-            if facts.foreign {
+            if facts.foreign && !silent {
                 let what = "a program of another architecture".to_owned();
                 self.record(who.scope).blind(Blind::Unseen(what));
             }
-            if let Some(loader) = &facts.loader {
+            if let Some(loader) = facts.loader.as_ref().filter(|_| !silent) {
                 let loader = self.follow(who, &loader.clone(), true);
                 self.seen(who, &loader, true);
             }
             match &facts.script_of {
                 Some(interpreter) => place.clone_from(interpreter),
-                None => return Some((found.path, facts)),
+                None => {
+                    return Some(Started {
+                        asked: asked?,
+                        program: found.path,
+                        facts,
+                    });
+                }
             }
         }
         None
