@@ -90,11 +90,9 @@ pub enum Dealt {
 /// Variables by which gcc is told to write further files.
 const WRITING: &[&str] = &["DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"];
 
-/// Variables that lead compilers to programs, libraries and places of temporary files, all observed.
-const LEADING: &[&str] = &["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TMP", "TEMP", "HOME"];
-
-/// Those, and `PWD` where compilers take no notice of it.
-const LEADING_HERE: &[&str] = &[
+/// Variables that lead compilers to programs, libraries and places of temporary files, all observed; and
+/// `PWD`, which matters only as [`Call::alias`].
+const LEADING: &[&str] = &[
     "PATH",
     "LD_LIBRARY_PATH",
     "TMPDIR",
@@ -240,6 +238,11 @@ impl Call<'_> {
         };
         // Their roots have other paths elsewhere; their names are the same.
         keyed.push(OsString::from(format!("mapped {}", self.settings.remap)));
+        if let Some(alias) = self.alias() {
+            // As it stands: no other directory has it.
+            let alias = Digest::of(alias.as_bytes()).to_hex();
+            keyed.push(OsString::from(format!("called {alias}")));
+        }
         if compile.native_cpu {
             let cpu = Digest::of(&processor()).to_hex();
             keyed.push(OsString::from(format!("cpu {cpu}")));
@@ -387,11 +390,7 @@ impl Call<'_> {
         let policy = Policy {
             updates: matches!(job.what, What::Archive(_)),
             tidies: true,
-            unkeyed: if self.is_aliased() {
-                LEADING
-            } else {
-                LEADING_HERE
-            },
+            unkeyed: LEADING,
             ..Policy::default()
         };
         match judged.and_then(|()| self.engine.publish(step, &ran, policy)) {
@@ -429,13 +428,11 @@ impl Call<'_> {
         }
     }
 
-    /// Whether `PWD` is another name of the directory that a compiler runs in: then that name is what debug
-    /// information gets.
-    fn is_aliased(&self) -> bool {
-        let Some(said) = self.environment.get("PWD") else {
-            return false;
-        };
-        let said = Path::new(said);
+    /// `PWD`, where it is another name of the directory that a compiler runs in: then that name is what
+    /// debug information gets.
+    fn alias(&self) -> Option<&OsStr> {
+        let name = self.environment.get("PWD")?;
+        let said = Path::new(name);
         let is_here = || {
             let (there, here) = (
                 rekindle_fsx::stat_follow(said),
@@ -443,7 +440,7 @@ impl Call<'_> {
             );
             matches!((there, here), (Ok(there), Ok(here)) if (there.dev, there.ino) == (here.dev, here.ino))
         };
-        said != self.environment.cwd && is_here()
+        (said != self.environment.cwd && is_here()).then_some(name)
     }
 
     /// The real program is to run, and nobody may learn anything of it.
