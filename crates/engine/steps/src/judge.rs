@@ -77,7 +77,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             }
         } else if !is_temporary(ran, path)
             && !step.own.contains(path)
-            && !is_elsewhere(step, elsewhere.as_deref(), path)?
+            && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
         {
             push_path(step, path, *seen, &observation.programs, &mut names);
             push_lookup(path, *seen, &search, &mut names);
@@ -321,14 +321,19 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
 
 /// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget
 /// it. Whoever looks below it makes use of it.
-fn is_elsewhere(step: &Step<'_>, elsewhere: Option<&Path>, path: &Path) -> Result<bool, Refusal> {
+fn is_elsewhere(
+    step: &Step<'_>,
+    elsewhere: Option<&Path>,
+    (path, policy): (&Path, Policy),
+) -> Result<bool, Refusal> {
     let Some(elsewhere) = elsewhere.filter(|elsewhere| path.starts_with(elsewhere)) else {
         return Ok(false);
     };
     if path == elsewhere {
         return Ok(true);
     }
-    if step.roots.canonical(path).first() == Some(&b'{') {
+    let is_known = policy.unkeyed.contains(&"PWD");
+    if is_known || step.roots.canonical(path).first() == Some(&b'{') {
         return Ok(false);
     }
     Err(Refusal::ShellsDirectory {
