@@ -45,6 +45,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Explain(args) => commands::explain::run(&args)?,
         OwnCommand::Snapshot(args) => commands::snapshot::run(&args)?,
         OwnCommand::Materialise(args) => commands::snapshot::materialise(&args)?,
+        OwnCommand::Step(args) => return commands::step::run(&args),
         OwnCommand::Cache(args) => return commands::cache::run(&args),
         OwnCommand::Docs(args) => commands::docs::run(&args)?,
     }

@@ -69,3 +69,5 @@ mod scripts_refused;
 mod snapshots;
 #[path = "cli/stand_in.rs"]
 mod stand_in;
+#[path = "cli/step.rs"]
+mod step;

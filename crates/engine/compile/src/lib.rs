@@ -18,6 +18,7 @@
 
 pub mod cc;
 pub mod chain;
+pub mod command;
 mod context;
 mod debug;
 mod elf;

@@ -7,6 +7,7 @@ pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
+pub(crate) mod step;
 
 use std::io::Write;
 use std::path::Path;

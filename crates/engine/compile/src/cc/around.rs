@@ -17,7 +17,7 @@ use rekindle_outputs::environment::Environment;
 use crate::settings::Settings;
 
 /// An observer, and how it is to look.
-pub(super) fn observing(settings: &Settings, environment: &Environment) -> (Observer, Options) {
+pub(crate) fn observing(settings: &Settings, environment: &Environment) -> (Observer, Options) {
     let tools = settings.store_dir.join("observe");
     let options = Options {
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
@@ -32,7 +32,7 @@ pub(super) fn observing(settings: &Settings, environment: &Environment) -> (Obse
 }
 
 /// Tells the observer around this process, if there is one, what a run stood for that did not happen.
-pub(super) fn announce(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> bool {
+pub(crate) fn announce(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> bool {
     rekindle_observe::announce(&stood_for(entry, roots, outputs))
 }
 
@@ -74,7 +74,7 @@ fn stood_for(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> Observati
 }
 
 /// A path whose directory has no links in it; the file may not be there yet.
-pub(super) fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     let directory = path
         .parent()
         .and_then(|dir| rekindle_fsx::canonicalize(dir).ok());

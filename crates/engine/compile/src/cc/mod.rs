@@ -9,7 +9,7 @@
 //! of files can see, [`ar`] what is particular to archives.
 
 mod ar;
-mod around;
+pub(crate) mod around;
 mod family;
 mod places;
 mod reads;
