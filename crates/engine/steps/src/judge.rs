@@ -458,7 +458,7 @@ fn variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
     let keyed = asked.filter(|name| {
         let leads = |other: &&str| other.as_bytes() == *name;
-        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(|other| leads(other))
+        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(leads)
     });
     let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
     if whole {
