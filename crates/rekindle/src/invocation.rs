@@ -15,6 +15,7 @@ const OWN: &[&str] = &[
     "stats",
     "step",
     "explain",
+    "observe",
     "snapshot",
     "materialise",
     "cache",
