@@ -48,6 +48,8 @@ variables! {
     REKINDLE_LINKER = Public;
     /// `0` neither restores nor captures snapshots of target directories. Default: `1`.
     REKINDLE_SNAPSHOT = Public;
+    /// `0` starts every build script that cargo wants to run. Default: `1`.
+    REKINDLE_SCRIPTS = Public;
     /// `1` runs cargo without Rekindle's wrapper. Default: `0`.
     REKINDLE_DISABLE = Public;
     /// `1` silences the lines that Rekindle prints after cargo's. Default: `0`.
@@ -66,6 +68,9 @@ variables! {
     REKINDLE_INNER_WRAPPER = Internal;
     /// What the linker shim needs to know of the unit that it links, as JSON.
     REKINDLE_LINK = Internal;
+    /// `1` tells Rekindle's own programs that they run inside of an observed step: they do nothing but
+    /// start what they stand for.
+    REKINDLE_OBSERVED = Internal;
 }
 
 #[cfg(test)]

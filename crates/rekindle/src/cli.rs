@@ -10,6 +10,13 @@ Any other command is cargo's: `rekindle build --release` runs `cargo build --rel
 own output and exit code, and prints at most three lines of its own afterwards. \
 `rekindle cargo COMMAND` runs cargo's command where Rekindle has one of the same name.";
 
+/// What `rekindle step --help` says of the command.
+const STEP_HELP: &str = "\
+The command is observed: every file that it reads, or looks for, and every variable that it asks for, \
+is an input, declared or not. Its standard input is empty. What it prints is printed again where its \
+outputs are replayed. It is run each time, and Rekindle says why, where it talks to a network, changes \
+anything but its outputs, or cannot be observed. Its exit code is the exit code.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -26,10 +33,15 @@ pub(crate) enum OwnCommand {
     Stats(StatsArgs),
     /// Says why units were compiled.
     Explain(ExplainArgs),
+    /// Lists what a unit, or the run of its build script, was seen to read.
+    Observe(ObserveArgs),
     /// Looks at snapshots of target directories, captures and restores them.
     Snapshot(SnapshotArgs),
     /// Puts the bytes in the place of every placeholder in the target directory.
     Materialise(MaterialiseArgs),
+    /// Runs a command that turns files into files, or replays what it made from the same inputs.
+    #[command(after_help = STEP_HELP)]
+    Step(StepArgs),
     /// Minds the store.
     Cache(CacheArgs),
     /// Prints the generated references.
@@ -75,6 +87,19 @@ pub(crate) struct ExplainArgs {
     /// A run's name, or `last`.
     #[arg(long, default_value = "last", value_name = "RUN")]
     pub(crate) run: String,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObserveArgs {
+    /// A package or crate.
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+    /// A run's name, or `last`; without it, the last run in which it was built, restored or started.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
@@ -163,6 +188,23 @@ pub(crate) struct MaterialiseArgs {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StepArgs {
+    /// A file that the command makes, or a directory, whose name ends in a slash; may be given several
+    /// times. A directory that has something in it already is neither replayed nor stored.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: Vec<PathBuf>,
+    /// A file that counts as an input also where the command does not read it; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input: Vec<PathBuf>,
+    /// Remove the outputs first: what a command finds of an earlier run keeps it from being stored.
+    #[arg(long)]
+    pub(crate) clear: bool,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -90,6 +90,23 @@ pub const KEYS: &[ConfigKey] = &[
                outputs alone; what other unknown ones compile is not stored.",
     },
     ConfigKey {
+        name: "build.scripts",
+        value: "boolean",
+        default: "`true`",
+        project: true,
+        variable: Some(rekindle_base::env::REKINDLE_SCRIPTS),
+        help: "Whether what a build script made is used again where all that it read is the same.",
+    },
+    ConfigKey {
+        name: "build.trusted-scripts",
+        value: "list of package names",
+        default: "`[]`",
+        project: false,
+        variable: None,
+        help: "Packages whose build scripts are used again though they talk to a network, read the time \
+               of day or ask to be run each time.",
+    },
+    ConfigKey {
         name: "quiet",
         value: "boolean",
         default: "`false`",
@@ -210,6 +227,10 @@ pub struct FileConfig {
     pub snapshot: Option<bool>,
     /// `build.trusted-wrappers`.
     pub trusted_wrappers: Option<Vec<String>>,
+    /// `build.scripts`.
+    pub scripts: Option<bool>,
+    /// `build.trusted-scripts`.
+    pub trusted_scripts: Option<Vec<String>>,
     /// `quiet`.
     pub quiet: Option<bool>,
 }
@@ -363,15 +384,18 @@ fn set(
         "build.linker" => config.linker = Some(linker(value.as_str()?)?),
         "build.remap" => config.remap = Some(value.as_bool()?),
         "build.snapshot" => config.snapshot = Some(value.as_bool()?),
-        "build.trusted-wrappers" => {
-            let names = value.as_array()?.iter();
-            let names: Option<Vec<_>> = names.map(|name| Some(name.as_str()?.to_owned())).collect();
-            config.trusted_wrappers = Some(names?);
-        }
+        "build.trusted-wrappers" => config.trusted_wrappers = Some(names(value)?),
+        "build.scripts" => config.scripts = Some(value.as_bool()?),
+        "build.trusted-scripts" => config.trusted_scripts = Some(names(value)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
         _ => return None,
     }
     Some(())
+}
+
+fn names(value: &toml::Value) -> Option<Vec<String>> {
+    let names = value.as_array()?.iter();
+    names.map(|name| Some(name.as_str()?.to_owned())).collect()
 }
 
 fn expand(text: &str, dir: &Path, home: Option<&Path>) -> Option<PathBuf> {
@@ -446,7 +470,8 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
-                    linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n";
+                    linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
+                    scripts = false\ntrusted-scripts = [\"s\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
@@ -455,6 +480,8 @@ mod tests {
             remap: Some(false),
             snapshot: Some(false),
             trusted_wrappers: Some(vec!["w".into()]),
+            scripts: Some(false),
+            trusted_scripts: Some(vec!["s".into()]),
             quiet: Some(true),
         };
         assert_eq!(config, expected);

@@ -13,7 +13,9 @@ use rekindle::selection::Call;
 const OWN: &[&str] = &[
     "env",
     "stats",
+    "step",
     "explain",
+    "observe",
     "snapshot",
     "materialise",
     "cache",

@@ -47,11 +47,21 @@ pub fn frozen(surroundings: &Surroundings) -> Option<Settings> {
     (settings.rekindle == VERSION).then_some(settings)
 }
 
-/// Whether Rekindle is switched off.
+/// Whether Rekindle is switched off, by the user or by an observer around it: what came from the store
+/// would not be seen to be read.
 ///
 /// # Errors
 /// Where the variable is neither yes nor no.
 pub fn is_disabled(surroundings: &Surroundings) -> Result<bool, ConfigError> {
+    let observed = surroundings.var(env::REKINDLE_OBSERVED).is_some();
+    Ok(observed || is_switched_off(surroundings)?)
+}
+
+/// Whether Rekindle is switched off by the user.
+///
+/// # Errors
+/// Where the variable is neither yes nor no.
+pub fn is_switched_off(surroundings: &Surroundings) -> Result<bool, ConfigError> {
     Ok(flag(surroundings, env::REKINDLE_DISABLE)?.unwrap_or(false))
 }
 
@@ -82,6 +92,11 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
         inner_wrapper: None,
         rustdoc: None,
         trusted_wrappers: files.user.trusted_wrappers.clone().unwrap_or_default(),
+        scripts: flag(surroundings, env::REKINDLE_SCRIPTS)?
+            .or(files.project.scripts)
+            .or(files.user.scripts)
+            .unwrap_or(true),
+        trusted_scripts: files.user.trusted_scripts.clone().unwrap_or_default(),
     };
     set_inner_wrapper(&mut settings, inner_wrapper);
     Ok(Resolved {

@@ -7,6 +7,12 @@
 
 #[path = "cli/cargo.rs"]
 mod cargo;
+#[path = "cli/cc.rs"]
+mod cc;
+#[path = "cli/cc_lab.rs"]
+mod cc_lab;
+#[path = "cli/cc_scripts.rs"]
+mod cc_scripts;
 #[path = "cli/debug.rs"]
 mod debug;
 #[path = "cli/faults.rs"]
@@ -57,7 +63,15 @@ mod registry;
 mod registry_kill;
 #[path = "cli/registry_lab.rs"]
 mod registry_lab;
+#[path = "cli/scripts.rs"]
+mod scripts;
+#[path = "cli/scripts_refused.rs"]
+mod scripts_refused;
+#[path = "cli/scripts_uses.rs"]
+mod scripts_uses;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]
 mod stand_in;
+#[path = "cli/step.rs"]
+mod step;

@@ -21,6 +21,19 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-store",
         ],
     ),
+    ("rekindle-observe", &["rekindle-base", "rekindle-fsx"]),
+    (
+        "rekindle-steps",
+        &[
+            "rekindle-base",
+            "rekindle-fsx",
+            "rekindle-key",
+            "rekindle-events",
+            "rekindle-store",
+            "rekindle-outputs",
+            "rekindle-observe",
+        ],
+    ),
     (
         "rekindle-compile",
         &[
@@ -30,6 +43,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-events",
             "rekindle-store",
             "rekindle-outputs",
+            "rekindle-observe",
+            "rekindle-steps",
         ],
     ),
     (
@@ -53,6 +68,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-events",
             "rekindle-store",
             "rekindle-outputs",
+            "rekindle-observe",
+            "rekindle-steps",
             "rekindle-snapshot",
             "rekindle-compile",
             "rekindle-report",

@@ -7,6 +7,7 @@
 
 mod reason;
 mod snapshot;
+mod step;
 
 use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
 };
+pub use step::{Refusal, StepEvent, StepFate, StepTimes, is_tool};
 
 /// The version of the format that this code writes.
 pub const VERSION: u32 = 1;
@@ -39,6 +41,8 @@ pub enum EventKind {
     RunStarted(RunStarted),
     /// A wrapper dealt with one unit.
     Unit(Box<UnitEvent>),
+    /// A launcher dealt with a build script's run, or with another step.
+    Step(Box<StepEvent>),
     /// A wrapper answered one of cargo's questions to the compiler.
     Probe(ProbeEvent),
     /// Bytes were put in the place of placeholders, other than for a unit.

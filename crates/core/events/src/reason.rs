@@ -80,6 +80,18 @@ pub enum ChangeKind {
     Directory,
     /// The format of keys.
     Format,
+    /// What kind of step it is.
+    Step,
+    /// A file that a step was seen to read.
+    Read,
+    /// A path that a step asked about.
+    Looked,
+    /// A directory that a step listed.
+    Listing,
+    /// A symbolic link.
+    Link,
+    /// A program that a step is, started or looked for.
+    Program,
 }
 
 impl ChangeKind {
@@ -96,12 +108,47 @@ impl ChangeKind {
             Self::Linker => "linker",
             Self::Directory => "directory",
             Self::Format => "key format",
+            Self::Step => "kind of step",
+            Self::Read => "file",
+            Self::Looked => "path",
+            Self::Listing => "listed directory",
+            Self::Link => "symbolic link",
+            Self::Program => "program",
         }
+    }
+}
+
+impl Change {
+    /// What became of something that a step was seen to read, as one says it.
+    fn observed(&self) -> Option<String> {
+        let name = &self.name;
+        let was = |text: &str| self.old.as_deref() == Some(text);
+        let is = |text: &str| self.new.as_deref() == Some(text);
+        let (nothing, unset) = ("not there", "not set");
+        Some(match self.kind {
+            ChangeKind::Env if was(unset) => format!("`{name}` is now set"),
+            ChangeKind::Env if is(unset) => format!("`{name}` is no longer set"),
+            ChangeKind::Read | ChangeKind::Looked if is(nothing) => format!("`{name}` is gone"),
+            ChangeKind::Looked if was(nothing) => format!("`{name}` exists now"),
+            ChangeKind::Read if self.old.is_none() => format!("`{name}` is read now"),
+            ChangeKind::Read => format!("`{name}` was rewritten"),
+            ChangeKind::Looked => match &self.new {
+                Some(kind) => format!("`{name}` is now a {kind}"),
+                None => format!("`{name}` is no longer looked at"),
+            },
+            ChangeKind::Listing => format!("other names are in `{name}`"),
+            ChangeKind::Link => format!("`{name}` leads elsewhere"),
+            ChangeKind::Program => format!("the program `{name}` is another"),
+            _ => return None,
+        })
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(observed) = self.observed() {
+            return f.write_str(&observed);
+        }
         write!(f, "{} `{}`", self.kind.word(), self.name)?;
         match (&self.old, &self.new) {
             (Some(old), Some(new)) => write!(f, ": {old} → {new}"),

@@ -5,9 +5,12 @@
 //! the same in every directory; [`manifest`] is the ordered, tagged list of inputs that a key is the
 //! digest of; [`table`] says which inputs there are, and what is left out and why; [`pathset`] is what
 //! such an invocation was seen to read; [`entry`] is what it made; [`depinfo`] and [`makefile`] read
-//! what compilers and linkers say they read; [`explain`] compares two manifests.
+//! what compilers and linkers say they read; [`explain`] compares two manifests. [`step`] is the entry of
+//! any other program that was run observed, [`variables`] how its environment is keyed; [`cc`] takes the
+//! command lines of C compilers and archivers apart.
 
 pub mod arguments;
+pub mod cc;
 pub mod depinfo;
 pub mod entry;
 pub mod explain;
@@ -17,7 +20,9 @@ pub mod manifest;
 pub mod outdir;
 pub mod pathset;
 pub mod roots;
+pub mod step;
 pub mod table;
+pub mod variables;
 
 pub use invocation::{
     Emit, Extern, Invocation, LinkOptions, NativeLibrary, NotAUnit, Search, SearchKind,

@@ -28,6 +28,22 @@ pub enum Name {
     Absent(Vec<u8>),
     /// The width that diagnostics were wrapped to.
     DiagnosticWidth,
+    /// A file that a step was seen to read.
+    File(Vec<u8>),
+    /// A path that a step asked about without reading what is there, or where nothing was.
+    Kind(Vec<u8>),
+    /// A directory that a step listed.
+    Listing(Vec<u8>),
+    /// A symbolic link that a step followed or read.
+    Link(Vec<u8>),
+    /// A program that a step started, by its path.
+    Program(Vec<u8>),
+    /// A program that a step looked for on `PATH`, by its name.
+    Lookup(Vec<u8>),
+    /// A variable that a step read.
+    Variable(Vec<u8>),
+    /// All variables: a step read them as a whole.
+    Variables,
 }
 
 /// One set of names.

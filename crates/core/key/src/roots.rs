@@ -25,11 +25,26 @@ pub enum Root {
     Package = b'P',
     /// The toolchain.
     Sysroot = b'S',
+    /// The directory that a step writes to: a build script's `OUT_DIR`.
+    OutDir = b'O',
+    /// The user's home.
+    Home = b'H',
 }
 
 impl Root {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
+        Self::Target,
+        Self::CargoHome,
+        Self::Workspace,
+        Self::Package,
+        Self::Sysroot,
+        Self::OutDir,
+        Self::Home,
+    ];
+
+    /// Those of a compiler's invocation.
+    pub const OF_COMPILERS: [Self; 5] = [
         Self::Target,
         Self::CargoHome,
         Self::Workspace,
@@ -46,7 +61,17 @@ impl Root {
             Self::Workspace => "{workspace}",
             Self::Package => "{package}",
             Self::Sysroot => "{sysroot}",
+            Self::OutDir => "{out-dir}",
+            Self::Home => "{home}",
         }
+    }
+
+    /// The root of a name.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|root| root.name().as_bytes() == name)
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
@@ -161,20 +186,49 @@ impl Roots {
     /// `None` where a token names a root that it does not have.
     #[must_use]
     pub fn real_text(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let mut line = Vec::with_capacity(text.len());
+        self.with_real(text, json_escaped)
+    }
+
+    /// As [`Roots::canonical_text`], for text that is no JSON: paths stand in it as they are.
+    #[must_use]
+    pub fn canonical_plain(&self, text: &[u8]) -> Option<Vec<u8>> {
+        if memchr::memchr(TOKEN, text).is_some() {
+            return None;
+        }
+        let mut text = text.to_vec();
+        for (root, path) in self.iter().filter(|root| is_telling(*root)) {
+            let token = [TOKEN, root as u8, TOKEN];
+            text = replace_paths(&text, path.as_os_str().as_bytes(), &token);
+        }
+        Some(text)
+    }
+
+    /// The other way round, for text from [`Roots::canonical_plain`].
+    #[must_use]
+    pub fn real_plain(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.with_real(text, |path| path.as_os_str().as_bytes().to_vec())
+    }
+
+    fn with_real(&self, text: &[u8], written: impl Fn(&Path) -> Vec<u8>) -> Option<Vec<u8>> {
+        let mut real = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = memchr::memchr(TOKEN, rest) {
-            line.extend_from_slice(&rest[..at]);
+            real.extend_from_slice(&rest[..at]);
             let [_, byte, TOKEN, ..] = rest[at..] else {
                 return None;
             };
-            let real = self.real(Root::from_byte(byte)?)?;
-            line.extend_from_slice(&json_escaped(real));
+            real.extend_from_slice(&written(self.real(Root::from_byte(byte)?)?));
             rest = &rest[at + 3..];
         }
-        line.extend_from_slice(rest);
-        Some(line)
+        real.extend_from_slice(rest);
+        Some(real)
     }
+}
+
+/// Whether a root's path in what a program wrote can only mean that root. `/app` may as well be the
+/// path of a web page, and so may a home like `/root`; then the root's real path is an input.
+fn is_telling((root, path): (Root, &Path)) -> bool {
+    root != Root::Home && path.components().count() > 2
 }
 
 /// Replaces `path` by `token` where it is a whole path or the beginning of one: `/a/b` in `/a/b/c`
@@ -261,6 +315,15 @@ mod tests {
         );
         let odd = PathBuf::from(OsStr::from_bytes(b"/w/\xff\""));
         assert_eq!(json_escaped(&odd), "/w/\u{fffd}\\\"".as_bytes());
+        let plain = roots("/w/p")
+            .canonical_plain(b"/w/p/a /w/p/target")
+            .unwrap();
+        assert_eq!(
+            roots("/\"q/r").real_plain(&plain).unwrap(),
+            b"/\"q/r/a /\"q/r/target"
+        );
+        assert_eq!(roots("/w/p").canonical_plain(b"a\x01b"), None);
+        assert_eq!(roots("/app").canonical_plain(b"/app/x").unwrap(), b"/app/x");
         assert_eq!(roots("/w/p").canonical_text(b"a\x01b"), None);
         assert_eq!(roots("/w/p").real_text(b"a\x01S\x01"), None);
     }

@@ -3,6 +3,8 @@
 
 use rekindle_events::ChangeKind;
 
+use crate::variables;
+
 /// Raised whenever the meaning of any item changes, so that no entry is found under an old meaning.
 pub const KEY_VERSION: u32 = 1;
 
@@ -96,6 +98,26 @@ tags! {
         "It splits code into other units. The state itself does not change what is emitted.";
     Remap = 27, Argument, "The names that paths are mapped to, if they are",
         "It changes debug information and panic messages.";
+    Step = 28, Step, "What kind of step it is, with the version of how such steps are keyed",
+        "A build script, a C compiler and a command are told apart before anything else.";
+    StepProgram = 29, Program, "The step's program, by content",
+        "A build script whose code, or whose crates' code, changed is another program.";
+    StepArgument = 30, Argument, "The step's arguments, and the directory that it runs in",
+        "In order; a path below a root is named relative to it.";
+    ReadFile = 31, Read, "Files that the step and its children were seen to read, by content",
+        "Declared or not: what was read decided what was made.";
+    Looked = 32, Looked, "Paths that were asked about: whether something is there, and what kind",
+        "A file that appears where one was looked for in vain would have been read.";
+    Listing = 33, Listing, "Directories that were listed: names and kinds, by digest",
+        "A file that is added is seen by who lists its directory.";
+    Link = 34, Link, "Symbolic links that were followed or read: where they lead",
+        "A link that leads elsewhere is another input even if both files are the same.";
+    RanProgram = 35, Program, "Programs that the step started, by content",
+        "A compiler or a generator of other bytes does other work.";
+    Lookup = 36, Program, "Programs that were looked for on PATH: what is found there now, by content",
+        "PATH says which program is started: what it leads to counts, not what it says.";
+    Variable = 37, Env, "Variables that the step was seen to read, by digest of the value",
+        "Values are kept as digests alone; those that cargo or the system gives as paths are named relative to their roots.";
 }
 
 /// Something a key leaves out.
@@ -152,6 +174,22 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     Exclusion {
         what: "RUST_BACKTRACE, RUSTC_LOG, RUST_MIN_STACK, TERM, COLORTERM, CARGO_TERM_*",
         reason: "they change what is said of failures, and failures are not stored",
+    },
+    Exclusion {
+        what: "of steps: files of the directory that they write to",
+        reason: "made by the run itself; a run that looked at what an earlier one left there is not stored",
+    },
+    Exclusion {
+        what: "of steps: temporary files that the run made and removed",
+        reason: "made by the run itself",
+    },
+    Exclusion {
+        what: "of steps: times, owners and inodes of files",
+        reason: "another checkout has others; what is read is keyed by content",
+    },
+    Exclusion {
+        what: "of steps: /dev/null and terminals, /proc/self, and what /proc and /sys say of processors and control groups",
+        reason: "they bound parallelism, or describe the process itself",
     },
     Exclusion {
         what: "CARGO, CARGO_HOME, CARGO_TARGET_DIR, CARGO_INCREMENTAL, RUSTFLAGS and other settings of cargo",
@@ -239,6 +277,19 @@ pub fn reference() -> String {
     page.push_str("\n## Left out\n\n| what | why |\n|---|---|\n");
     for exclusion in EXCLUSIONS {
         page.push_str(&format!("| {} | {} |\n", exclusion.what, exclusion.reason));
+    }
+    let variables = [
+        ("of steps", variables::NEVER_KEYED),
+        (
+            "of steps that read variables as a whole",
+            variables::NOT_KEYED_AS_A_WHOLE,
+        ),
+    ];
+    for (of, rows) in variables {
+        for row in rows {
+            let names = row.names.join(", ");
+            page.push_str(&format!("| {of}: {names} | {} |\n", row.reason));
+        }
     }
     page
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use rekindle_outputs::localise;
+use rekindle_outputs::localise::{self, Replacements};
 
 use crate::inputs::Unit;
 
@@ -21,10 +21,16 @@ fn applies(unit: &Unit<'_>) -> bool {
             .any(|kind| loaded.contains(&kind.as_str()))
 }
 
+/// What is replaced in a unit's linked outputs.
+pub(crate) fn replacements(unit: &Unit<'_>) -> Replacements {
+    if applies(unit) {
+        localise::replacements(&unit.roots)
+    } else {
+        Replacements::new()
+    }
+}
+
 /// Gives a program that was just put in place the real paths of this build.
 pub(crate) fn localise(unit: &Unit<'_>, program: &Path) -> io::Result<()> {
-    if applies(unit) {
-        localise::localise(program, &localise::replacements(&unit.roots))?;
-    }
-    Ok(())
+    localise::localise(program, &replacements(unit)).map(|_| ())
 }

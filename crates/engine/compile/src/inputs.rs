@@ -10,13 +10,16 @@ use rekindle_events::UncacheableReason;
 use rekindle_fsx::time::Watch;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
+use rekindle_key::variables::secret;
 use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
+use rekindle_outputs::environment::processor;
+use rekindle_outputs::files::Files;
 use rekindle_outputs::localise::mapped;
 use rekindle_outputs::record::OutputRecord;
+use rekindle_steps::present::Present;
 
 use crate::chain::Chain;
 use crate::context::Context;
-use crate::files::Files;
 use crate::link::LinkPlan;
 use crate::natives;
 use crate::toolchain::Toolchain;
@@ -103,7 +106,7 @@ impl<'a> Unit<'a> {
         self.push_environment(&mut manifest);
         let choice = self.link.as_ref().map_or("none", LinkPlan::choice);
         manifest.push(Tag::LinkerChoice, "linker", choice);
-        for root in Root::ALL.into_iter().filter(|_| self.remap) {
+        for root in Root::OF_COMPILERS.into_iter().filter(|_| self.remap) {
             manifest.push(Tag::Remap, root.name(), mapped(root).unwrap_or_default());
         }
         let invocation_key = manifest.digest();
@@ -187,7 +190,11 @@ impl<'a> Unit<'a> {
                 };
                 manifest.push(Tag::Env, name, value);
             } else if COMPILER_ENV_NAMES.contains(&name) {
-                manifest.push(Tag::CompilerEnv, name, secret(name, value));
+                manifest.push(
+                    Tag::CompilerEnv,
+                    name,
+                    secret(name.as_bytes(), value.as_bytes()),
+                );
             }
         }
     }
@@ -265,7 +272,7 @@ impl<'a> Unit<'a> {
             push(Tag::ProfileData, profile)?;
         }
         if self.invocation.native_cpu {
-            manifest.push(Tag::HostCpu, "cpu", secret_bytes("cpu", &host_cpu()));
+            manifest.push(Tag::HostCpu, "cpu", secret(b"cpu", &processor()));
         }
         if !self.remap {
             for (root, path) in self.roots.iter() {
@@ -311,7 +318,9 @@ impl<'a> Unit<'a> {
                 manifest.push(Tag::Absent, path, value);
             }
             Name::Env(name) => match environment.get(name) {
-                Some(value) => manifest.push(Tag::EnvDep, name, secret(name, value)),
+                Some(value) => {
+                    manifest.push(Tag::EnvDep, name, secret(name.as_bytes(), value.as_bytes()))
+                }
                 None => manifest.push(Tag::EnvDep, name, "not set"),
             },
             Name::EnvPath(name) => {
@@ -327,6 +336,13 @@ impl<'a> Unit<'a> {
                 let width = self.invocation.diagnostic_width.as_deref();
                 manifest.push(Tag::DiagnosticWidth, "width", width.unwrap_or("none"));
             }
+            observed => Present {
+                files: self.files,
+                environment,
+                roots: &self.roots,
+                shown: &self.roots,
+            }
+            .push(manifest, observed),
         }
         Some(())
     }
@@ -414,42 +430,4 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> UncacheableReas
         file: path.to_string_lossy().into_owned(),
         error: error.to_string(),
     }
-}
-
-/// A value that may be a secret, as a digest that differs from variable to variable.
-fn secret(name: &str, value: &OsStr) -> String {
-    secret_bytes(name, value.as_bytes())
-}
-
-fn secret_bytes(name: &str, value: &[u8]) -> String {
-    DigestHasher::new()
-        .field(b"value of")
-        .field(name.as_bytes())
-        .field(value)
-        .finish()
-        .to_hex()
-}
-
-/// What tells this processor's model and features from others.
-pub(crate) fn host_cpu() -> Vec<u8> {
-    let info = rekindle_fsx::read(Path::new("/proc/cpuinfo")).unwrap_or_default();
-    let mut lines: Vec<&[u8]> = info
-        .split(|byte| *byte == b'\n')
-        .filter(|line| {
-            [
-                "vendor_id",
-                "cpu family",
-                "model",
-                "stepping",
-                "flags",
-                "Features",
-                "CPU ",
-            ]
-            .iter()
-            .any(|name| line.starts_with(name.as_bytes()))
-        })
-        .collect();
-    lines.sort_unstable();
-    lines.dedup();
-    lines.join(&b'\n')
 }

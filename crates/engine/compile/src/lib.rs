@@ -16,12 +16,13 @@
 //!
 //! Whatever fails here costs a miss or a warning, never the build.
 
+pub mod cc;
 pub mod chain;
+pub mod command;
 mod context;
 mod debug;
 mod elf;
 mod execute;
-mod files;
 mod inputs;
 mod journal;
 mod link;
@@ -32,6 +33,7 @@ mod publish;
 pub mod readers;
 mod reads;
 mod restore;
+pub mod scripts;
 mod sessions;
 mod settings;
 pub mod shim;
@@ -39,6 +41,7 @@ mod toolchain;
 mod verify;
 pub mod wrapper;
 
-pub use context::Environment;
 pub use journal::{Journal, PLACEHOLDER_LOST};
+pub use rekindle_outputs::environment::Environment;
+pub use rekindle_steps::Streams as StepStreams;
 pub use settings::{LinkerChoice, Settings};

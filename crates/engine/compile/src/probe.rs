@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Chain;
 use crate::context::Context;
-use crate::files::Files;
 use crate::toolchain;
+use rekindle_outputs::files::Files;
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
@@ -104,7 +104,7 @@ fn question(context: &Context<'_>, files: &Files<'_>, chain: &Chain) -> Option<D
         .iter()
         .any(|argument| argument.as_bytes().ends_with(b"=native"))
     {
-        hasher.field(&crate::inputs::host_cpu());
+        hasher.field(&rekindle_outputs::environment::processor());
     }
     Some(hasher.finish())
 }

@@ -20,6 +20,7 @@ use crate::execute::{self, Ran};
 use crate::inputs::{Inputs, Unit, unreadable};
 use crate::natives;
 use crate::restore::{self, RELATIVE};
+use crate::scripts;
 use crate::shim::LinkRun;
 
 /// What was stored.
@@ -164,6 +165,10 @@ fn store(
         unit.files
             .remember_output(path, sig, stored.digest, inputs.closure, &externs);
         debug::localise(unit, path)?;
+        if scripts::stands_in(unit, executable) {
+            let bytes = (stored.digest, stored.size);
+            scripts::stand_in(unit, path, bytes, (inputs.closure, Some(sig.mtime_ns)));
+        }
         published.bytes += stored.size;
         refs.push(stored.digest);
         made.entry.outputs.push(Output {

@@ -15,11 +15,11 @@ use rekindle_outputs::placeholder::Placeholder;
 use rekindle_outputs::sparse::{self, FillError};
 use rekindle_store::LocalStore;
 
-use crate::context::Environment;
-use crate::files::Files;
 use crate::journal::{Journal, LOST_EXIT_CODE, PLACEHOLDER_LOST};
 use crate::publish::micros;
 use crate::reads::Reads;
+use rekindle_outputs::environment::Environment;
+use rekindle_outputs::files::Files;
 
 /// Puts in place what rustdoc is about to read. Records are looked up in the store in `store_dir`.
 ///
@@ -42,30 +42,75 @@ pub fn before_rustdoc(
     Ok(())
 }
 
-/// Puts a placeholder's program in its place, with what it is about to read. `cargo_home` is where
-/// packages are whose sources a build script may read.
+/// Puts the sources in place that a build script may read: `cargo_home` is where packages are.
+///
+/// # Errors
+/// The exit code where that cannot be done; `stderr` says why.
+pub(crate) fn before_script(
+    cargo_home: Option<&Path>,
+    journal: &Journal,
+    environment: &Environment,
+    stderr: &mut dyn Write,
+) -> Result<(), i32> {
+    fill_packages(&[], cargo_home, (journal, None), environment)
+        .map_err(|error| cannot_fill(&error, stderr))
+}
+
+/// Where [`beside`] puts a program.
+pub(crate) fn name_beside(program: &Path) -> PathBuf {
+    let mut name = OsString::from(rekindle_fsx::atomic::TEMPORARY_PREFIX);
+    name.push("run-");
+    name.push(program.file_name().unwrap_or_default());
+    program.with_file_name(name)
+}
+
+/// Puts the program of a build script's placeholder beside it, with what it may read, for one run. What a
+/// killed run left there is replaced. Where it stands.
+///
+/// # Errors
+/// The exit code where that cannot be done; `stderr` says why.
+pub(crate) fn beside(
+    program: &Path,
+    journal: &Journal,
+    environment: &Environment,
+    stderr: &mut dyn Write,
+) -> Result<PathBuf, i32> {
+    let start = Instant::now();
+    let beside = name_beside(program);
+    let done = launch::prepare_beside(program, &beside, &library_path(environment))
+        .map_err(|errors| journal.lost(&errors, stderr))?;
+    note(
+        journal,
+        program.file_name().unwrap_or_default(),
+        done,
+        start,
+    );
+    Ok(beside)
+}
+
+fn library_path(environment: &Environment) -> Vec<PathBuf> {
+    environment
+        .get("LD_LIBRARY_PATH")
+        .map(|path| std::env::split_paths(path).collect())
+        .unwrap_or_default()
+}
+
+/// Puts a placeholder's program in its place, with what it is about to read: that of a test or an example.
 ///
 /// # Errors
 /// The exit code where that cannot be done; `stderr` says why.
 pub fn before_launch(
     program: &Path,
-    cargo_home: Option<&Path>,
     journal: &Journal,
     environment: &Environment,
     stderr: &mut dyn Write,
 ) -> Result<(), i32> {
     let start = Instant::now();
     let program = environment.cwd.join(program);
-    let library_path: Vec<PathBuf> = environment
-        .get("LD_LIBRARY_PATH")
-        .map(|path| std::env::split_paths(path).collect())
-        .unwrap_or_default();
-    // First: a build script that is real reads sources without asking.
-    let cargo_home = cargo_home.filter(|_| launch::is_build_script(&program));
-    fill_packages(&[], cargo_home, (journal, None), environment)
+    fill_packages(&[], None, (journal, None), environment)
         .map_err(|error| cannot_fill(&error, stderr))?;
-    let done =
-        launch::prepare(&program, &library_path).map_err(|errors| journal.lost(&errors, stderr))?;
+    let done = launch::prepare(&program, &library_path(environment))
+        .map_err(|errors| journal.lost(&errors, stderr))?;
     // What begins like a placeholder and is none would start the launcher for ever.
     let head = rekindle_fsx::read_with_sig(&program, 2);
     let is_script = head.is_ok_and(|read| read.is_none_or(|(head, _)| head == b"#!"));

@@ -16,8 +16,8 @@ use rekindle_outputs::materialise::{MaterialiseError, Materialised, Outcome};
 use rekindle_outputs::placeholder::Placeholder;
 use rekindle_outputs::{elf, incremental, layout};
 
-use crate::context::Environment;
-use crate::files::Files;
+use rekindle_outputs::environment::Environment;
+use rekindle_outputs::files::Files;
 
 /// What a compiler is about to read and write.
 #[derive(Debug, Default)]

@@ -15,6 +15,7 @@ use rekindle_store::{Store, StoreError};
 
 use crate::debug;
 use crate::inputs::Unit;
+use crate::scripts;
 
 /// Places everything, then replays what the compiler printed, notifications included. Metadata is not
 /// announced before all is in place: were an object damaged after that, the compile that follows would
@@ -75,6 +76,11 @@ fn place(
     externs: &[std::path::PathBuf],
 ) -> Result<(), MissReason> {
     let dest = out_dir.join(&output.name);
+    if scripts::stands_in(unit, output.executable)
+        && scripts::stand_in(unit, &dest, (output.digest, output.size), (closure, None))
+    {
+        return Ok(());
+    }
     let wish = wish(
         &output.name,
         unit.invocation.emit.metadata,

@@ -42,4 +42,8 @@ pub struct Settings {
     pub rustdoc: Option<PathBuf>,
     /// File names of wrappers that the user declares to leave outputs alone.
     pub trusted_wrappers: Vec<String>,
+    /// Whether the runs of build scripts are looked up and stored.
+    pub scripts: bool,
+    /// Packages whose build scripts may talk to whom they like.
+    pub trusted_scripts: Vec<String>,
 }

@@ -13,8 +13,8 @@ use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx::{FileKind, StatSig};
 use serde::{Deserialize, Serialize};
 
-use crate::context::Environment;
-use crate::files::Files;
+use rekindle_outputs::environment::Environment;
+use rekindle_outputs::files::Files;
 
 /// A compiler, identified.
 #[derive(Clone, Debug)]

@@ -15,12 +15,12 @@ use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
 use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
 use rekindle_outputs::launch;
+use rekindle_outputs::placeholder::Placeholder;
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
-use crate::context::{Context, Environment};
+use crate::context::Context;
 use crate::execute::{self, Artifact, Listener};
-use crate::files::Files;
 use crate::inputs::{Inputs, Unit};
 use crate::journal::Journal;
 use crate::lookup::{self, Found};
@@ -29,6 +29,8 @@ use crate::reads::{Filled, Reads};
 use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::{probe, readers, restore, shim, toolchain, verify};
+use rekindle_outputs::environment::Environment;
+use rekindle_outputs::files::Files;
 
 /// Where a wrapper's output goes.
 pub struct Streams<'a> {
@@ -199,7 +201,8 @@ impl Call<'_> {
     }
 
     /// A build script that was compiled or restored is started by cargo next, and may read what those
-    /// of other packages made. The exit code where that cannot be put in place.
+    /// of other packages made. Where a placeholder is in its place, the launcher sees to that. The exit
+    /// code where that cannot be put in place.
     fn before_script(
         &self,
         invocation: &Invocation,
@@ -211,6 +214,10 @@ impl Call<'_> {
         }
         let start = Instant::now();
         let out_dir = self.context.environment.cwd.join(&invocation.out_dir);
+        let program = out_dir.join(invocation.file_stem());
+        if matches!(Placeholder::read(&program), Ok(Some(_))) {
+            return Ok(());
+        }
         let target = outdir::target_root(&out_dir, invocation.target.as_deref());
         let outcome = launch::fill_out_dirs(&target);
         if !outcome.failed.is_empty() {

@@ -14,9 +14,9 @@ use crate::materialise::{self, MaterialiseError, Materialised, Outcome};
 use crate::placeholder::Placeholder;
 use crate::{elf, layout};
 
-/// Puts the bytes of a program in its place, and of what it may read or load: for a build script the
-/// libraries that others made, for a test or example the programs that it may read; for all of them
-/// the shared libraries that they are linked to, looked for where cargo has them and in `library_path`.
+/// Puts the bytes of a program in its place, and of what it may read or load: for a test or example the
+/// programs that it may read, and the shared libraries that they are linked to, looked for where cargo
+/// has them and in `library_path`.
 ///
 /// # Errors
 /// All that could not be put in its place.
@@ -27,14 +27,42 @@ pub fn prepare(
     let names = materialise::names(program);
     let mut outcome = materialise::materialise_all(&names, None);
     let profile = layout::profile_dir(program);
-    if let Some(profile) = &profile {
-        if is_build_script(program) {
-            outcome.add(fill_out_dirs(&layout::target_dir(profile)));
-        } else if program.parent() != Some(profile) {
-            outcome.add(fill_profile(profile));
-        }
+    if let Some(profile) = &profile
+        && program.parent() != Some(profile)
+    {
+        outcome.add(fill_profile(profile));
     }
     outcome.add(fill_libraries(program, profile.as_deref(), library_path));
+    done(outcome)
+}
+
+/// Puts the bytes of a build script's program at `beside`, in the same directory, and in their places
+/// those of what it may read or load: what the scripts of other packages made, and shared libraries. Its
+/// own placeholder stays.
+///
+/// # Errors
+/// All that could not be put in its place.
+pub fn prepare_beside(
+    program: &Path,
+    beside: &Path,
+    library_path: &[PathBuf],
+) -> Result<Materialised, Vec<MaterialiseError>> {
+    let mut outcome = Outcome::default();
+    match materialise::materialise_beside(program, beside) {
+        Ok(done) => outcome.done = done,
+        Err(error) => outcome.failed.push(error),
+    }
+    let profile = layout::profile_dir(program);
+    if let Some(profile) = &profile {
+        outcome.add(fill_out_dirs(&layout::target_dir(profile)));
+    }
+    if outcome.failed.is_empty() {
+        outcome.add(fill_libraries(beside, profile.as_deref(), library_path));
+    }
+    done(outcome)
+}
+
+fn done(outcome: Outcome) -> Result<Materialised, Vec<MaterialiseError>> {
     if outcome.failed.is_empty() {
         Ok(outcome.done)
     } else {

@@ -8,10 +8,14 @@
 //! state until its own compile wants it; [`launch`] makes a program
 //! ready to start; [`lost`] makes cargo build what is gone; [`layout`] knows where in a target
 //! directory things are, [`elf`] what a file of the system's needs. Of a registry's package the sources
-//! are missing until something compiles it: [`sparse`] fills them in from its [`archive`].
+//! are missing until something compiles it: [`sparse`] fills them in from its [`archive`]. Digests of
+//! outputs and of the system's files, none computed twice, are in [`files`]; [`environment`] is what a
+//! process was given.
 
 pub mod archive;
 pub mod elf;
+pub mod environment;
+pub mod files;
 pub mod incremental;
 pub mod launch;
 pub mod layout;

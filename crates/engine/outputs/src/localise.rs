@@ -41,7 +41,8 @@ pub const fn mapped(root: Root) -> Option<&'static str> {
         Root::Package => Some(
             "/rekindle/package/_____________________________________________________________________________",
         ),
-        Root::Sysroot => None,
+        // The toolchain maps its own; the others are no roots of compilers.
+        Root::Sysroot | Root::OutDir | Root::Home => None,
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rekindle_base::Digest;
 use rekindle_fsx::lock::{self, FileLock};
-use rekindle_fsx::place::{Method, Placed, Wish};
+use rekindle_fsx::place::{Method, Wish};
 use rekindle_fsx::{FileKind, StatSig};
 use rekindle_store::{LocalStore, Store, StoreError};
 
@@ -154,9 +154,13 @@ pub fn materialise_names(
         let _ = rekindle_fsx::remove_file(&temporary);
     }
     drop(lock);
-    let (digest, store) = (placeholder.digest, placeholder.store);
-    let path = first.clone();
-    result.map_err(|error| match error {
+    result.map_err(|error| failed(first, &placeholder, error))
+}
+
+fn failed(path: &Path, placeholder: &Placeholder, error: StoreError) -> MaterialiseError {
+    let path = path.to_owned();
+    let (digest, store) = (placeholder.digest, placeholder.store.clone());
+    match error {
         StoreError::Missing => MaterialiseError::Missing {
             path,
             digest,
@@ -168,7 +172,53 @@ pub fn materialise_names(
             store,
         },
         StoreError::Io(error) => MaterialiseError::Io { path, error },
-    })
+    }
+}
+
+/// Puts the bytes that a placeholder stands for at `beside`, which is replaced; the placeholder stays. A
+/// program that is real already is copied.
+///
+/// # Errors
+/// As [`materialise`].
+pub fn materialise_beside(path: &Path, beside: &Path) -> Result<Materialised, MaterialiseError> {
+    let io = |error| MaterialiseError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let temporary = rekindle_fsx::atomic::beside(beside);
+    let Some(placeholder) = Placeholder::read(path).map_err(io)? else {
+        let wish = Wish {
+            hardlink: false,
+            executable: true,
+        };
+        let placed = rekindle_fsx::place::place(path, beside, &temporary, None, wish);
+        let placed = placed.map_err(|error| io(io::Error::other(error)))?;
+        return Ok(Materialised {
+            files: 0,
+            bytes: placed.sig.size,
+        });
+    };
+    let placed = bytes_at(&placeholder, &temporary)
+        .and_then(|size| Ok(rekindle_fsx::rename(&temporary, beside).map(|()| size)?));
+    if placed.is_err() {
+        let _ = rekindle_fsx::remove_file(&temporary);
+    }
+    placed
+        .map(|bytes| Materialised { files: 1, bytes })
+        .map_err(|error| failed(path, &placeholder, error))
+}
+
+/// Puts the bytes at a path that nobody uses yet, with the placeholder's mode. Their number.
+fn bytes_at(placeholder: &Placeholder, temporary: &Path) -> Result<u64, StoreError> {
+    let store = LocalStore::open(&placeholder.store);
+    let wish = Wish {
+        hardlink: false,
+        executable: placeholder.mode & 0o111 != 0,
+    };
+    let placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    localise::localise(temporary, &placeholder.replacements)?;
+    rekindle_fsx::set_mode(temporary, placeholder.mode)?;
+    Ok(placed.sig.size)
 }
 
 /// Materialises all of `paths` that are placeholders, several at a time. Paths that share an inode are
@@ -296,7 +346,14 @@ fn fill(
     beside: Option<&LocalStore>,
 ) -> Result<Materialised, StoreError> {
     let store = LocalStore::open(&placeholder.store);
-    let placed = place(&store, placeholder, sig, temporary, names)?;
+    let bytes = match shared(&store, placeholder, sig, temporary, names)? {
+        Some(bytes) => bytes,
+        None => {
+            let bytes = bytes_at(placeholder, temporary)?;
+            rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
+            bytes
+        }
+    };
     let stores: Vec<&LocalStore> = [&store].into_iter().chain(beside).collect();
     let keep = |at: &Path| -> io::Result<()> {
         if let Some(known) = &placeholder.known {
@@ -323,40 +380,34 @@ fn fill(
     }
     rekindle_fsx::rename(temporary, first)?;
     keep(first)?;
-    Ok(Materialised {
-        files: 1,
-        bytes: placed.sig.size,
-    })
+    Ok(Materialised { files: 1, bytes })
 }
 
-/// Puts the bytes at `temporary`, with the time and mode that the placeholder has, or as an object of the
-/// store's that does as well.
-fn place(
+/// Puts the store's own inode at `temporary`, where that does as well. How many bytes it has.
+fn shared(
     store: &LocalStore,
     placeholder: &Placeholder,
     sig: StatSig,
     temporary: &Path,
     names: &[PathBuf],
-) -> Result<Placed, StoreError> {
-    let mut wish = Wish {
-        hardlink: may_share(placeholder, names),
+) -> Result<Option<u64>, StoreError> {
+    if !may_share(placeholder, names) {
+        return Ok(None);
+    }
+    let wish = Wish {
+        hardlink: true,
         executable: placeholder.mode & 0o111 != 0,
     };
-    let mut placed = store.place_object(&placeholder.digest, temporary, wish)?;
-    if placed.method == Method::Hardlink {
-        // A later time than the metadata's would be the unit's, and what depends on it out of date.
-        let fits = placed.sig.mtime_ns <= sig.mtime_ns
-            && placed.sig.mode & 0o777 == placeholder.mode & 0o777;
-        if fits {
-            return Ok(placed);
-        }
-        wish.hardlink = false;
-        placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    let placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    if placed.method != Method::Hardlink {
+        rekindle_fsx::set_mode(temporary, placeholder.mode)?;
+        rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
+        return Ok(Some(placed.sig.size));
     }
-    localise::localise(temporary, &placeholder.replacements)?;
-    rekindle_fsx::set_mode(temporary, placeholder.mode)?;
-    rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
-    Ok(placed)
+    // A later time than the metadata's would be the unit's, and what depends on it out of date.
+    let fits = placed.sig.mtime_ns <= sig.mtime_ns
+        && placed.sig.mode & 0o777 == placeholder.mode & 0o777;
+    Ok(fits.then_some(placed.sig.size))
 }
 
 /// Whether a file may share its inode with the store, and so have another time: a library that people

@@ -29,7 +29,8 @@ pub fn lines(summary: &Summary, events: &[Event], is_build: bool) -> Vec<String>
     add_warnings(&mut lines, summary);
     let room = MAX_LINES - lines.len();
     lines.extend(restored(&summary.snapshot).into_iter().take(room));
-    if units > 0 {
+    let scripts = summary.replayed_scripts + summary.refused_scripts;
+    if units + scripts > 0 {
         let rest = saved(summary).into_iter().chain(hint(summary, events));
         lines.extend(rest.take(MAX_LINES - lines.len()));
     }
@@ -75,10 +76,23 @@ fn restored(snapshots: &Snapshots) -> Option<String> {
 
 fn saved(summary: &Summary) -> Option<String> {
     let saved_ms = summary.saved_us / 1000;
+    let what = match summary.replayed_scripts {
+        0 => "compiling".to_owned(),
+        scripts => format!(
+            "compiling and of running {}",
+            count(scripts, "build script", "build scripts")
+        ),
+    };
     (saved_ms >= SAVED_MIN_MS).then(|| {
         format!(
-            "saved about {} of compiling (estimated from recorded compile times)",
-            duration(saved_ms)
+            "saved about {} of {} (estimated from recorded {} times)",
+            duration(saved_ms),
+            what,
+            if summary.replayed_scripts > 0 {
+                "run"
+            } else {
+                "compile"
+            }
         )
     })
 }
@@ -93,9 +107,14 @@ fn hint(summary: &Summary, events: &[Event]) -> Option<String> {
                     None | Some(MissReason::NeverSeen | MissReason::Recache)
                 )
         }
+        EventKind::Step(step) => {
+            step.refused.is_some() || matches!(step.miss, Some(MissReason::Changed { .. }))
+        }
         _ => false,
     });
-    if surprising {
+    if surprising && summary.misses + summary.uncacheable == 0 {
+        Some("see `rekindle explain` for why build scripts were started".to_owned())
+    } else if surprising {
         let compiled = summary.misses + summary.uncacheable;
         Some(format!(
             "see `rekindle explain` for why {} compiled",

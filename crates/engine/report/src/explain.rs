@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rekindle_events::{
-    Change, ChangeKind, Event, EventKind, Fate, MissReason, UncacheableReason, UnitEvent,
+    Change, ChangeKind, Event, EventKind, Fate, MissReason, Refusal, StepEvent, StepFate,
+    UncacheableReason, UnitEvent,
 };
 
 /// Names a unit for people.
@@ -79,8 +80,50 @@ pub struct Explanation {
     pub uncacheable: Vec<(UnitName, Option<UncacheableReason>)>,
     /// Hits; only where one crate was asked for.
     pub hits: Vec<UnitName>,
+    /// Build scripts and other steps that were started.
+    pub steps: Vec<ExplainedStep>,
     /// Units in the log, explained or not.
     pub units: usize,
+}
+
+/// A step that was started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplainedStep {
+    /// Package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What kind of step.
+    pub kind: String,
+    /// Tells steps of one name apart.
+    pub id: String,
+    /// Why it was not found; `None` where the log does not say.
+    pub reason: Option<MissReason>,
+    /// Why it was not stored.
+    pub refused: Option<Refusal>,
+}
+
+impl ExplainedStep {
+    fn of(step: &StepEvent) -> Self {
+        Self {
+            package: step.package.clone(),
+            version: step.version.clone(),
+            kind: step.kind.clone(),
+            id: step.id.clone(),
+            reason: step.miss.clone(),
+            refused: step.refused.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for ExplainedStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = self.kind.replace('-', " ");
+        if self.version.is_empty() {
+            return write!(f, "the {kind} `{}`", self.package);
+        }
+        write!(f, "the {kind} of {} {}", self.package, self.version)
+    }
 }
 
 impl Explanation {
@@ -120,6 +163,15 @@ impl Explanation {
                 }),
             }
         }
+        explanation.steps = events
+            .iter()
+            .filter_map(|event| match &event.kind {
+                EventKind::Step(step) if step.fate != StepFate::Hit => Some(step),
+                _ => None,
+            })
+            .filter(|step| wanted.is_none_or(|wanted| step.package == wanted))
+            .map(|step| ExplainedStep::of(step))
+            .collect();
         explanation.followers = followers
             .into_iter()
             .map(|(roots, followers)| Followers {
@@ -137,6 +189,7 @@ impl Explanation {
             && self.followers.is_empty()
             && self.uncacheable.is_empty()
             && self.hits.is_empty()
+            && self.steps.is_empty()
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use rekindle_events::MissReason;
+use rekindle_events::{MissReason, is_tool};
 
+use crate::explain_tools;
 use crate::words::count;
-use crate::{Explained, Explanation, Followers, UnitName};
+use crate::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 
 /// More units than this with one and the same reason are counted, not listed, unless a crate was
 /// asked for.
@@ -24,6 +25,7 @@ pub fn explain_text(explanation: &Explanation, wanted: Option<&str>) -> String {
         LISTED_MAX
     };
     let mut sections = vec![
+        steps(&explanation.steps, listed_max),
         changed(&explanation.roots, listed_max),
         other_roots(&explanation.roots, listed_max),
         followers(&explanation.followers, listed_max),
@@ -53,6 +55,40 @@ fn nothing(explanation: &Explanation, wanted: Option<&str>) -> String {
         ),
     };
     text + "\n"
+}
+
+/// Steps that were started: what changed, and why they are not stored.
+fn steps(steps: &[ExplainedStep], listed_max: usize) -> String {
+    let mut text = String::new();
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (tools, steps): (Vec<_>, Vec<_>) = steps.iter().partition(|step| is_tool(&step.kind));
+    for step in steps {
+        let reason = match (&step.reason, &step.refused) {
+            (_, Some(refused)) => format!("started each time: {refused}"),
+            (Some(MissReason::Changed { changes }), None) => {
+                let _ = writeln!(text, "{step} was started because of what it reads:");
+                for change in changes.iter().take(listed_max) {
+                    let _ = writeln!(text, "  {change}");
+                }
+                if let Some(more @ 1..) = changes.len().checked_sub(listed_max) {
+                    let _ = writeln!(text, "  and {more} more");
+                }
+                continue;
+            }
+            (Some(MissReason::NeverSeen), None) => {
+                "started: never run with this store before".into()
+            }
+            (Some(reason), None) => format!("started: {reason}"),
+            (None, None) => "started: the log does not say why".into(),
+        };
+        groups.entry(reason).or_default().push(step.to_string());
+    }
+    for (reason, steps) in groups {
+        for step in steps {
+            let _ = writeln!(text, "{step} was {reason}");
+        }
+    }
+    text + &explain_tools::text(&tools, listed_max)
 }
 
 /// Units whose own inputs changed, each with all of its changes.
@@ -147,10 +183,10 @@ fn list(units: &[UnitName], listed_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rekindle_events::{ChangeKind, EventKind};
+    use rekindle_events::{ChangeKind, EventKind, Refusal, StepFate};
 
     use super::*;
-    use crate::fixtures::{changed, hit, log, missed, never_seen, uncacheable};
+    use crate::fixtures::{changed, hit, log, missed, never_seen, step, uncacheable};
 
     fn check(kinds: Vec<EventKind>, wanted: Option<&str>, expected: &str) {
         let explanation = Explanation::of(&log(kinds), wanted);
@@ -184,6 +220,31 @@ mod tests {
 
 1 unit not cacheable: the clock was set while the compiler ran
   odd 1.0.0 (lib)
+",
+        );
+    }
+
+    #[test]
+    fn steps_say_what_changed_or_why_they_are_not_stored() {
+        let header = changed(&[(ChangeKind::Read, "/usr/include/zlib.h")]);
+        let of = |package: &str, reason, refused| {
+            let mut step = step(package, StepFate::Miss);
+            step.miss = Some(reason);
+            step.refused = refused;
+            EventKind::Step(step)
+        };
+        check(
+            vec![
+                of("z-sys", header, None),
+                of("new-sys", never_seen(), None),
+                of("git", never_seen(), Some(Refusal::AlwaysRuns { path: "x".into() })),
+                EventKind::Step(step("hit", StepFate::Hit)),
+            ],
+            None,
+            "the build script of z-sys 1.0.0 was started because of what it reads:
+  `/usr/include/zlib.h` was rewritten
+the build script of git 1.0.0 was started each time: it asks to be run each time: it declares `x`, which is not there
+the build script of new-sys 1.0.0 was started: never run with this store before
 ",
         );
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rekindle_events::{Change, MissReason};
 use serde::Serialize;
 
-use crate::{Explanation, Summary, UnitName, summary::tag};
+use crate::{ExplainedStep, Explanation, Summary, UnitName, summary::tag};
 
 /// The version of both forms.
 pub const VERSION: u32 = 1;
@@ -33,6 +33,10 @@ pub struct Stats {
     pub hit_rate: Option<f64>,
     /// Processes started.
     pub processes: Processes,
+    /// Build scripts that cargo wanted to run.
+    pub scripts: Scripts,
+    /// Compiles and archives that build scripts asked for.
+    pub cc: Tools,
     /// Wall time of cargo in milliseconds, added up over runs.
     pub wall_ms: u64,
     /// What compilers took when the restored units were stored, in milliseconds, added up.
@@ -79,6 +83,26 @@ pub struct Processes {
     pub linker: u64,
     /// Build scripts.
     pub build_script: u64,
+    /// C compilers and archivers that build scripts started, to compile or to make an archive.
+    pub cc: u64,
+}
+
+/// Build scripts that cargo wanted to run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Scripts {
+    /// Replayed from the store: none of them was started.
+    pub replayed: u64,
+    /// Started, and not stored.
+    pub refused: u64,
+}
+
+/// Compiles and archives that build scripts asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tools {
+    /// Restored from the store: nothing was started.
+    pub reused: u64,
+    /// Made, and not stored.
+    pub refused: u64,
 }
 
 /// Bytes moved.
@@ -182,6 +206,15 @@ impl From<&Summary> for Stats {
                 rustc: summary.rustc_processes,
                 linker: summary.linker_processes,
                 build_script: summary.build_scripts,
+                cc: summary.started_tools,
+            },
+            scripts: Scripts {
+                replayed: summary.replayed_scripts,
+                refused: summary.refused_scripts,
+            },
+            cc: Tools {
+                reused: summary.reused_tools,
+                refused: summary.refused_tools,
             },
             wall_ms: summary.wall_ms,
             saved_ms: summary.saved_us / 1000,
@@ -223,6 +256,31 @@ pub struct Explain {
     pub uncacheable: Vec<Reasoned>,
     /// Units restored; only where one crate was asked for.
     pub hits: Vec<Unit>,
+    /// Build scripts and other steps that were started.
+    pub steps: Vec<StartedStep>,
+}
+
+/// A step that was started.
+#[derive(Clone, Debug, Serialize)]
+pub struct StartedStep {
+    /// Package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What kind of step, as in `build-script`.
+    pub kind: String,
+    /// Tells steps of one name apart.
+    pub id: String,
+    /// The type of the reason that it was not found; `null` where the log does not say.
+    pub reason: Option<String>,
+    /// That reason in a sentence.
+    pub message: Option<String>,
+    /// Everything that it had read and that differs, where that is the reason.
+    pub changes: Vec<InputChange>,
+    /// The type of the reason that it is not stored; `null` where it is.
+    pub refused: Option<String>,
+    /// That reason in a sentence.
+    pub refused_message: Option<String>,
 }
 
 /// A unit.
@@ -309,6 +367,29 @@ impl From<&Change> for InputChange {
     }
 }
 
+impl From<&ExplainedStep> for StartedStep {
+    fn from(step: &ExplainedStep) -> Self {
+        Self {
+            package: step.package.clone(),
+            version: step.version.clone(),
+            kind: step.kind.clone(),
+            id: step.id.clone(),
+            reason: step.reason.as_ref().and_then(tag),
+            message: step.reason.as_ref().map(ToString::to_string),
+            changes: changes_of(step.reason.as_ref()),
+            refused: step.refused.as_ref().and_then(tag),
+            refused_message: step.refused.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+fn changes_of(reason: Option<&MissReason>) -> Vec<InputChange> {
+    match reason {
+        Some(MissReason::Changed { changes }) => changes.iter().map(Into::into).collect(),
+        _ => Vec::new(),
+    }
+}
+
 impl Reasoned {
     fn of<T: Serialize + ToString>(unit: &UnitName, reason: Option<&T>) -> Self {
         Self {
@@ -325,10 +406,7 @@ impl Explain {
     pub fn new(run: &str, explanation: &Explanation) -> Self {
         let roots = explanation.roots.iter().map(|root| Root {
             reasoned: Reasoned::of(&root.unit, root.reason.as_ref()),
-            changes: match &root.reason {
-                Some(MissReason::Changed { changes }) => changes.iter().map(Into::into).collect(),
-                _ => Vec::new(),
-            },
+            changes: changes_of(root.reason.as_ref()),
         });
         let followers = explanation.followers.iter().map(|group| Group {
             roots: group.roots.iter().map(Into::into).collect(),
@@ -345,16 +423,17 @@ impl Explain {
                 .map(|(unit, reason)| Reasoned::of(unit, reason.as_ref()))
                 .collect(),
             hits: explanation.hits.iter().map(Into::into).collect(),
+            steps: explanation.steps.iter().map(Into::into).collect(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rekindle_events::{ChangeKind, EventKind};
+    use rekindle_events::{ChangeKind, EventKind, StepFate};
 
     use super::*;
-    use crate::fixtures::{changed, finished, hit, log, missed, probe, started};
+    use crate::fixtures::{changed, finished, hit, log, missed, probe, started, step};
 
     #[test]
     fn the_form_of_stats_is_fixed() {
@@ -362,6 +441,7 @@ mod tests {
             started("r"),
             probe(false),
             EventKind::Unit(hit("a")),
+            EventKind::Step(step("z", StepFate::Hit)),
             finished(None),
         ]);
         let stats = Stats::from(&Summary::of_run("r", &events));
@@ -370,7 +450,8 @@ mod tests {
             concat!(
                 r#"{"version":1,"run":"r","command":"build","runs":1,"began_ms":1000,"exit_code":0,"#,
                 r#""units":{"fresh":null,"hit":1,"miss":0,"uncacheable":0},"hit_rate":100.0,"#,
-                r#""processes":{"rustc":1,"linker":0,"build_script":1},"#,
+                r#""processes":{"rustc":1,"linker":0,"build_script":1,"cc":0},"#,
+                r#""scripts":{"replayed":1,"refused":0},"cc":{"reused":0,"refused":0},"#,
                 r#""wall_ms":4000,"saved_ms":0,"compile_ms":0,"link_ms":0,"build_script_ms":20,"#,
                 r#""bytes":{"restored":0,"published":0,"placed":0,"materialised":0},"#,
                 r#""snapshot":{"base":null,"units_restored":0,"units_invalidated":0,"#,
@@ -386,7 +467,12 @@ mod tests {
     #[test]
     fn the_form_of_explain_is_fixed() {
         let source = changed(&[(ChangeKind::Source, "src/lib.rs")]);
-        let events = log(vec![EventKind::Unit(missed("a", source))]);
+        let mut script = step("z", StepFate::Miss);
+        script.miss = Some(changed(&[(ChangeKind::Read, "/h")]));
+        let events = log(vec![
+            EventKind::Unit(missed("a", source)),
+            EventKind::Step(script),
+        ]);
         let explain = Explain::new("r", &Explanation::of(&events, None));
         assert_eq!(
             serde_json::to_string(&explain).unwrap(),
@@ -395,7 +481,10 @@ mod tests {
                 r#""crate_name":"a","kind":"lib","id":"aid"},"reason":"changed","#,
                 r#""message":"source `src/lib.rs`: one → two","#,
                 r#""changes":[{"kind":"source","name":"src/lib.rs","old":"one","new":"two"}]}],"#,
-                r#""followers":[],"uncacheable":[],"hits":[]}"#,
+                r#""followers":[],"uncacheable":[],"hits":[],"steps":[{"package":"z","version":"1.0.0","#,
+                r#""kind":"build-script","id":"zid","reason":"changed","message":"`/h` was rewritten","#,
+                r#""changes":[{"kind":"read","name":"/h","old":"one","new":"two"}],"refused":null,"#,
+                r#""refused_message":null}]}"#,
             )
         );
     }

@@ -8,13 +8,14 @@
 pub mod closing;
 mod explain;
 mod explain_text;
+mod explain_tools;
 pub mod json;
 mod snapshots;
 mod stats_text;
 mod summary;
 pub mod words;
 
-pub use explain::{Explained, Explanation, Followers, UnitName};
+pub use explain::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 pub use explain_text::explain_text;
 pub use snapshots::Snapshots;
 pub use stats_text::stats_text;

@@ -188,7 +188,12 @@ impl<'a> Capture<'a> {
             let Some(found) = rekindle_fsx::found(rekindle_fsx::list_dir(&dir))? else {
                 continue;
             };
-            for entry in found {
+            // What a killed process of ours left.
+            let is_ours = |entry: &DirEntry| {
+                let prefix = rekindle_fsx::atomic::TEMPORARY_PREFIX.as_bytes();
+                entry.name.as_bytes().starts_with(prefix)
+            };
+            for entry in found.into_iter().filter(|entry| !is_ours(entry)) {
                 if entry.sig.kind() == FileKind::Dir && entry.path != fingerprint {
                     pending.push(entry.path.clone());
                 }
@@ -317,6 +322,12 @@ impl<'a> Capture<'a> {
         let is_crate = ["rlib", "rmeta", "so"]
             .iter()
             .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
+        if !in_out_dir
+            && entry.sig.is_executable()
+            && let Some(placeholder) = Placeholder::read(&entry.path)?
+        {
+            return self.stood_for(&placeholder);
+        }
         if entry.sig.size <= INLINE_MAX_BYTES && (in_out_dir || !is_crate) {
             let bytes = rekindle_fsx::read(&entry.path)?;
             if Placeholder::from_text(&bytes).is_some() {
@@ -415,6 +426,24 @@ impl<'a> Capture<'a> {
         Ok(Body::Object(Object {
             localised,
             ..object?
+        }))
+    }
+
+    /// A build script's program, which the unit cache has, and in whose place the launcher is.
+    fn stood_for(&self, placeholder: &Placeholder) -> Result<Body, LeftOut> {
+        let is_kept = self
+            .all
+            .store
+            .has_object(&placeholder.digest, placeholder.size);
+        if !is_kept || !placeholder::launcher_fits(self.all.launcher) {
+            return Err(LeftOut::UnknownInputs("it is a placeholder itself".into()));
+        }
+        Ok(Body::Object(Object {
+            digest: placeholder.digest,
+            size: placeholder.size,
+            form: Form::Program,
+            known: None,
+            localised: !placeholder.replacements.is_empty(),
         }))
     }
 

@@ -15,7 +15,10 @@ use std::process::{Command, ExitCode};
 
 use rekindle::{RUSTDOC, Surroundings, runs, settings};
 use rekindle_base::{ByteSize, Clock, SystemClock};
-use rekindle_compile::{Environment, Journal, Settings, readers, shim, wrapper};
+use rekindle_compile::{
+    Environment, Journal, Settings, StepStreams, cc, readers, scripts, shim, wrapper,
+};
+use rekindle_outputs::launch::is_build_script;
 use rekindle_outputs::placeholder::LAUNCH;
 use rekindle_store::LocalStore;
 
@@ -33,6 +36,11 @@ fn main() -> ExitCode {
         && first == LAUNCH
     {
         return launch(words);
+    }
+    if let Some((first, words)) = words.split_first()
+        && first == cc::REDIRECTED
+    {
+        return redirected(words);
     }
     match std::panic::catch_unwind(|| deal(&words)) {
         Ok(Ok(Some(exit))) => code(exit),
@@ -90,30 +98,83 @@ fn settings_of(
     Ok((settings, is_first.then_some(resolved.size)))
 }
 
-/// Becomes the program that a placeholder stands for. Settings are not needed: a placeholder names its
-/// store; without them the run's log does not show what was read.
+/// Becomes the program that a placeholder stands for, or deals with a build script.
 fn launch(words: &[OsString]) -> ExitCode {
     let Some((program, arguments)) = words.split_first() else {
         eprintln!("rekindle-rustc: {LAUNCH} is for the first line of placeholders");
         return ExitCode::from(2);
     };
+    let path = Path::new(program);
+    if is_build_script(path) {
+        return build_script(program, arguments);
+    }
     let (environment, settings) = match around() {
         Ok(around) => around,
         Err(error) => return fail(&format!("no working directory: {error}")),
     };
-    let (run_dir, home) = settings
-        .map(|settings| (settings.run_dir, settings.cargo_home))
-        .unzip();
-    let journal = Journal::of_run(run_dir.flatten().as_deref());
-    let (path, home) = (Path::new(program), home.as_deref());
-    let stderr = &mut io::stderr();
-    if let Err(exit) = readers::before_launch(path, home, &journal, &environment, stderr) {
+    // A placeholder names its store; without settings the run's log does not show what was read.
+    let journal = Journal::of_run(settings.and_then(|settings| settings.run_dir).as_deref());
+    if let Err(exit) = readers::before_launch(path, &journal, &environment, &mut io::stderr()) {
         return code(exit);
     }
     // A bare name would be looked for on `PATH`.
     let file = environment.cwd.join(path);
     let error = Command::new(file).arg0(program).args(arguments).exec();
     fail(&format!("cannot start `{}`: {error}", program.display()))
+}
+
+/// Deals with a build script that cargo started. Without settings, or where the user wants it so, it runs.
+fn build_script(program: &OsStr, arguments: &[OsString]) -> ExitCode {
+    let surroundings = match Surroundings::of_process() {
+        Ok(surroundings) => surroundings,
+        Err(error) => return fail(&format!("no working directory: {error}")),
+    };
+    let is_off = settings::is_disabled(&surroundings).unwrap_or(false);
+    let settings = (!is_off)
+        .then(|| settings_of(&surroundings))
+        .and_then(Result::ok);
+    let settings = settings
+        .map(|(settings, _)| settings)
+        .filter(|settings| settings.scripts);
+    let own = std::env::current_exe().unwrap_or_default();
+    let environment = Environment::new(surroundings.vars, surroundings.cwd, own);
+    let launch = scripts::Launch {
+        program,
+        arguments,
+        environment: &environment,
+        settings: settings.as_ref(),
+    };
+    let mut streams = StepStreams {
+        stdout: &mut io::stdout(),
+        stderr: &mut io::stderr(),
+    };
+    match scripts::run(&launch, &mut streams) {
+        Ok(exit) => code(exit),
+        Err(error) => fail(&format!("cannot start `{}`: {error}", program.display())),
+    }
+}
+
+/// Deals with a C compiler or an archiver that a build script started. On any fault of ours the real one
+/// runs, as it would have.
+fn redirected(words: &[OsString]) -> ExitCode {
+    let dealt = std::panic::catch_unwind(|| -> Result<cc::Dealt, Box<dyn std::error::Error>> {
+        let surroundings = Surroundings::of_process()?;
+        if settings::is_switched_off(&surroundings)? {
+            return Ok(cc::Dealt::Unchanged);
+        }
+        let (settings, _) = settings_of(&surroundings)?;
+        let program = std::env::current_exe()?;
+        let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
+        let mut streams = StepStreams {
+            stdout: &mut io::stdout(),
+            stderr: &mut io::stderr(),
+        };
+        Ok(cc::run(&settings, &environment, words, &mut streams)?)
+    });
+    match dealt {
+        Ok(Ok(cc::Dealt::Done(exit))) => code(exit),
+        _ => run_unchanged(words),
+    }
 }
 
 /// Becomes rustdoc, when what it reads is in place.

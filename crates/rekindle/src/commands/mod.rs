@@ -5,8 +5,10 @@ pub(crate) mod cargo;
 pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
+pub(crate) mod observe;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
+pub(crate) mod step;
 
 use std::io::Write;
 use std::path::Path;

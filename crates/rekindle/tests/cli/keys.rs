@@ -23,6 +23,8 @@ pub(crate) struct Lab {
 pub(crate) struct Run {
     pub(crate) done: Done,
     pub(crate) units: Vec<Value>,
+    /// The whole log.
+    pub(crate) events: Vec<Value>,
 }
 
 impl Lab {
@@ -106,11 +108,11 @@ impl Lab {
         let before = names(&runs);
         let mut command = self.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
         let done: Done = command.output().unwrap().into();
-        let mut units = Vec::new();
+        let mut events = Vec::new();
         for name in names(&runs).iter().filter(|name| !before.contains(name)) {
-            units.extend(units_of(&runs.join(name).join("events.jsonl")));
+            events.extend(events_of(&runs.join(name).join("events.jsonl")));
         }
-        Run { done, units }
+        Run::new(done, events)
     }
 
     /// Runs `rekindle`, which must succeed.
@@ -118,7 +120,7 @@ impl Lab {
         let run = self.try_run(arguments);
         Run {
             done: run.done.ok(),
-            units: run.units,
+            ..run
         }
     }
 
@@ -175,22 +177,22 @@ impl Lab {
         let before = names(&runs);
         let known: Vec<usize> = before
             .iter()
-            .map(|name| units_of(&runs.join(name).join("events.jsonl")).len())
+            .map(|name| events_of(&runs.join(name).join("events.jsonl")).len())
             .collect();
         let done: Done = command.output().unwrap().into();
-        let mut units = Vec::new();
+        let mut events = Vec::new();
         for name in names(&runs) {
             let seen = before
                 .iter()
                 .position(|other| *other == name)
                 .map_or(0, |at| known[at]);
-            units.extend(
-                units_of(&runs.join(name).join("events.jsonl"))
+            events.extend(
+                events_of(&runs.join(name).join("events.jsonl"))
                     .into_iter()
                     .skip(seen),
             );
         }
-        Run { done, units }
+        Run::new(done, events)
     }
 
     /// All bytes below the store, with the names of their files.
@@ -211,6 +213,15 @@ impl Lab {
 }
 
 impl Run {
+    fn new(done: Done, events: Vec<Value>) -> Self {
+        let of_units = |event: &&Value| event["event"] == "unit";
+        Self {
+            done,
+            units: events.iter().filter(of_units).cloned().collect(),
+            events,
+        }
+    }
+
     /// The event of a unit, given as `crate` or `crate/kind`.
     pub(crate) fn unit(&self, unit: &str) -> &Value {
         let (name, kind) = unit.split_once('/').unwrap_or((unit, ""));
@@ -271,12 +282,12 @@ impl Run {
     }
 }
 
-fn units_of(log: &Path) -> Vec<Value> {
+fn events_of(log: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let events = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events.filter(|event| event["event"] == "unit").collect()
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn names(dir: &Path) -> Vec<OsString> {

@@ -136,10 +136,11 @@ fn the_wrapper_fills_what_it_compiles_and_no_more() {
     let before = entries(&lab);
     lab.wrapped(&["build", "--offline", "--release"]).ok();
     assert_eq!(lab.sparse(), [""; 0]);
-    assert_eq!(entries(&lab) - before, 10);
+    let (units, scripts) = (10, 3);
+    assert_eq!(entries(&lab) - before, units + scripts);
 }
 
-/// How many units the store has.
+/// How many units and runs of build scripts the store has.
 fn entries(lab: &RegistryLab) -> usize {
     tree(&lab.path("store/v1/entries")).len()
 }
@@ -285,9 +286,25 @@ fn the_command_brings_packages_back_sparse_and_keeps_them_so() {
 
 #[test]
 fn packages_with_real_build_scripts_come_whole() {
+    // Where build scripts are started as they are, and read sources without asking.
+    let real = |lab: &RegistryLab| {
+        let mut command = lab.program(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+        let done: crate::project::Done = command
+            .env("REKINDLE_SCRIPTS", "0")
+            .output()
+            .unwrap()
+            .into();
+        done.ok();
+    };
+    let lab = RegistryLab::new();
+    real(&lab);
+    fs::rename(lab.home(), lab.path("cargos-own")).unwrap();
+    real(&lab);
+    assert_eq!(lab.sparse(), ["maker", "plain"]);
+    // The launcher asks, but for one that holds its own place.
     let lab = rebuilt();
     lab.rekindle(&["build"]).ok();
-    assert_eq!(lab.sparse(), ["maker", "plain"]);
+    assert_eq!(lab.sparse(), DOWNLOADED[1..]);
 }
 
 #[test]

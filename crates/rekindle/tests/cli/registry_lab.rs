@@ -290,7 +290,7 @@ impl RegistryLab {
         self.program("cargo", arguments)
     }
 
-    fn program(&self, program: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn program(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rekindle::layout::Layout;
+use rekindle_events::{Event, EventKind, StepFate};
 
 /// What ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,22 @@ pub(super) struct BuildScripts {
     pub(super) runs: u64,
     /// Time inside them, added up.
     pub(super) time_ms: u64,
+}
+
+impl BuildScripts {
+    /// Those that were started: cargo sees no difference between them and what was replayed.
+    pub(super) fn without_replayed(mut self, events: &[Event]) -> Self {
+        for event in events {
+            if let EventKind::Step(step) = &event.kind
+                && step.fate == StepFate::Hit
+                && !step.is_tool()
+            {
+                self.runs = self.runs.saturating_sub(1);
+                self.time_ms = self.time_ms.saturating_sub(step.times.total_us / 1000);
+            }
+        }
+        self
+    }
 }
 
 const NS_PER_MS: i64 = 1_000_000;

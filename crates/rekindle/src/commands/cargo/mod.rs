@@ -152,6 +152,7 @@ fn with_wrapper(
         Ok(layout) if line.is_build() => build_scripts::count(layout, began_ns),
         _ => build_scripts::BuildScripts::default(),
     };
+    let scripts = scripts.without_replayed(&wiring.events());
     let finished = Event::new(
         SystemClock::default().now(),
         EventKind::RunFinished(RunFinished {

@@ -1,6 +1,6 @@
 //! Digests of files, none of them computed twice.
 //!
-//! Outputs in a target directory have records ([`rekindle_outputs::record`]), and files of the system
+//! Outputs in a target directory have records ([`crate::record`]), and files of the system
 //! *tool memos*, which say what bytes a file has under its signature. Both are records of this machine;
 //! another signature means that the file is read again. A placeholder says itself which bytes it
 //! stands for, and is never read for them.
@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use rekindle_fsx::StatSig;
-use rekindle_outputs::materialise::{self, Outcome};
-use rekindle_outputs::placeholder::{Known, Placeholder};
-use rekindle_outputs::record::{self, OutputRecord, Signature};
 use rekindle_store::{LocalStore, Space};
 use serde::{Deserialize, Serialize};
+
+use crate::materialise::{self, Outcome};
+use crate::placeholder::{Known, Placeholder};
+use crate::record::{self, OutputRecord, Signature};
 
 #[derive(Serialize, Deserialize)]
 struct ToolMemo {
@@ -29,7 +30,7 @@ struct ToolMemo {
 const SETTLED_NS: i64 = 2_000_000_000;
 
 /// Digests of files, remembered for the life of the process and beyond.
-pub(crate) struct Files<'a> {
+pub struct Files<'a> {
     store: &'a LocalStore,
     /// In the target directory: takes the records that a read-only store refuses.
     beside: OnceCell<LocalStore>,
@@ -42,7 +43,9 @@ pub(crate) struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    pub(crate) fn new(store: &'a LocalStore) -> Self {
+    /// Digests that are remembered in a store.
+    #[must_use]
+    pub fn new(store: &'a LocalStore) -> Self {
         Self {
             store,
             beside: OnceCell::new(),
@@ -54,7 +57,7 @@ impl<'a> Files<'a> {
     }
 
     /// Says where outputs are: there, placeholders may be, and records go that the store refuses.
-    pub(crate) fn set_target(&self, target: &Path) {
+    pub fn set_target(&self, target: &Path) {
         self.target.get_or_init(|| target.to_owned());
         self.beside
             .get_or_init(|| LocalStore::open(&target.join(".rekindle")));
@@ -88,7 +91,8 @@ impl<'a> Files<'a> {
     }
 
     /// Puts the bytes of placeholders in their places.
-    pub(crate) fn materialise(&self, paths: &[PathBuf]) -> Outcome {
+    #[must_use]
+    pub fn materialise(&self, paths: &[PathBuf]) -> Outcome {
         let before: Vec<(&PathBuf, Digest)> = paths
             .iter()
             .filter_map(|path| Some((path, Placeholder::read(path).ok()??.digest)))
@@ -112,12 +116,16 @@ impl<'a> Files<'a> {
 
     /// Whether a file is as it was put in place by this process or under its eyes: then its change time
     /// says nothing of its bytes.
-    pub(crate) fn is_settled(&self, sig: &StatSig) -> bool {
+    #[must_use]
+    pub fn is_settled(&self, sig: &StatSig) -> bool {
         self.settled.borrow().contains(sig)
     }
 
     /// A source: always read, since reading it is hardly dearer than asking for its signature.
-    pub(crate) fn source(&self, path: &Path) -> io::Result<Digest> {
+    ///
+    /// # Errors
+    /// As reading it.
+    pub fn source(&self, path: &Path) -> io::Result<Digest> {
         if let Some(digest) = self.sources.borrow().get(path) {
             return Ok(*digest);
         }
@@ -130,12 +138,15 @@ impl<'a> Files<'a> {
     }
 
     /// Forgets sources that were read: after a compile they are read again.
-    pub(crate) fn forget_sources(&self) {
+    pub fn forget_sources(&self) {
         self.sources.borrow_mut().clear();
     }
 
     /// A file of the system: a linker, a library.
-    pub(crate) fn tool(&self, path: &Path) -> io::Result<Digest> {
+    ///
+    /// # Errors
+    /// As reading it.
+    pub fn tool(&self, path: &Path) -> io::Result<Digest> {
         if let Some(digest) = self.stood_for(path)? {
             return Ok(digest);
         }
@@ -159,7 +170,8 @@ impl<'a> Files<'a> {
     }
 
     /// What is known of an output; `None` where nothing is, or its bytes are no longer those.
-    pub(crate) fn output(&self, path: &Path) -> Option<OutputRecord> {
+    #[must_use]
+    pub fn output(&self, path: &Path) -> Option<OutputRecord> {
         if let Some(known) = self.outputs.borrow().get(path) {
             return known.clone();
         }
@@ -171,7 +183,7 @@ impl<'a> Files<'a> {
     }
 
     /// Remembers an output that was published or restored.
-    pub(crate) fn remember_output(
+    pub fn remember_output(
         &self,
         path: &Path,
         sig: StatSig,
@@ -187,12 +199,13 @@ impl<'a> Files<'a> {
     }
 
     /// A record of this machine under a name.
-    pub(crate) fn memo<T: for<'de> Deserialize<'de>>(&self, key: &Digest) -> Option<T> {
+    #[must_use]
+    pub fn memo<T: for<'de> Deserialize<'de>>(&self, key: &Digest) -> Option<T> {
         record::of_machine(&self.stores(), Space::Memos, key).next()
     }
 
     /// Keeps a record of this machine under a name.
-    pub(crate) fn remember<T: Serialize>(&self, key: &Digest, value: &T) {
+    pub fn remember<T: Serialize>(&self, key: &Digest, value: &T) {
         record::keep_of_machine(&self.stores(), Space::Memos, key, value);
     }
 }

@@ -1,0 +1,259 @@
+//! The preload library: tells the supervisor which variables and clocks a process reads, which needs
+//! no system call and so passes by the filter, and sends compilers' starts to a redirector.
+//!
+//! It is loaded into every program of an observed tree, so it uses nothing: no standard library, no
+//! allocation, no symbol that must be there. What it tells is a system call that fails where nobody
+//! listens (see `protocol.rs`); then it changes nothing at all.
+#![no_std]
+
+#[path = "../src/protocol.rs"]
+#[allow(dead_code, reason = "some are for nested observers")]
+mod protocol;
+
+mod exec;
+mod sys;
+
+use core::arch::naked_asm;
+use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use protocol::{CLOCK, GETENV, HELLO, RANDOM, REDIRECT_SIZE};
+use sys::say;
+
+/// Never reached: nothing here panics, as nothing here is checked by panicking.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// What is to be redirected, as the supervisor writes it.
+struct Buffer(core::cell::UnsafeCell<[u8; REDIRECT_SIZE]>);
+
+// SAFETY: written once, by the supervisor, before the program has a second thread.
+unsafe impl Sync for Buffer {}
+
+static REDIRECT: Buffer = Buffer(core::cell::UnsafeCell::new([0; REDIRECT_SIZE]));
+static REDIRECT_LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn redirect() -> &'static [u8] {
+    let length = REDIRECT_LENGTH.load(Relaxed);
+    // SAFETY: no longer than the buffer, and no longer written.
+    unsafe { core::slice::from_raw_parts(REDIRECT.0.get().cast::<u8>(), length) }
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn() = start;
+
+extern "C" fn start() {
+    let buffer = REDIRECT.0.get() as usize;
+    let written = say(HELLO, buffer, REDIRECT_SIZE);
+    if written > 0 && written as usize <= REDIRECT_SIZE {
+        REDIRECT_LENGTH.store(written as usize, Relaxed);
+    }
+}
+
+/// Functions of the C library behind the ones below.
+pub(crate) struct Real(AtomicPtr<c_void>, &'static [u8]);
+
+impl Real {
+    /// Of a name that ends with a zero.
+    pub(crate) const fn new(name: &'static [u8]) -> Self {
+        Self(AtomicPtr::new(core::ptr::null_mut()), name)
+    }
+
+    /// Its address; null where it cannot be found.
+    pub(crate) fn get(&self) -> *mut c_void {
+        let known = self.0.load(Relaxed);
+        if !known.is_null() {
+            return known;
+        }
+        let found = sys::next(self.1.as_ptr().cast());
+        self.0.store(found, Relaxed);
+        found
+    }
+}
+
+const TOLD: usize = 512;
+
+/// What has been told, by hash.
+static SEEN: [AtomicU64; TOLD] = [const { AtomicU64::new(0) }; TOLD];
+
+/// Whether this is told for the first time, or may be.
+fn is_new(hash: u64) -> bool {
+    let hash = hash | 1;
+    for step in 0..16 {
+        let slot = &SEEN[(hash as usize >> 8).wrapping_add(step) % TOLD];
+        match slot.compare_exchange(0, hash, Relaxed, Relaxed) {
+            Ok(_) => return true,
+            Err(there) if there == hash => return false,
+            Err(_) => {}
+        }
+    }
+    true
+}
+
+fn hash(text: *const c_char, from: usize) -> u64 {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64 ^ (from as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut at = text;
+    // SAFETY: a string of the program's.
+    unsafe {
+        while *at != 0 {
+            sum = (sum ^ u64::from(*at as u8)).wrapping_mul(0x0100_0000_01b3);
+            at = at.add(1);
+        }
+    }
+    sum
+}
+
+/// The value of a variable, as the C library gives it.
+pub(crate) fn variable(name: *const c_char) -> *mut c_char {
+    let Some(mut at) = sys::environ() else {
+        return core::ptr::null_mut();
+    };
+    // SAFETY: the program's list of strings, which ends with null.
+    unsafe {
+        while !(*at).is_null() {
+            if let Some(value) = sys::after(*at, name) {
+                return value.cast_mut();
+            }
+            at = at.add(1);
+        }
+    }
+    core::ptr::null_mut()
+}
+
+extern "C" fn getenv_from(name: *const c_char, from: usize) -> *mut c_char {
+    if name.is_null() {
+        return core::ptr::null_mut();
+    }
+    if is_new(hash(name, from)) {
+        say(GETENV, name as usize, from);
+    }
+    let value = variable(name);
+    if !value.is_null() && sys::is(name, b"LD_PRELOAD\0") {
+        return hide(value);
+    }
+    value
+}
+
+/// The user's own part of `LD_PRELOAD`.
+fn hide(value: *mut c_char) -> *mut c_char {
+    const OURS: &[u8] = b"librekindle-observe-";
+    let mut at = value;
+    let mut ours = false;
+    // SAFETY: a string of the environment's.
+    unsafe {
+        while *at != 0 && *at as u8 != b':' && *at as u8 != b' ' {
+            ours |= sys::begins(at, OURS);
+            at = at.add(1);
+        }
+        match (ours, *at) {
+            (false, _) => value,
+            (true, 0) => core::ptr::null_mut(),
+            (true, _) => at.add(1),
+        }
+    }
+}
+
+extern "C" fn clock_gettime_from(clock: c_int, time: *mut c_void, from: usize) -> c_int {
+    static NEXT: Real = Real::new(b"clock_gettime\0");
+    const CALENDAR: [c_int; 3] = [0, 5, 11];
+    if CALENDAR.contains(&clock) {
+        tell(CLOCK, from);
+    }
+    let next = NEXT.get();
+    if next.is_null() {
+        return sys::clock_gettime(clock, time);
+    }
+    // SAFETY: that function has this type.
+    unsafe {
+        let next: extern "C" fn(c_int, *mut c_void) -> c_int = core::mem::transmute(next);
+        next(clock, time)
+    }
+}
+
+extern "C" fn gettimeofday_from(time: *mut c_void, zone: *mut c_void, from: usize) -> c_int {
+    static NEXT: Real = Real::new(b"gettimeofday\0");
+    tell(CLOCK, from);
+    let next = NEXT.get();
+    if next.is_null() {
+        return sys::gettimeofday(time, zone);
+    }
+    // SAFETY: that function has this type.
+    unsafe {
+        let next: extern "C" fn(*mut c_void, *mut c_void) -> c_int = core::mem::transmute(next);
+        next(time, zone)
+    }
+}
+
+extern "C" fn time_from(into: *mut i64, from: usize) -> i64 {
+    tell(CLOCK, from);
+    let mut now = [0_i64; 2];
+    clock_gettime_from(5, now.as_mut_ptr().cast(), from);
+    if !into.is_null() {
+        // SAFETY: the program's own.
+        unsafe { *into = now[0] };
+    }
+    now[0]
+}
+
+extern "C" fn timespec_get_from(time: *mut c_void, base: c_int, from: usize) -> c_int {
+    const UTC: c_int = 1;
+    if base == UTC && clock_gettime_from(0, time, from) == 0 {
+        return base;
+    }
+    0
+}
+
+extern "C" fn getrandom_from(into: *mut c_void, size: usize, flags: u32, from: usize) -> isize {
+    static NEXT: Real = Real::new(b"getrandom\0");
+    // With other flags it is for hash tables and the names of temporary files.
+    if flags == 0 || flags == 2 {
+        say(RANDOM, 0, from);
+    }
+    let next = NEXT.get();
+    if next.is_null() {
+        return sys::getrandom(into, size, flags);
+    }
+    // SAFETY: that function has this type.
+    unsafe {
+        let next: extern "C" fn(*mut c_void, usize, u32) -> isize = core::mem::transmute(next);
+        next(into, size, flags)
+    }
+}
+
+fn tell(what: c_int, from: usize) {
+    if is_new((from as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ what as u64) {
+        say(what, 0, from);
+    }
+}
+
+/// A function that passes on, after its own arguments, the address it was called from.
+macro_rules! with_caller {
+    ($name:ident, $to:path, $x86:literal, $arm:literal) => {
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        extern "C" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            naked_asm!(
+                concat!("mov ", $x86, ", [rsp]"),
+                "jmp {to}",
+                to = sym $to
+            );
+            #[cfg(target_arch = "aarch64")]
+            naked_asm!(concat!("mov ", $arm, ", x30"), "b {to}", to = sym $to);
+        }
+    };
+}
+
+with_caller!(getenv, getenv_from, "rsi", "x1");
+with_caller!(secure_getenv, getenv_from, "rsi", "x1");
+with_caller!(__secure_getenv, getenv_from, "rsi", "x1");
+with_caller!(clock_gettime, clock_gettime_from, "rdx", "x2");
+with_caller!(gettimeofday, gettimeofday_from, "rdx", "x2");
+with_caller!(time, time_from, "rsi", "x1");
+with_caller!(timespec_get, timespec_get_from, "rdx", "x2");
+with_caller!(getrandom, getrandom_from, "rcx", "x3");

@@ -1,0 +1,308 @@
+//! System calls and strings, from nothing.
+
+use core::arch::{asm, global_asm};
+use core::ffi::{c_char, c_int, c_void};
+
+// Libraries of Rust are compiled to unwind and name this; hidden, as a program's own must be found.
+global_asm!(
+    ".hidden rust_eh_personality",
+    ".globl rust_eh_personality",
+    "rust_eh_personality:",
+);
+
+// Symbols that may not be there, as in a program without the C library: Rust has no stable word
+// for these.
+#[cfg(target_arch = "x86_64")]
+global_asm!(
+    ".weak __environ",
+    ".weak dlsym",
+    ".weak __errno_location",
+    ".hidden rekindle_environ",
+    ".globl rekindle_environ",
+    "rekindle_environ: mov rax, [rip + __environ@GOTPCREL]",
+    "ret",
+    ".hidden rekindle_dlsym",
+    ".globl rekindle_dlsym",
+    "rekindle_dlsym: mov rax, [rip + dlsym@GOTPCREL]",
+    "ret",
+    ".hidden rekindle_errno",
+    ".globl rekindle_errno",
+    "rekindle_errno: mov rax, [rip + __errno_location@GOTPCREL]",
+    "ret",
+);
+
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    ".weak __environ",
+    ".weak dlsym",
+    ".weak __errno_location",
+    ".hidden rekindle_environ",
+    ".globl rekindle_environ",
+    "rekindle_environ: adrp x0, :got:__environ",
+    "ldr x0, [x0, :got_lo12:__environ]",
+    "ret",
+    ".hidden rekindle_dlsym",
+    ".globl rekindle_dlsym",
+    "rekindle_dlsym: adrp x0, :got:dlsym",
+    "ldr x0, [x0, :got_lo12:dlsym]",
+    "ret",
+    ".hidden rekindle_errno",
+    ".globl rekindle_errno",
+    "rekindle_errno: adrp x0, :got:__errno_location",
+    "ldr x0, [x0, :got_lo12:__errno_location]",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn rekindle_environ() -> *const *const *const c_char;
+    fn rekindle_dlsym() -> *const c_void;
+    fn rekindle_errno() -> *const c_void;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub(super) const OPENAT: usize = 257;
+    pub(super) const FACCESSAT: usize = 269;
+    pub(super) const CLOCK_GETTIME: usize = 228;
+    pub(super) const GETTIMEOFDAY: usize = 96;
+    pub(super) const GETRANDOM: usize = 318;
+    pub(super) const EXECVE: usize = 59;
+    pub(super) const MMAP: usize = 9;
+    pub(super) const MUNMAP: usize = 11;
+}
+
+#[cfg(target_arch = "aarch64")]
+mod number {
+    pub(super) const OPENAT: usize = 56;
+    pub(super) const FACCESSAT: usize = 48;
+    pub(super) const CLOCK_GETTIME: usize = 113;
+    pub(super) const GETTIMEOFDAY: usize = 169;
+    pub(super) const GETRANDOM: usize = 278;
+    pub(super) const EXECVE: usize = 221;
+    pub(super) const MMAP: usize = 222;
+    pub(super) const MUNMAP: usize = 215;
+}
+
+/// A system call; a negative number is an error's.
+///
+/// # Safety
+/// As the call's.
+#[cfg(target_arch = "x86_64")]
+unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+    let result: isize;
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the kernel's convention.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack)
+        );
+    }
+    result
+}
+
+/// A system call; a negative number is an error's.
+///
+/// # Safety
+/// As the call's.
+#[cfg(target_arch = "aarch64")]
+unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+    let result: isize;
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the kernel's convention.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            options(nostack)
+        );
+    }
+    result
+}
+
+/// Tells the supervisor; its answer, or a negative number.
+pub(crate) fn say(what: c_int, first: usize, second: usize) -> isize {
+    // SAFETY: without a supervisor it fails: no directory has this number.
+    unsafe {
+        call(
+            number::OPENAT,
+            [what as isize as usize, first, second, 0, 0, 0],
+        )
+    }
+}
+
+/// Puts an error where the C library has it.
+fn checked(result: isize) -> isize {
+    if result >= 0 {
+        return result;
+    }
+    // SAFETY: the C library's function, where it is there.
+    unsafe {
+        let location = rekindle_errno();
+        if !location.is_null() {
+            let location: extern "C" fn() -> *mut c_int = core::mem::transmute(location);
+            *location() = -result as c_int;
+        }
+    }
+    -1
+}
+
+/// The program's variables.
+pub(crate) fn environ() -> Option<*const *const c_char> {
+    // SAFETY: the C library's variable, where it is there.
+    unsafe {
+        let variable = rekindle_environ();
+        if variable.is_null() || (*variable).is_null() {
+            None
+        } else {
+            Some(*variable)
+        }
+    }
+}
+
+/// The next definition of a function after this library's.
+pub(crate) fn next(name: *const c_char) -> *mut c_void {
+    const NEXT: isize = -1;
+    // SAFETY: the C library's function, where it is there.
+    unsafe {
+        let dlsym = rekindle_dlsym();
+        if dlsym.is_null() {
+            return core::ptr::null_mut();
+        }
+        let dlsym: extern "C" fn(isize, *const c_char) -> *mut c_void = core::mem::transmute(dlsym);
+        dlsym(NEXT, name)
+    }
+}
+
+pub(crate) fn clock_gettime(clock: c_int, time: *mut c_void) -> c_int {
+    // SAFETY: the program's own arguments.
+    checked(unsafe {
+        call(
+            number::CLOCK_GETTIME,
+            [clock as usize, time as usize, 0, 0, 0, 0],
+        )
+    }) as c_int
+}
+
+pub(crate) fn gettimeofday(time: *mut c_void, zone: *mut c_void) -> c_int {
+    // SAFETY: the program's own arguments.
+    checked(unsafe {
+        call(
+            number::GETTIMEOFDAY,
+            [time as usize, zone as usize, 0, 0, 0, 0],
+        )
+    }) as c_int
+}
+
+pub(crate) fn getrandom(into: *mut c_void, size: usize, flags: u32) -> isize {
+    // SAFETY: the program's own arguments.
+    checked(unsafe {
+        call(
+            number::GETRANDOM,
+            [into as usize, size, flags as usize, 0, 0, 0],
+        )
+    })
+}
+
+pub(crate) fn execve(
+    path: *const c_char,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    checked(unsafe {
+        call(
+            number::EXECVE,
+            [path as usize, argv as usize, envp as usize, 0, 0, 0],
+        )
+    }) as c_int
+}
+
+/// Whether a file is there and may be run.
+pub(crate) fn is_executable(path: *const c_char) -> bool {
+    const HERE: isize = -100;
+    const RUN: usize = 1;
+    // SAFETY: a string.
+    unsafe {
+        call(
+            number::FACCESSAT,
+            [HERE as usize, path as usize, RUN, 0, 0, 0],
+        ) == 0
+    }
+}
+
+/// Memory of the process, zero; null where there is none.
+pub(crate) fn pages(size: usize) -> *mut u8 {
+    const READ_WRITE: usize = 3;
+    const PRIVATE_ANONYMOUS: usize = 0x22;
+    // SAFETY: a new mapping, anywhere.
+    let at = unsafe {
+        call(
+            number::MMAP,
+            [0, size, READ_WRITE, PRIVATE_ANONYMOUS, usize::MAX, 0],
+        )
+    };
+    if at < 0 {
+        core::ptr::null_mut()
+    } else {
+        at as *mut u8
+    }
+}
+
+pub(crate) fn free(at: *mut u8, size: usize) {
+    // SAFETY: mapped by `pages`.
+    unsafe { call(number::MUNMAP, [at as usize, size, 0, 0, 0, 0]) };
+}
+
+/// What follows `name=` in a variable.
+pub(crate) fn after(variable: *const c_char, name: *const c_char) -> Option<*const c_char> {
+    let (mut at, mut name) = (variable, name);
+    // SAFETY: two strings.
+    unsafe {
+        while *name != 0 {
+            if *at != *name {
+                return None;
+            }
+            at = at.add(1);
+            name = name.add(1);
+        }
+        (*at as u8 == b'=').then(|| at.add(1))
+    }
+}
+
+/// Whether a string is this, which ends with a zero.
+pub(crate) fn is(text: *const c_char, wanted: &[u8]) -> bool {
+    begins(text, wanted)
+}
+
+/// Whether a string begins so.
+pub(crate) fn begins(text: *const c_char, wanted: &[u8]) -> bool {
+    let mut at = text;
+    for byte in wanted {
+        // SAFETY: not beyond the string's zero, at which it differs at the latest.
+        unsafe {
+            if *at as u8 != *byte {
+                return false;
+            }
+            at = at.add(1);
+        }
+    }
+    true
+}
+
+/// How long a string is, in bytes.
+pub(crate) fn length(text: *const c_char) -> usize {
+    let mut count = 0;
+    // SAFETY: a string.
+    unsafe {
+        while *text.add(count) != 0 {
+            count += 1;
+        }
+    }
+    count
+}

@@ -1,0 +1,128 @@
+//! The filter that stops calls: a program of the kernel's packet filter.
+//!
+//! A call that no rule names is allowed whatever its arguments are, which the kernel remembers in a
+//! bitmap: it then costs nothing.
+
+use std::io;
+
+use super::calls::{When, rules};
+
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xC000_00B7;
+
+// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCH: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+const ABSENT: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const BITS: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+const fn step(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
+
+/// The low half of an argument; both architectures are little-endian.
+const fn argument(index: usize) -> libc::sock_filter {
+    step(LOAD, 0, 0, ARGUMENTS + 8 * index as u32)
+}
+
+/// The filter.
+pub(super) fn program() -> Vec<libc::sock_filter> {
+    let mut program = vec![
+        step(LOAD, 0, 0, ARCH),
+        step(EQUAL, 1, 0, ARCHITECTURE),
+        // Calls of another architecture: a program of that is noticed when it is started.
+        step(RETURN, 0, 0, ALLOW),
+        step(LOAD, 0, 0, NUMBER),
+    ];
+    for rule in rules() {
+        let then = match rule.when {
+            When::Always => vec![step(RETURN, 0, 0, NOTIFY)],
+            When::Absent => vec![step(RETURN, 0, 0, ABSENT)],
+            When::Unless(index, value) => vec![
+                argument(index),
+                step(EQUAL, 0, 1, value),
+                step(RETURN, 0, 0, ALLOW),
+                step(RETURN, 0, 0, NOTIFY),
+            ],
+            When::Only(index, one, two) => vec![
+                argument(index),
+                step(EQUAL, 2, 0, one),
+                step(EQUAL, 1, 0, two),
+                step(RETURN, 0, 0, ALLOW),
+                step(RETURN, 0, 0, NOTIFY),
+            ],
+            When::Bits(index, bits) => vec![
+                argument(index),
+                step(BITS, 1, 0, bits),
+                step(RETURN, 0, 0, ALLOW),
+                step(RETURN, 0, 0, NOTIFY),
+            ],
+        };
+        #[expect(
+            clippy::cast_sign_loss,
+            reason = "numbers of calls are small and positive"
+        )]
+        program.push(step(EQUAL, 0, then.len() as u8, rule.number as u32));
+        program.extend(then);
+    }
+    program.push(step(RETURN, 0, 0, ALLOW));
+    program
+}
+
+/// Installs the filter for this thread and all that it starts; gives the listener. Called between
+/// fork and exec: allocates nothing.
+pub(super) fn install(program: &[libc::sock_filter]) -> io::Result<i32> {
+    #[expect(clippy::cast_possible_truncation, reason = "a few hundred steps")]
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // Who may install filters anyway keeps what `no_new_privs` would take from its children (`sudo`).
+    match listener(&filter) {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
+        done => return done,
+    }
+    // SAFETY: sets a flag of this process.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    listener(&filter)
+}
+
+fn listener(filter: &libc::sock_fprog) -> io::Result<i32> {
+    let new = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // From Linux 5.19: a call that has been taken is not interrupted by a signal that is handled,
+    // as Go's and Java's runtimes send them all the time.
+    let killable = new | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let mut last = io::Error::from_raw_os_error(libc::EINVAL);
+    for flags in [killable, new] {
+        // SAFETY: the filter outlives the call, which copies it.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                flags,
+                std::ptr::from_ref(filter),
+            )
+        };
+        if fd >= 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "a file descriptor")]
+            return Ok(fd as i32);
+        }
+        last = io::Error::last_os_error();
+        if last.raw_os_error() != Some(libc::EINVAL) {
+            break;
+        }
+    }
+    Err(last)
+}

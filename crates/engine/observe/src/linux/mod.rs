@@ -1,0 +1,22 @@
+//! The observer on Linux: see [design note 0006](../../../../docs/design/0006-observer.md).
+//!
+//! [`start`] runs a program under the filter and its supervisor on a thread; [`nested`] asks an
+//! observer that is there already.
+
+mod calls;
+mod elf;
+mod filter;
+mod listener;
+mod message;
+pub(crate) mod nested;
+mod net;
+mod peer;
+mod places;
+mod processes;
+mod record;
+mod start;
+mod supervise;
+mod sys;
+mod walk;
+
+pub(crate) use start::{Session, available, start};

@@ -1,0 +1,783 @@
+//! The supervisor: takes stopped calls one by one, lets them happen, and notes what they say.
+//!
+//! A call that only reads is let go as soon as its arguments have been read, and looked into while
+//! the process runs on: whatever the tree changes is itself stopped first, so it cannot overtake. What
+//! changes something is looked into before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::calls::{self, Act, Rule};
+use super::elf::Facts;
+use super::listener::{self, Call, Listener, Next};
+use super::places::Special;
+use super::processes::{Process, Processes, Scope, is_alive};
+use super::record::{Record, is_under, to_path};
+use super::sys::{self, Kind};
+use super::walk::{Found, Walk, text};
+use super::{message, net, peer};
+use crate::options::Bytes;
+use crate::{Blind, Contact, EnvDoubt, Observation, Redirect, Seen};
+
+/// How long processes that outlive the first one may take to end before they count as left behind.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How deep scripts may be run by scripts; the kernel's own bound.
+const MOST_SCRIPTS: usize = 4;
+
+/// The supervisor of one tree.
+pub(super) struct Supervisor {
+    pub(super) listener: Listener,
+    pub(super) records: BTreeMap<Scope, Record>,
+    pub(super) parents: BTreeMap<Scope, Scope>,
+    /// Encoded observations of parts that have ended, to be fetched.
+    pub(super) finished: HashMap<Scope, Vec<u8>>,
+    pub(super) processes: Processes,
+    pub(super) redirect: Option<Redirect>,
+    /// Programs that are not recorded, nor what they start.
+    elsewhere: Vec<Vec<u8>>,
+    /// The thread whose preload library has just told that it reads randomness.
+    pub(super) told_random: Option<i32>,
+    /// Which object reads variables at an address.
+    pub(super) readers: HashMap<(i32, u64), Option<Vec<u8>>>,
+    walk: Walk,
+    /// Looks that would note what is noted.
+    answered: HashSet<(Scope, u8, Vec<u8>)>,
+}
+
+/// A program that has been started.
+struct Started {
+    /// What was asked for; a script perhaps.
+    asked: Vec<u8>,
+    /// What runs.
+    program: Vec<u8>,
+    facts: Rc<Facts>,
+}
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Who {
+    pub(super) thread: i32,
+    pub(super) scope: Scope,
+    /// It tells in other ways what it read.
+    pub(super) silent: bool,
+}
+
+impl Supervisor {
+    /// A supervisor at a listener.
+    pub(super) fn new(listener: OwnedFd, options: &Bytes, redirect: Option<Redirect>) -> Self {
+        let whole = Record::new(options.skip.clone(), options.trusted.clone());
+        Self {
+            listener: Listener::new(listener),
+            records: BTreeMap::from([(0, whole)]),
+            parents: BTreeMap::new(),
+            finished: HashMap::new(),
+            processes: Processes::default(),
+            redirect,
+            elsewhere: options.elsewhere.clone(),
+            told_random: None,
+            readers: HashMap::new(),
+            walk: Walk::default(),
+            answered: HashSet::new(),
+        }
+    }
+
+    /// Serves until the first process has ended, which `ended` tells, and the others have, or have
+    /// been left to another.
+    pub(super) fn run(mut self, ended: &OwnedFd) -> Observation {
+        // A fault of ours must not stop the tree: it goes on, unobserved.
+        let served = catch_unwind(AssertUnwindSafe(|| self.serve(ended)));
+        if served.is_err() {
+            self.record(0).blind(Blind::Failed("a panic".to_owned()));
+            if let Err(error) = listener::leave_to_another(&self.listener) {
+                self.record(0).blind(Blind::Failed(error.to_string()));
+                while !matches!(self.pass(), Next::Over) {}
+            }
+        }
+        self.finish()
+    }
+
+    /// Lets a call happen unseen.
+    fn pass(&self) -> Next {
+        let next = self.listener.next(None, -1);
+        if let Next::Call(call) = &next {
+            self.listener.go_on(call);
+        }
+        next
+    }
+
+    fn serve(&mut self, ended: &OwnedFd) {
+        loop {
+            match self.listener.next(Some(ended.as_raw_fd()), -1) {
+                Next::Call(call) => self.handle(&call),
+                Next::Over => return,
+                Next::Nothing if is_ready(ended) => break,
+                Next::Nothing => {}
+            }
+        }
+        let start = Instant::now();
+        while let Some(left) = GRACE.checked_sub(start.elapsed()) {
+            let left_ms = i32::try_from(left.as_millis()).unwrap_or(0);
+            match self.listener.next(None, left_ms.max(1)) {
+                Next::Call(call) => self.handle(&call),
+                Next::Over => return,
+                Next::Nothing => {}
+            }
+        }
+        self.record(0).contact(Contact::LeftBehind);
+        if let Err(error) = listener::leave_to_another(&self.listener) {
+            // No process can be made: better a build that waits than children that fail.
+            self.record(0).blind(Blind::Failed(error.to_string()));
+            while !matches!(self.pass(), Next::Over) {}
+        }
+    }
+
+    fn finish(mut self) -> Observation {
+        while let Some(scope) = self.parents.keys().next_back().copied() {
+            self.end(scope);
+        }
+        for (_, process) in self.processes.leave(0) {
+            self.settle(&process);
+        }
+        self.records
+            .remove(&0)
+            .map(Record::into_observation)
+            .unwrap_or_default()
+    }
+
+    /// Ends a part: what was seen in it is also seen by the part around it.
+    pub(super) fn end(&mut self, scope: Scope) -> Option<Observation> {
+        let parent = self.parents.remove(&scope)?;
+        let inner: Vec<Scope> = self
+            .parents
+            .iter()
+            .filter(|(_, around)| **around == scope)
+            .map(|(inner, _)| *inner)
+            .collect();
+        for inner in inner {
+            self.end(inner);
+        }
+        for (number, process) in self.processes.leave(scope) {
+            self.settle(&process);
+            if is_alive(number) {
+                self.record(scope).contact(Contact::LeftBehind);
+            }
+        }
+        let seen = self.records.remove(&scope)?.into_observation();
+        self.record(parent).add(&seen);
+        self.answered.clear();
+        Some(seen)
+    }
+
+    /// The record of a part; of the whole where that part has ended.
+    pub(super) fn record(&mut self, scope: Scope) -> &mut Record {
+        let scope = if self.records.contains_key(&scope) {
+            scope
+        } else {
+            0
+        };
+        self.records.entry(scope).or_default()
+    }
+
+    /// A process ends, or starts another program, without having said that it can be watched.
+    fn settle(&mut self, process: &Process) {
+        if !process.reported && !process.silent {
+            let program = process.program.clone();
+            self.record(process.scope)
+                .doubt(&program, EnvDoubt::Unreported);
+        }
+    }
+
+    pub(super) fn who(&mut self, thread: i32) -> Who {
+        let scope = if self.records.len() == 1 {
+            0
+        } else {
+            self.processes.scope(thread).unwrap_or_else(|| {
+                // It could belong to any part.
+                for record in self.records.values_mut() {
+                    record.blind(Blind::Failed("a process without a parent".to_owned()));
+                }
+                0
+            })
+        };
+        let silent = self.follows_parents()
+            && self
+                .processes
+                .get(thread)
+                .is_some_and(|process| process.silent);
+        Who {
+            thread,
+            scope,
+            silent,
+        }
+    }
+
+    /// Whether anything depends on who started whom, which costs a look at each new process.
+    fn follows_parents(&self) -> bool {
+        self.redirect.is_some() || !self.elsewhere.is_empty()
+    }
+
+    fn handle(&mut self, call: &Call) {
+        let Some(rule) = calls::rule(call) else {
+            self.listener.go_on(call);
+            return;
+        };
+        if rule.number == libc::SYS_openat && message::is_one(call) {
+            self.message(call);
+            return;
+        }
+        let who = self.who(call.thread);
+        if matches!(rule.act, Act::Exec) {
+            self.exec(call, rule, who);
+        } else if who.silent {
+            self.listener.go_on(call);
+        } else {
+            self.act(call, rule, who);
+        }
+    }
+
+    fn act(&mut self, call: &Call, rule: &Rule, who: Who) {
+        let place = rule
+            .path
+            .and_then(|(directory, path)| self.place(call, who, directory, path));
+        match rule.act {
+            Act::Open(_) | Act::Open2(_) | Act::Create => {
+                if let Some(place) = place {
+                    self.open(call, who, &place, flags(call, rule.act));
+                    return;
+                }
+            }
+            Act::Look(_) | Act::LookAtLink | Act::ReadLink => {
+                let follow = match rule.act {
+                    Act::Look(Some(flags)) => call.int(flags) & libc::AT_SYMLINK_NOFOLLOW == 0,
+                    Act::Look(None) => true,
+                    _ => false,
+                };
+                if self.listener.go_on(call)
+                    && let Some(place) = place
+                {
+                    self.look(who, &place, follow);
+                }
+                return;
+            }
+            Act::List => {
+                let place = peer::directory(who.thread, call.int(0)).ok();
+                if self.listener.go_on(call)
+                    && let Some(place) = place
+                {
+                    use std::os::unix::ffi::OsStrExt;
+                    self.list(who, place.as_os_str().as_bytes());
+                }
+                return;
+            }
+            Act::Make | Act::Remove | Act::Change | Act::Symlink => {
+                if let Some(place) = place {
+                    self.change(who, &place, rule.act);
+                }
+            }
+            Act::Rename(directory, path) | Act::Link(directory, path) => {
+                if let (Some(from), Some(to)) = (place, self.place(call, who, directory, path)) {
+                    self.move_to(who, &from, &to, rule.act);
+                }
+            }
+            other => self.touch(call, who, other),
+        }
+        self.listener.go_on(call);
+    }
+
+    /// What is not about files.
+    fn touch(&mut self, call: &Call, who: Who, act: Act) {
+        let contact = match act {
+            Act::Socket => Contact::Network {
+                family: u16::try_from(call.int(0)).unwrap_or(0),
+                peer: None,
+            },
+            Act::Connect => {
+                let mut address = [0; 128];
+                let length = usize::try_from(call.int(2)).unwrap_or(0).min(address.len());
+                let read = peer::memory(who.thread, call.arguments[1], &mut address[..length]);
+                match read.ok().and_then(|read| net::contact(&address[..read])) {
+                    Some(contact) => contact,
+                    None => return,
+                }
+            }
+            Act::Process(what) => Contact::Process { what: what.into() },
+            Act::Machine(what) => Contact::Kernel(what.into()),
+            Act::Random => {
+                if self.told_random.take() == Some(who.thread) {
+                    return;
+                }
+                Contact::Random {
+                    by: self.program(who),
+                }
+            }
+            Act::Root => {
+                self.walk.forget();
+                self.record(who.scope).blind(Blind::OtherRoot);
+                return;
+            }
+            Act::Unseen(what) => {
+                self.record(who.scope).blind(Blind::Unseen(what.to_owned()));
+                return;
+            }
+            _ => return,
+        };
+        self.record(who.scope).contact(contact);
+    }
+
+    /// The program of a thread.
+    pub(super) fn program(&mut self, who: Who) -> std::path::PathBuf {
+        match self.processes.get(who.thread) {
+            Some(process) => to_path(&process.program),
+            None => peer::program(who.thread).unwrap_or_default(),
+        }
+    }
+
+    /// The absolute path that a call names, links not yet followed.
+    fn place(
+        &mut self,
+        call: &Call,
+        who: Who,
+        directory: Option<usize>,
+        path: usize,
+    ) -> Option<Vec<u8>> {
+        let path = self.checked(who, peer::string(call.thread, call.arguments[path]))?;
+        if path.is_empty() || path.starts_with(b"/") {
+            return (!path.is_empty()).then_some(path);
+        }
+        use std::os::unix::ffi::OsStringExt;
+        let directory = directory.map_or(libc::AT_FDCWD, |index| call.int(index));
+        let mut base = peer::directory(call.thread, directory)
+            .ok()?
+            .into_os_string()
+            .into_vec();
+        base.push(b'/');
+        base.extend(path);
+        base.starts_with(b"/").then_some(base)
+    }
+
+    /// What was read of a process. Where it has gone, or gave a bad address, there is nothing to
+    /// see; where it may not be read, that is told.
+    pub(super) fn checked<T>(&mut self, who: Who, read: io::Result<T>) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(0);
+                if !matches!(errno, libc::EFAULT | libc::ESRCH | libc::ENAMETOOLONG) {
+                    self.record(who.scope).blind(Blind::Unreadable(errno));
+                }
+                None
+            }
+        }
+    }
+
+    /// Follows a path and notes the links on the way.
+    fn follow(&mut self, who: Who, place: &[u8], follow: bool) -> Found {
+        let found = self.walk.walk(place, follow);
+        for link in &found.links {
+            self.record(who.scope).note(link, Seen::LINK);
+        }
+        found
+    }
+
+    /// Notes what a path was seen as. `opened` where its content is read.
+    fn seen(&mut self, who: Who, found: &Found, opened: bool) {
+        if found.special {
+            self.special(who, &found.path, opened);
+            return;
+        }
+        let seen = match found.kind {
+            None => Seen::MISSING,
+            Some(kind) if kind.is(libc::S_IFLNK) => Seen::LINK,
+            Some(kind) if opened && kind.is(libc::S_IFREG) => Seen::READ,
+            Some(kind) if opened && (kind.is(libc::S_IFCHR) || kind.is(libc::S_IFBLK)) => {
+                return self.device(who, &found.path);
+            }
+            Some(kind) if opened && kind.is(libc::S_IFIFO) => {
+                let what = to_path(&found.path);
+                return self.record(who.scope).contact(Contact::Process { what });
+            }
+            Some(_) => Seen::THERE,
+        };
+        self.record(who.scope).note(&found.path, seen);
+    }
+
+    fn look(&mut self, who: Who, place: &[u8], follow: bool) {
+        let key = (who.scope, u8::from(follow), place.to_vec());
+        if self.answered.contains(&key) {
+            return;
+        }
+        let found = self.follow(who, place, follow);
+        self.seen(who, &found, false);
+        if found.kind.is_some() {
+            self.answered.insert(key);
+        }
+    }
+
+    fn list(&mut self, who: Who, place: &[u8]) {
+        let key = (who.scope, 2, place.to_vec());
+        if self.answered.contains(&key) {
+            return;
+        }
+        let found = self.follow(who, place, false);
+        if found.special {
+            self.special(who, &found.path, true);
+        } else {
+            self.record(who.scope).note(&found.path, Seen::LISTED);
+        }
+        self.answered.insert(key);
+    }
+
+    fn open(&mut self, call: &Call, who: Who, place: &[u8], flags: i32) {
+        let follow = flags & libc::O_NOFOLLOW == 0;
+        if flags & libc::O_PATH != 0 {
+            if self.listener.go_on(call) {
+                self.look(who, place, follow);
+            }
+        } else if flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == libc::O_RDONLY {
+            if self.listener.go_on(call) {
+                self.read(who, place, follow);
+            }
+        } else {
+            self.open_to_write(who, place, flags);
+            self.listener.go_on(call);
+        }
+    }
+
+    fn read(&mut self, who: Who, place: &[u8], follow: bool) {
+        let library = place.windows(3).any(|part| part == b".so");
+        let key = (who.scope, 3 + u8::from(follow), place.to_vec());
+        if !library && self.answered.contains(&key) {
+            return;
+        }
+        let found = self.follow(who, place, follow);
+        self.seen(who, &found, true);
+        if let Some(kind) = found.kind
+            && library
+            && kind.is(libc::S_IFREG)
+        {
+            self.library(who, &found.path, kind);
+        }
+        if found.kind.is_some() {
+            self.answered.insert(key);
+        }
+    }
+
+    /// A library was opened: perhaps loaded, and then what it can read the process can read.
+    fn library(&mut self, who: Who, path: &[u8], kind: Kind) {
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        // The C library has `environ` for others.
+        if name.starts_with(b"libc.so") || name.starts_with(b"libc-") || name.starts_with(b"ld-") {
+            return;
+        }
+        let record = self.record(who.scope);
+        if is_under(path, &record.trusted) || is_under(path, &record.skip) {
+            return;
+        }
+        let Some(program) = self
+            .processes
+            .get(who.thread)
+            .map(|process| process.program.clone())
+        else {
+            return;
+        };
+        let facts = self.processes.facts(path, kind);
+        if !facts.elf {
+            return;
+        }
+        let record = self.record(who.scope);
+        if facts.environ {
+            record.doubt(&program, EnvDoubt::Environ(to_path(path)));
+        }
+        for name in &facts.names {
+            record.name(name.as_bytes());
+        }
+    }
+
+    fn open_to_write(&mut self, who: Who, place: &[u8], flags: i32) {
+        let creates = flags & libc::O_CREAT != 0;
+        let exclusive = creates && flags & libc::O_EXCL != 0;
+        let truncates = flags & libc::O_TRUNC != 0;
+        let reads = flags & libc::O_ACCMODE != libc::O_WRONLY;
+        let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
+        let found = self.follow(who, place, follow);
+        let regular = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG));
+        if found.special || (found.kind.is_some() && (!regular || exclusive)) {
+            return self.seen(who, &found, !exclusive);
+        }
+        if regular {
+            if !truncates {
+                self.record(who.scope).note(&found.path, Seen::READ);
+            }
+            if may_write(&found.path) {
+                self.record(who.scope).wrote(&found.path, true);
+            }
+            return;
+        }
+        // A name that must be new says nothing of what was there: names of temporary files.
+        if !creates || (reads && !truncates && !exclusive) {
+            self.record(who.scope).note(&found.path, Seen::MISSING);
+        }
+        if creates && may_write(above(&found.path)) {
+            self.record(who.scope).wrote(&found.path, true);
+        }
+    }
+
+    fn change(&mut self, who: Who, place: &[u8], act: Act) {
+        let found = self.follow(who, place, act == Act::Change);
+        if found.special {
+            return self.special(who, &found.path, true);
+        }
+        let there = found.kind.is_some();
+        let may = may_write(above(&found.path));
+        match act {
+            Act::Make | Act::Symlink if there => {
+                self.record(who.scope).note(&found.path, Seen::THERE);
+            }
+            Act::Make if may => {
+                self.record(who.scope).wrote(&found.path, true);
+                self.record(who.scope).made(&found.path);
+                self.forget();
+            }
+            Act::Symlink if may => {
+                self.record(who.scope).wrote(&found.path, true);
+                self.forget();
+            }
+            Act::Remove if there && may => {
+                self.record(who.scope).wrote(&found.path, true);
+                if found.kind.is_some_and(|kind| kind.is(libc::S_IFDIR)) {
+                    self.record(who.scope).made(&found.path);
+                }
+                self.forget();
+            }
+            Act::Change if there => self.record(who.scope).wrote(&found.path, false),
+            Act::Change => self.record(who.scope).note(&found.path, Seen::MISSING),
+            _ => {}
+        }
+    }
+
+    fn move_to(&mut self, who: Who, from: &[u8], to: &[u8], act: Act) {
+        let from = self.follow(who, from, false);
+        let to = self.follow(who, to, false);
+        let Some(kind) = from.kind else {
+            return self.record(who.scope).note(&from.path, Seen::MISSING);
+        };
+        self.seen(who, &from, true);
+        let renames = matches!(act, Act::Rename(..));
+        if !may_write(above(&to.path)) || (to.kind.is_some() && !renames) {
+            return;
+        }
+        let record = self.record(who.scope);
+        record.wrote(&to.path, true);
+        if renames {
+            record.wrote(&from.path, true);
+        }
+        if renames && kind.is(libc::S_IFDIR) {
+            record.made(&to.path);
+            record.made(&from.path);
+        }
+        self.forget();
+    }
+
+    /// Directories or links have changed.
+    fn forget(&mut self) {
+        self.walk.forget();
+        self.answered.clear();
+    }
+
+    fn exec(&mut self, call: &Call, rule: &Rule, who: Who) {
+        let place = rule
+            .path
+            .and_then(|(directory, path)| self.place(call, who, directory, path))
+            .or_else(|| self.open_program(call));
+        // Afterwards the thread that asked is the only one, under the process's number.
+        let process = Processes::of_thread(call.thread);
+        let before = self
+            .follows_parents()
+            .then(|| self.processes.get(call.thread).cloned())
+            .flatten();
+        if !self.listener.go_on(call) {
+            return;
+        }
+        let Some(place) = place else { return };
+        let elsewhere = before.as_ref().is_some_and(|process| process.elsewhere);
+        let Some(started) = self.start(who, &place, elsewhere) else {
+            return;
+        };
+        let is_redirector = self.is_redirector(Some(&started.asked));
+        let elsewhere = elsewhere || self.elsewhere.contains(&started.asked);
+        let now = Process {
+            program: started.program,
+            facts: started.facts,
+            reported: false,
+            redirected: is_redirector || before.is_some_and(|process| process.redirected),
+            silent: is_redirector || elsewhere,
+            elsewhere,
+            scope: who.scope,
+        };
+        if let Some(before) = self.processes.starts(process, now) {
+            self.settle(&before);
+        }
+    }
+
+    fn is_redirector(&self, path: Option<&[u8]>) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let redirector = self.redirect.as_ref().map(|redirect| &redirect.redirector);
+        redirector.is_some_and(|redirector| Some(redirector.as_os_str().as_bytes()) == path)
+    }
+
+    /// `fexecve`: the path is empty, and the program open.
+    fn open_program(&self, call: &Call) -> Option<Vec<u8>> {
+        use std::os::unix::ffi::OsStringExt;
+        if libc::c_long::from(call.number) != libc::SYS_execveat {
+            return None;
+        }
+        let path = peer::directory(call.thread, call.int(0)).ok()?;
+        Some(path.into_os_string().into_vec())
+    }
+
+    /// A program is started, perhaps by way of the programs that its scripts name. Gives the one
+    /// that runs, if there is one.
+    fn start(&mut self, who: Who, place: &[u8], silent: bool) -> Option<Started> {
+        let mut place = place.to_vec();
+        let mut asked = None;
+        for _ in 0..=MOST_SCRIPTS {
+            let found = self.follow(who, &place, true);
+            let runs = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG))
+                && text(&found.path).is_some_and(|path| sys::may(&path, libc::X_OK));
+            if !runs {
+                if !silent {
+                    self.seen(who, &found, false);
+                }
+                return None;
+            }
+            asked.get_or_insert_with(|| found.path.clone());
+            let silent = silent || self.is_redirector(asked.as_deref());
+            let kind = found.kind?;
+            let facts = self.processes.facts(&found.path, kind);
+            if !silent {
+                self.seen(who, &found, true);
+                self.record(who.scope).program(&found.path);
+            }
+            if facts.foreign && !silent {
+                let what = "a program of another architecture".to_owned();
+                self.record(who.scope).blind(Blind::Unseen(what));
+            }
+            if let Some(loader) = facts.loader.as_ref().filter(|_| !silent) {
+                let loader = self.follow(who, &loader.clone(), true);
+                self.seen(who, &loader, true);
+            }
+            match &facts.script_of {
+                Some(interpreter) => place.clone_from(interpreter),
+                None => {
+                    return Some(Started {
+                        asked: asked?,
+                        program: found.path,
+                        facts,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    fn device(&mut self, who: Who, path: &[u8]) {
+        match super::places::device(path) {
+            super::places::Device::Nothing => {}
+            super::places::Device::Random => {
+                let by = self.program(who);
+                self.record(who.scope).contact(Contact::Random { by });
+            }
+            super::places::Device::Other => {
+                let path = to_path(path);
+                self.record(who.scope).contact(Contact::Device(path));
+            }
+        }
+    }
+
+    fn special(&mut self, who: Who, path: &[u8], opened: bool) {
+        let own = |number: i32| {
+            number == who.thread
+                || peer::family(who.thread).is_some_and(|family| family.process == number)
+        };
+        match super::places::special(path, own) {
+            Special::Nothing => {}
+            Special::Environ => {
+                use std::os::unix::ffi::OsStrExt;
+                let program = self.program(who);
+                self.record(who.scope)
+                    .doubt(program.as_os_str().as_bytes(), EnvDoubt::Proc);
+            }
+            Special::Program if opened => {
+                use std::os::unix::ffi::OsStrExt;
+                let program = self.program(who);
+                let found = self.follow(who, program.as_os_str().as_bytes(), true);
+                self.seen(who, &found, true);
+            }
+            Special::Program => {}
+            Special::Through(rest) => {
+                use std::os::unix::ffi::OsStrExt;
+                if let Ok(base) = peer::directory(who.thread, libc::AT_FDCWD) {
+                    let path = [base.as_os_str().as_bytes(), b"/", &rest].concat();
+                    self.again(who, &path, opened);
+                }
+            }
+            Special::FromRoot(rest) => self.again(who, &[b"/", rest.as_slice()].concat(), opened),
+            Special::Kernel(path) => {
+                let contact = Contact::Kernel(to_path(&path));
+                self.record(who.scope).contact(contact);
+            }
+            Special::Process(path) => {
+                let what = to_path(&path);
+                self.record(who.scope).contact(Contact::Process { what });
+            }
+        }
+    }
+
+    fn again(&mut self, who: Who, path: &[u8], opened: bool) {
+        let found = self.follow(who, path, true);
+        if !found.special {
+            self.seen(who, &found, opened);
+        }
+    }
+}
+
+fn flags(call: &Call, act: Act) -> i32 {
+    match act {
+        Act::Open(index) => call.int(index),
+        Act::Open2(index) => {
+            let mut how = [0; 8];
+            match peer::memory(call.thread, call.arguments[index], &mut how) {
+                #[expect(clippy::cast_possible_truncation, reason = "flags are in the low half")]
+                Ok(8) => u64::from_ne_bytes(how) as i32,
+                _ => libc::O_RDWR,
+            }
+        }
+        _ => libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
+    }
+}
+
+fn may_write(path: &[u8]) -> bool {
+    text(path).is_some_and(|path| sys::may(&path, libc::W_OK))
+}
+
+fn above(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        None | Some(0) => b"/",
+        Some(cut) => &path[..cut],
+    }
+}
+
+fn is_ready(ended: &OwnedFd) -> bool {
+    let mut polled = libc::pollfd {
+        fd: ended.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one structure, as told.
+    unsafe { libc::poll(&raw mut polled, 1, 0) == 1 }
+}

@@ -1,0 +1,221 @@
+//! Following a path as the kernel does, and telling every link on the way: a link that is pointed
+//! elsewhere changes what is read.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+
+use super::sys::{self, Kind};
+
+/// Remembers which directories are links. Never that something was missing: others may make it.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    known: HashMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The real path; where something was missing on the way, the rest as it was asked for.
+    pub(super) path: Vec<u8>,
+    /// What is there.
+    pub(super) kind: Option<Kind>,
+    /// Links on the way.
+    pub(super) links: Vec<Vec<u8>>,
+    /// Whether it is under `/proc` or `/sys`, where it was not followed: what is there depends on
+    /// who asks.
+    pub(super) special: bool,
+}
+
+const MOST_LINKS: usize = 40;
+
+impl Walk {
+    /// Forgets all, as the tree changed a directory or a link.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// Follows an absolute path; a link at its end only where `follow` says so.
+    pub(super) fn walk(&mut self, path: &[u8], follow: bool) -> Found {
+        let mut rest = parts(path);
+        let mut found = Found {
+            path: Vec::new(),
+            kind: None,
+            links: Vec::new(),
+            special: false,
+        };
+        // `name/` is what `name` leads to.
+        let follow = follow || path.ends_with(b"/");
+        while let Some(part) = rest.pop() {
+            if part == b".." {
+                let cut = found.path.iter().rposition(|byte| *byte == b'/');
+                found.path.truncate(cut.unwrap_or(0));
+                continue;
+            }
+            found.path.push(b'/');
+            found.path.extend_from_slice(&part);
+            if found.path == b"/proc" || found.path == b"/sys" {
+                found.special = true;
+                append(&mut found.path, &rest);
+                return found;
+            }
+            let last = rest.is_empty();
+            let link = if last {
+                found.kind = text(&found.path).and_then(|path| sys::look(&path).ok());
+                match found.kind {
+                    Some(kind) if follow && kind.is(libc::S_IFLNK) => {
+                        text(&found.path).and_then(|path| sys::read_link(&path).ok())
+                    }
+                    _ => None,
+                }
+            } else {
+                match self.passed(&found.path) {
+                    Ok(link) => link,
+                    Err(()) => {
+                        append(&mut found.path, &rest);
+                        return found;
+                    }
+                }
+            };
+            if let Some(target) = link {
+                found.kind = None;
+                found.links.push(found.path.clone());
+                if found.links.len() > MOST_LINKS {
+                    return found;
+                }
+                let cut = found.path.iter().rposition(|byte| *byte == b'/');
+                found.path.truncate(if target.starts_with(b"/") {
+                    0
+                } else {
+                    cut.unwrap_or(0)
+                });
+                rest.extend(parts(&target));
+            }
+        }
+        if found.path.is_empty() {
+            found.path.push(b'/');
+        }
+        if found.kind.is_none() {
+            found.kind = text(&found.path).and_then(|path| sys::look(&path).ok());
+        }
+        found
+    }
+
+    /// A directory on the way: where it leads if it is a link.
+    fn passed(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, ()> {
+        if let Some(known) = self.known.get(path) {
+            return Ok(known.clone());
+        }
+        let node = match sys::read_link(&text(path).ok_or(())?) {
+            Ok(target) => Some(target),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => None,
+            Err(_) => return Err(()),
+        };
+        self.known.insert(path.to_vec(), node.clone());
+        Ok(node)
+    }
+}
+
+/// The parts, last first.
+fn parts(path: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .rev()
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+fn append(path: &mut Vec<u8>, rest: &[Vec<u8>]) {
+    for part in rest.iter().rev() {
+        if part == b".." {
+            let cut = path.iter().rposition(|byte| *byte == b'/');
+            path.truncate(cut.unwrap_or(0));
+        } else {
+            path.push(b'/');
+            path.extend_from_slice(part);
+        }
+    }
+}
+
+pub(super) fn text(path: &[u8]) -> Option<CString> {
+    CString::new(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::*;
+
+    fn check(asked: &str, follow: bool, real: &str, there: bool, links: &[&str]) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a path");
+        rekindle_fsx::create_dir_all(&base.join("real/deep")).expect("directories");
+        rekindle_fsx::atomic::write(&base.join("real/deep/file"), b"x").expect("a file");
+        for (target, name) in [
+            ("real", "link"),
+            ("deep/file", "real/alias"),
+            ("loop", "loop"),
+            ("gone", "dangling"),
+        ] {
+            symlink(target, base.join(name)).expect("a link");
+        }
+        let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
+        let mut walk = Walk::default();
+        for _ in 0..2 {
+            let found = walk.walk(&full(asked), follow);
+            assert_eq!(
+                Path::new(std::ffi::OsStr::from_bytes(&found.path)),
+                base.join(real)
+            );
+            assert_eq!(found.kind.is_some(), there, "{asked}");
+            let expected: Vec<_> = links.iter().map(|link| full(link)).collect();
+            assert_eq!(found.links, expected);
+            assert!(!found.special);
+        }
+    }
+
+    #[test]
+    fn links_on_the_way_are_told() {
+        check("link/deep/file", true, "real/deep/file", true, &["link"]);
+        check(
+            "link/alias",
+            true,
+            "real/deep/file",
+            true,
+            &["link", "real/alias"],
+        );
+        check("link/alias", false, "real/alias", true, &["link"]);
+        check(
+            "link/deep/../deep/./file",
+            true,
+            "real/deep/file",
+            true,
+            &["link"],
+        );
+        check("link/", false, "real", true, &["link"]);
+    }
+
+    #[test]
+    fn what_is_missing_keeps_the_name_that_was_asked_for() {
+        check("link/no/such", true, "real/no/such", false, &["link"]);
+        check("dangling", true, "gone", false, &["dangling"]);
+        check(
+            "real/deep/file/below",
+            true,
+            "real/deep/file/below",
+            false,
+            &[],
+        );
+    }
+
+    #[test]
+    fn proc_is_not_followed() {
+        let found = Walk::default().walk(b"/dev/../proc/self/../cpuinfo", true);
+        assert_eq!(
+            (found.path.as_slice(), found.special),
+            (b"/proc/cpuinfo".as_slice(), true)
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! Variables, clocks and randomness.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use rekindle_observe::{Contact, EnvDoubt, Observation};
+
+use crate::support::{ENVIRON, Lab, PLAIN, compiled};
+
+fn doubts(seen: &Observation, program: &str) -> Vec<EnvDoubt> {
+    seen.env
+        .doubts
+        .get(Path::new(program))
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn names_are_seen_set_or_not() {
+    let lab = Lab::new();
+    let mut command = lab.command(&["env", "IS_SET", "threadenv", "IS_NOT"]);
+    let seen = lab
+        .observed(command.env("IS_SET", "1").env("OTHER", "2"))
+        .observation;
+    let has = |name: &str| seen.env.names.contains(OsStr::new(name));
+    assert!(has("IS_SET") && has("IS_NOT"), "{:?}", seen.env.names);
+    assert!(!has("OTHER"));
+    assert!(!seen.env.all(), "{:?}", seen.env.doubts);
+}
+
+#[test]
+fn all_variables() {
+    let lab = Lab::new();
+    let mut command = std::process::Command::new(ENVIRON);
+    let seen = lab.observed(command.arg("vars")).observation;
+    assert_eq!(doubts(&seen, ENVIRON), [EnvDoubt::Environ(ENVIRON.into())]);
+}
+
+#[test]
+fn without_the_library_all_may_have_been_read() {
+    let mut lab = Lab::new();
+    lab.options.preload = None;
+    let seen = lab.play(&["env", "HOME"]);
+    assert_eq!(doubts(&seen, PLAIN), [EnvDoubt::Unreported]);
+}
+
+#[test]
+fn a_program_that_drops_the_library_is_noticed() {
+    let lab = Lab::new();
+    let mut command = std::process::Command::new("/usr/bin/env");
+    command
+        .arg("-u")
+        .arg("LD_PRELOAD")
+        .arg(PLAIN)
+        .args(["env", "HOME"]);
+    let seen = lab.observed(&mut command).observation;
+    assert_eq!(doubts(&seen, PLAIN), [EnvDoubt::Unreported]);
+}
+
+#[test]
+fn a_c_program_is_doubted_and_its_names_are_known() {
+    const NAME: &str = "a_c_program_is_doubted_and_its_names_are_known";
+    let lab = Lab::new();
+    let text = "#include <stdlib.h>\nint main(void) { return getenv(\"ASKED\") != 0; }";
+    let Some(program) = compiled(&lab, NAME, text, &[]) else {
+        return;
+    };
+    let seen = lab
+        .observed(&mut std::process::Command::new(&program))
+        .observation;
+    assert!(seen.env.names.contains(OsStr::new("ASKED")));
+    assert_eq!(
+        doubts(&seen, program.to_str().expect("text")),
+        [EnvDoubt::Main]
+    );
+}
+
+#[test]
+fn a_trusted_program_has_no_doubt() {
+    let mut lab = Lab::new();
+    lab.options.trusted.push(
+        Path::new(ENVIRON)
+            .parent()
+            .map(PathBuf::from)
+            .expect("a directory"),
+    );
+    let mut command = std::process::Command::new(ENVIRON);
+    let seen = lab.observed(command.arg("vars")).observation;
+    assert!(!seen.env.all(), "{:?}", seen.env.doubts);
+    let seen = lab.play(&["env", "HOME", "now"]);
+    assert!(!seen.env.names.contains(OsStr::new("HOME")));
+    assert_eq!(seen.contacts.len(), 0, "{:?}", seen.contacts);
+}
+
+#[test]
+fn the_users_own_preload_is_what_a_program_sees() {
+    let check = |before: Option<&str>, expected: &str| {
+        let mut lab = Lab::new();
+        lab.options.ld_preload = before.map(Into::into);
+        let mut command = lab.command(&["env", "LD_PRELOAD"]);
+        let output = lab.beside("output");
+        let file = std::fs::File::create(&output).expect("made");
+        lab.observed(command.stdout(file).stderr(std::process::Stdio::null()));
+        let said = std::fs::read_to_string(&output).expect("read");
+        assert_eq!(said.trim(), expected);
+    };
+    check(None, "None");
+    check(Some("libno-such.so"), "Some(\"libno-such.so\")");
+}
+
+#[test]
+fn proc_environ_is_all() {
+    let lab = Lab::new();
+    let seen = lab.play(&["read", "/proc/self/environ"]);
+    assert_eq!(doubts(&seen, PLAIN), [EnvDoubt::Proc]);
+}
+
+fn contacts(words: &[&str]) -> Vec<Contact> {
+    Lab::new().play(words).contacts.into_iter().collect()
+}
+
+#[test]
+fn the_calendar_is_a_clock_and_a_stopwatch_is_not() {
+    assert_eq!(contacts(&["now"]), [Contact::Clock { by: PLAIN.into() }]);
+    assert_eq!(contacts(&["instant"]), []);
+}
+
+#[test]
+fn randomness_for_hash_tables_is_none() {
+    assert_eq!(contacts(&["hash"]), []);
+    let random = [Contact::Random { by: PLAIN.into() }];
+    assert_eq!(contacts(&["random"]), random);
+    assert_eq!(contacts(&["open", "/dev/urandom"]), random);
+}

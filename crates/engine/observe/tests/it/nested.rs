@@ -1,0 +1,79 @@
+//! An observer inside of an observed tree. The outer one runs this test program again, which then
+//! plays the inner one.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+use rekindle_observe::{Capability, Observation, Observer, Options, Seen, announce};
+
+use crate::support::Lab;
+
+const INNER: &str = "REKINDLE_TEST_INNER";
+
+/// Runs one test of this program, observed, as the inner one.
+fn again(lab: &Lab, test: &str) -> Observation {
+    let mut command = Command::new(std::env::current_exe().expect("a path"));
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(INNER, lab.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let observed = lab.observed(&mut command);
+    assert!(observed.status.success());
+    observed.observation
+}
+
+fn inner() -> Option<std::path::PathBuf> {
+    std::env::var_os(INNER).map(Into::into)
+}
+
+#[test]
+fn a_part_of_the_observation() {
+    let Some(root) = inner() else {
+        let lab = Lab::new();
+        for name in ["before", "inside", "after"] {
+            lab.file(name);
+        }
+        let seen = again(&lab, "nested::a_part_of_the_observation");
+        let names: Vec<_> = lab.below(&seen).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["after", "before", "inside"]);
+        return;
+    };
+    let observer = Observer::probe();
+    assert_eq!(observer.capability(), &Capability::Outer);
+    std::fs::read(root.join("before")).expect("read");
+    let mut command = Command::new(crate::support::ENVIRON);
+    command.args(["run", crate::support::PLAIN, "env", "INSIDE", "read"]);
+    command.arg(root.join("inside")).stdout(Stdio::null());
+    let seen = observer
+        .run(&mut command, &Options::default())
+        .expect("run")
+        .observation;
+    std::fs::read(root.join("after")).expect("read");
+    let files: Vec<_> = seen
+        .files
+        .keys()
+        .filter(|path| path.starts_with(&root))
+        .collect();
+    assert_eq!(files, [&root.join("inside")]);
+    assert!(seen.env.names.contains(OsStr::new("INSIDE")));
+    assert!(seen.blind.is_empty(), "{:?}", seen.blind);
+}
+
+#[test]
+fn what_is_announced_is_seen() {
+    let Some(root) = inner() else {
+        let lab = Lab::new();
+        let seen = again(&lab, "nested::what_is_announced_is_seen");
+        assert_eq!(lab.below(&seen), [("announced".to_owned(), Seen::READ)]);
+        return;
+    };
+    let mut known = Observation::default();
+    known.files.insert(root.join("announced"), Seen::READ);
+    assert!(announce(&known));
+}
+
+#[test]
+fn nobody_hears_an_announcement() {
+    assert!(!announce(&Observation::default()));
+}

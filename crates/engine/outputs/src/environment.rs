@@ -1,0 +1,98 @@
+//! The environment of a process, as the program that was started read it and hands it down.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// The environment of the process, as the CLI read it.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    /// Current directory.
+    pub cwd: PathBuf,
+    /// This program's own file.
+    pub program: PathBuf,
+}
+
+impl Environment {
+    /// From the variables of the process, its directory and its own file.
+    #[must_use]
+    pub fn new(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        cwd: PathBuf,
+        program: PathBuf,
+    ) -> Self {
+        let mut variables: Vec<_> = variables.into_iter().collect();
+        variables.sort_unstable();
+        Self {
+            variables,
+            cwd,
+            program,
+        }
+    }
+
+    /// A variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.value(OsStr::new(name))
+    }
+
+    /// A variable whose name may be no text.
+    #[must_use]
+    pub fn value(&self, name: &OsStr) -> Option<&OsStr> {
+        let index = self
+            .variables
+            .binary_search_by(|(key, _)| key.as_os_str().cmp(name))
+            .ok()?;
+        Some(&self.variables[index].1)
+    }
+
+    /// All variables, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The file that `program` starts: itself where it is a path, else the first executable of that
+    /// name on `PATH`.
+    #[must_use]
+    pub fn find_program(&self, program: &OsStr) -> Option<PathBuf> {
+        let path = Path::new(program);
+        if path.components().count() > 1 {
+            return Some(self.cwd.join(path));
+        }
+        let directories = self.get("PATH")?;
+        std::env::split_paths(directories)
+            .map(|dir| self.cwd.join(dir).join(program))
+            .find(|file| {
+                rekindle_fsx::stat_follow(file).is_ok_and(|sig| {
+                    sig.kind() == rekindle_fsx::FileKind::File && sig.is_executable()
+                })
+            })
+    }
+}
+
+/// What tells this processor's model and features from others.
+#[must_use]
+pub fn processor() -> Vec<u8> {
+    let info = rekindle_fsx::read(Path::new("/proc/cpuinfo")).unwrap_or_default();
+    let mut lines: Vec<&[u8]> = info
+        .split(|byte| *byte == b'\n')
+        .filter(|line| {
+            [
+                "vendor_id",
+                "cpu family",
+                "model",
+                "stepping",
+                "flags",
+                "Features",
+                "CPU ",
+            ]
+            .iter()
+            .any(|name| line.starts_with(name.as_bytes()))
+        })
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines.join(&b'\n')
+}

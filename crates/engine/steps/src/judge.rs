@@ -1,0 +1,471 @@
+//! What was seen of a run: whether it may be stored, and under which names its inputs are keyed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rekindle_events::Refusal;
+use rekindle_key::pathset::{Name, PathSet};
+use rekindle_key::variables::{self, NEVER_KEYED, is_among};
+use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
+
+use crate::present::{PROCESSOR, search_path};
+use crate::{Ran, Step};
+
+/// What a step may do and still be stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    /// The user's word that what it talks to does not change what it makes.
+    pub trusted: bool,
+    /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
+    /// arguments.
+    pub updates: bool,
+    /// Whether it is known to remove nothing but what it made itself: compilers make their temporary
+    /// files beside their outputs, under names that must be new.
+    pub tidies: bool,
+    /// Variables whose values do nothing but lead to what is observed anyway.
+    pub unkeyed: &'static [&'static str],
+}
+
+/// What was seen, judged.
+pub(crate) struct Judged {
+    /// The names of what was read.
+    pub(crate) names: PathSet,
+    /// Whether a clock was read by a program that may put the time into what it makes.
+    pub(crate) may_be_dated: bool,
+    /// Whether variables were read as a whole.
+    pub(crate) whole_environment: bool,
+    /// Where `PWD` leads, if that is not to stand in anything that was made.
+    pub(crate) elsewhere: Option<PathBuf>,
+}
+
+/// Names what a run read.
+///
+/// # Errors
+/// Why it cannot be stored.
+pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged, Refusal> {
+    if ran.exit_code != 0 {
+        return Err(Refusal::Failed {
+            exit_code: ran.exit_code,
+        });
+    }
+    let observation = &ran.observation;
+    if let Some(blind) = observation.blind.first() {
+        return Err(Refusal::Blind { why: why(blind) });
+    }
+    let mut names = BTreeSet::new();
+    let mut may_be_dated = false;
+    for contact in &observation.contacts {
+        match contact_of(contact) {
+            Contacted::Harmless => {}
+            Contacted::Processor => {
+                names.insert(Name::File(PROCESSOR.to_vec()));
+            }
+            Contacted::Stamp => may_be_dated = true,
+            Contacted::Refused(_) if policy.trusted => {}
+            Contacted::Refused(refusal) => return Err(refusal),
+        }
+    }
+    check_writes(step, ran, policy)?;
+    let search = search_path(step.environment);
+    let elsewhere = elsewhere(step, &observation.env);
+    for (path, seen) in &observation.files {
+        if step.places.iter().any(|place| place.holds(path)) {
+            if !policy.updates {
+                check_earlier(ran, path, *seen)?;
+            }
+        } else if !is_temporary(ran, path)
+            && !step.own.contains(path)
+            && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
+        {
+            push_path(step, path, *seen, &observation.programs, &mut names);
+            push_lookup(path, *seen, &search, &mut names);
+        }
+    }
+    let whole_environment = !doubts(&observation.env).is_empty();
+    let mut names: Vec<Name> = names.into_iter().collect();
+    names.extend(variables(&observation.env, whole_environment, policy));
+    Ok(Judged {
+        names: PathSet { names },
+        may_be_dated,
+        whole_environment,
+        elsewhere,
+    })
+}
+
+fn why(blind: &Blind) -> String {
+    match blind {
+        Blind::Off => "observing is switched off".to_owned(),
+        Blind::Unsupported => "this system has no observer".to_owned(),
+        Blind::Refused(error) => format!("the kernel refused (error {error})"),
+        Blind::AnotherListener => "another program observes already".to_owned(),
+        Blind::Unreadable(error) => format!("a call could not be read (error {error})"),
+        Blind::TooMuch => "more happened than can be kept".to_owned(),
+        Blind::OtherRoot => "a process changed what paths mean to it".to_owned(),
+        Blind::Unseen(interface) => format!("a process used `{interface}`"),
+        Blind::Failed(reason) => reason.clone(),
+    }
+}
+
+/// What a contact means.
+enum Contacted {
+    Harmless,
+    /// It was asked which processor this is.
+    Processor,
+    /// The time was read by a program that writes it only on request.
+    Stamp,
+    Refused(Refusal),
+}
+
+/// What describes the process itself or bounds parallelism: see the table of exclusions.
+const HARMLESS: &[&str] = &[
+    "/proc/self",
+    "/proc/thread-self",
+    "/proc/stat",
+    "/proc/meminfo",
+    "/proc/loadavg",
+    "/proc/filesystems",
+    "/proc/mounts",
+    "/proc/sys/kernel/ngroups_max",
+    "/proc/sys/kernel/pid_max",
+    "/proc/sys/kernel/cap_last_cap",
+    "/proc/sys/vm/overcommit_memory",
+    "/proc/sys/vm/max_map_count",
+    "/sys/fs/cgroup",
+    "/sys/fs/selinux",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/sys/kernel/mm",
+];
+
+/// Name services: what they answer is in files that are read where nobody listens.
+const NAME_SERVICES: &[&str] = &["/run/nscd/socket", "/var/run/nscd/socket"];
+
+/// Programs that ask for the time to measure themselves, to name temporary files or to compare it with
+/// those of files, and write it only where a source asks for it: see [`crate::outputs`].
+const STAMPING: &[&str] = &[
+    "cc1",
+    "cc1plus",
+    "lto1",
+    "collect2",
+    "as",
+    "ld",
+    "ar",
+    "ranlib",
+    "make",
+    "gmake",
+    "ninja",
+    "cmake",
+    "ctest",
+    "rustc",
+    "cargo",
+    "rustdoc",
+    "sh",
+    "bash",
+    "dash",
+    "perl",
+    "pkg-config",
+    "pkgconf",
+    "git",
+    "nasm",
+    "yasm",
+    "m4",
+    "autoconf",
+    "automake",
+    "libtool",
+    "sed",
+    "awk",
+    "gawk",
+    "mawk",
+    "install",
+    "cp",
+    "mv",
+    "rm",
+    "touch",
+    "mktemp",
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "clang",
+    "lld",
+    "mold",
+];
+
+fn contact_of(contact: &Contact) -> Contacted {
+    Contacted::Refused(match contact {
+        Contact::Network { family, peer } => Refusal::Network {
+            peer: peer
+                .clone()
+                .unwrap_or_else(|| format!("address family {family}")),
+        },
+        Contact::Socket(path)
+            if NAME_SERVICES
+                .iter()
+                .any(|service| path == Path::new(service)) =>
+        {
+            return Contacted::Harmless;
+        }
+        Contact::Socket(path) => Refusal::Process {
+            what: path.display().to_string(),
+        },
+        Contact::Device(path) => Refusal::Device {
+            path: path.display().to_string(),
+        },
+        Contact::Kernel(path) if path.as_os_str().as_bytes() == PROCESSOR => {
+            return Contacted::Processor;
+        }
+        Contact::Kernel(path) if HARMLESS.iter().any(|harmless| path.starts_with(harmless)) => {
+            return Contacted::Harmless;
+        }
+        Contact::Kernel(path) => Refusal::Kernel {
+            path: path.display().to_string(),
+        },
+        Contact::Process { what } => Refusal::Process {
+            what: what.display().to_string(),
+        },
+        Contact::Clock { by } if stamps(by) => return Contacted::Stamp,
+        Contact::Clock { by } => Refusal::Clock {
+            program: by.display().to_string(),
+        },
+        Contact::Random { by } if names_at_random(by) => return Contacted::Harmless,
+        Contact::Random { by } => Refusal::Random {
+            program: by.display().to_string(),
+        },
+        Contact::LeftBehind => Refusal::LeftBehind,
+    })
+}
+
+/// Compilers, which draw names of temporary files, and of what no other object may name.
+const NAMING: &[&str] = &[
+    "clang", "clang++", "gcc", "g++", "cc1", "cc1plus", "lto1", "as",
+];
+
+fn names_at_random(program: &Path) -> bool {
+    is_of_kind(program, NAMING)
+}
+
+/// Whether it is one of [`STAMPING`].
+fn stamps(program: &Path) -> bool {
+    is_of_kind(program, STAMPING)
+}
+
+/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`.
+fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let words: Vec<&str> = name.split(['-', '.']).collect();
+    let is_version = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let kind = words.iter().rev().find(|word| !is_version(word));
+    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(kind))
+}
+
+/// A temporary file that the run made is gone at its end; whatever else it changed outside of its
+/// directories cannot be replayed. What was removed may have been there before: it was not where it
+/// was looked for in vain first, and does not matter where temporary files lie.
+fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusal> {
+    let temporary = step.environment.get("TMPDIR").unwrap_or_default();
+    let places = [
+        Path::new(temporary),
+        Path::new("/tmp"),
+        Path::new("/var/tmp"),
+    ];
+    let is_for_temporary = |path: &Path| {
+        let mut places = places.iter().filter(|place| place.is_absolute());
+        let is_of_root = step.roots.canonical(path).first() == Some(&b'{');
+        !is_of_root && places.any(|place| path.starts_with(place))
+    };
+    for path in &ran.observation.writes {
+        let is_output = step.places.iter().any(|place| place.holds(path));
+        if is_output || path.starts_with("/dev") || path.starts_with("/proc/self") {
+            continue;
+        }
+        let seen = ran.observation.files.get(path).copied().unwrap_or_default();
+        let was_there = [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
+            .into_iter()
+            .any(|there| seen.has(there));
+        let was_missing = seen.has(Seen::MISSING) || policy.tidies || is_for_temporary(path);
+        if was_there || !was_missing || rekindle_fsx::exists(path) {
+            return Err(Refusal::WroteOutside {
+                path: path.display().to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is what the run made and removed, or was about to make: see [`check_writes`].
+fn is_temporary(ran: &Ran, path: &Path) -> bool {
+    ran.observation.writes.contains(path)
+}
+
+/// A run that begins with nothing in its directories, as a replayed one does, finds nothing there.
+fn check_earlier(ran: &Ran, path: &Path, seen: Seen) -> Result<(), Refusal> {
+    let below_listed = || ran.earlier.iter().any(|earlier| earlier.starts_with(path));
+    let found = ran.earlier.contains(path) && !seen.has(Seen::MISSING);
+    if found || (seen.has(Seen::LISTED) && below_listed()) {
+        return Err(Refusal::FoundEarlierOutput {
+            path: path.display().to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Where `PWD` leads, if it was asked for and that is neither here nor below a root.
+fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
+    let name = OsStr::from_bytes(variables::SHELLS_DIRECTORY);
+    let value = step.environment.value(name)?;
+    let is_it = variables::shells_directory(Some(value), &step.shown) == variables::ELSEWHERE;
+    (is_it && env.names.contains(name)).then(|| PathBuf::from(value))
+}
+
+/// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget
+/// it. Whoever looks below it makes use of it.
+fn is_elsewhere(
+    step: &Step<'_>,
+    elsewhere: Option<&Path>,
+    (path, policy): (&Path, Policy),
+) -> Result<bool, Refusal> {
+    let Some(elsewhere) = elsewhere.filter(|elsewhere| path.starts_with(elsewhere)) else {
+        return Ok(false);
+    };
+    if path == elsewhere {
+        return Ok(true);
+    }
+    let is_known = policy.unkeyed.contains(&"PWD");
+    if is_known || step.roots.canonical(path).first() == Some(&b'{') {
+        return Ok(false);
+    }
+    Err(Refusal::ShellsDirectory {
+        path: path.display().to_string(),
+    })
+}
+
+fn push_path(
+    step: &Step<'_>,
+    path: &Path,
+    seen: Seen,
+    programs: &BTreeSet<PathBuf>,
+    names: &mut BTreeSet<Name>,
+) {
+    let name = || step.roots.canonical(path);
+    if seen.has(Seen::READ) && programs.contains(path) {
+        names.insert(Name::Program(name()));
+    } else if seen.has(Seen::READ) {
+        names.insert(Name::File(name()));
+    }
+    if seen.has(Seen::LISTED) {
+        names.insert(Name::Listing(name()));
+    }
+    if seen.has(Seen::LINK) {
+        names.insert(Name::Link(name()));
+    }
+    let is_known = [Seen::READ, Seen::LISTED, Seen::LINK]
+        .into_iter()
+        .any(|known| seen.has(known));
+    if seen.has(Seen::MISSING) || (seen.has(Seen::THERE) && !is_known) {
+        names.insert(Name::Kind(name()));
+    }
+}
+
+/// A name that was looked for in a directory of `PATH`: what it leads to under another `PATH` counts.
+fn push_lookup(path: &Path, seen: Seen, search: &[PathBuf], names: &mut BTreeSet<Name>) {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let is_asked = !seen.has(Seen::LISTED) && search.iter().any(|dir| dir == directory);
+    if is_asked {
+        names.insert(Name::Lookup(name.as_bytes().to_vec()));
+    }
+}
+
+/// Programs whose reads of variables are known from their documentation: C compilers, their parts, and
+/// what is commonly started beside them. They ask for each by name, and have no other use for `main`'s
+/// third argument than to hand it on.
+const ASKS_BY_NAME: &[&str] = &[
+    "cc1",
+    "cc1plus",
+    "lto1",
+    "collect2",
+    "as",
+    "ld",
+    "ar",
+    "ranlib",
+    "nm",
+    "objcopy",
+    "strip",
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "clang",
+    "clang++",
+    "uname",
+    "cat",
+    "cp",
+    "mv",
+    "rm",
+    "ls",
+    "mkdir",
+    "chmod",
+    "touch",
+    "ln",
+    "sed",
+    "grep",
+    "sort",
+    "tr",
+    "cut",
+    "head",
+    "tail",
+    "wc",
+    "dirname",
+    "basename",
+    "expr",
+    "date",
+    "pkg-config",
+    "pkgconf",
+    "rustc",
+    "gawk",
+    "mawk",
+    "nasm",
+    "yasm",
+    "sleep",
+    "true",
+    "false",
+    "echo",
+    "install",
+    "lld",
+    "mold",
+];
+
+/// The programs that may have read any variable.
+fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
+    let known = |program: &Path, doubts: &BTreeSet<EnvDoubt>| {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let words: Vec<&str> = name.split(['-', '.']).collect();
+        let asks = words.iter().any(|word| ASKS_BY_NAME.contains(word));
+        let hands_on = |doubt: &EnvDoubt| matches!(doubt, EnvDoubt::Main | EnvDoubt::Environ(_));
+        asks && doubts.iter().all(hands_on)
+    };
+    env.doubts
+        .iter()
+        .filter(|(program, doubts)| !known(program, doubts))
+        .collect()
+}
+
+/// The variables that are keyed: those that were asked for, then all where they were read as a whole.
+fn variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
+    let asked = env.names.iter().map(|name| name.as_bytes());
+    let keyed = asked.filter(|name| {
+        let leads = |other: &&str| other.as_bytes() == *name;
+        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(leads)
+    });
+    let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
+    if whole {
+        names.push(Name::Variables);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! What the names of a path set stand for now. Every name has a value, also where nothing is there any
+//! more: such a value is one that no run had, unless one had just that.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rekindle_base::DigestHasher;
+use rekindle_fsx::{FileKind, StatSig};
+use rekindle_key::pathset::{Name, PathSet};
+use rekindle_key::step::NOTHING;
+use rekindle_key::variables::{self, NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, value_of};
+use rekindle_key::{Manifest, Roots, Tag};
+use rekindle_outputs::environment::Environment;
+use rekindle_outputs::files::Files;
+use rekindle_outputs::placeholder::Placeholder;
+
+/// Where values come from.
+#[derive(Clone, Copy)]
+pub struct Present<'a> {
+    /// Digests of files.
+    pub files: &'a Files<'a>,
+    /// Variables, and what finds programs.
+    pub environment: &'a Environment,
+    /// What names are relative to.
+    pub roots: &'a Roots,
+    /// What paths in variables are relative to.
+    pub shown: &'a Roots,
+}
+
+/// What says which processor this is.
+pub const PROCESSOR: &[u8] = b"/proc/cpuinfo";
+
+impl Present<'_> {
+    /// The manifest with the values that the names of a path set have now.
+    #[must_use]
+    pub fn observe(&self, manifest: &Manifest, set: &PathSet) -> Manifest {
+        let mut manifest = manifest.clone();
+        for name in &set.names {
+            self.push(&mut manifest, name);
+        }
+        manifest
+    }
+
+    /// Adds the value of a name. Those of a unit's own kinds have none here.
+    pub fn push(&self, manifest: &mut Manifest, name: &Name) {
+        match name {
+            Name::File(path) => manifest.push(Tag::ReadFile, path, self.content(path)),
+            Name::Program(path) => manifest.push(Tag::RanProgram, path, self.content(path)),
+            Name::Kind(path) => manifest.push(Tag::Looked, path, self.kind(path)),
+            Name::Listing(path) => manifest.push(Tag::Listing, path, self.listing(path)),
+            Name::Link(path) => manifest.push(Tag::Link, path, self.link(path)),
+            Name::Lookup(name) => manifest.push(Tag::Lookup, name, self.lookup(name)),
+            Name::Variable(name) => self.push_variable(manifest, name),
+            Name::Variables => self.push_variables(manifest),
+            Name::Directory(root) => {
+                let real = self
+                    .roots
+                    .real(*root)
+                    .map(|path| path.as_os_str().as_bytes());
+                manifest.push(
+                    Tag::Directory,
+                    root.name(),
+                    real.unwrap_or(NOTHING.as_bytes()),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn content(&self, name: &[u8]) -> String {
+        if name == PROCESSOR {
+            return variables::secret(b"cpu", &rekindle_outputs::environment::processor());
+        }
+        let Some(path) = self.roots.resolve(name) else {
+            return NOTHING.to_owned();
+        };
+        let digest = if self.is_settled_place(name) {
+            self.files.tool(&path)
+        } else {
+            self.files.source(&path)
+        };
+        match digest {
+            Ok(digest) => digest.to_hex(),
+            Err(error) => unread(&path, &error),
+        }
+    }
+
+    /// Files of the system, of packages and toolchains are many and large, and seldom written: they
+    /// are known by signature. Others are always read.
+    fn is_settled_place(&self, name: &[u8]) -> bool {
+        let places: [&[u8]; 4] = [b"/usr/", b"/lib", b"{cargo-home}/", b"{sysroot}/"];
+        places.iter().any(|place| name.starts_with(place))
+    }
+
+    fn kind(&self, name: &[u8]) -> String {
+        let Some(path) = self.roots.resolve(name) else {
+            return NOTHING.to_owned();
+        };
+        match rekindle_fsx::stat(&path) {
+            Ok(sig) => kind_of(&path, &sig),
+            Err(error) => unread(&path, &error),
+        }
+    }
+
+    fn listing(&self, name: &[u8]) -> String {
+        let Some(path) = self.roots.resolve(name) else {
+            return NOTHING.to_owned();
+        };
+        let mut entries = match rekindle_fsx::list_in_order(&path) {
+            Ok(entries) => entries,
+            Err(error) => return unread(&path, &error),
+        };
+        entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let mut hasher = DigestHasher::new();
+        for (name, kind) in entries {
+            let stands_for_file = || matches!(Placeholder::read(&path.join(&name)), Ok(Some(_)));
+            let kind: &[u8] = if kind.is_dir() {
+                b"directory"
+            } else if kind.is_file() || (kind.is_symlink() && stands_for_file()) {
+                b"file"
+            } else if kind.is_symlink() {
+                b"link"
+            } else {
+                b"other"
+            };
+            hasher.field(name.as_bytes()).field(kind);
+        }
+        hasher.finish().to_hex()
+    }
+
+    fn link(&self, name: &[u8]) -> Vec<u8> {
+        let Some(path) = self.roots.resolve(name) else {
+            return NOTHING.into();
+        };
+        match rekindle_fsx::read_link(&path) {
+            Ok(target) if target.is_absolute() => self.roots.canonical(&target),
+            Ok(target) => target.into_os_string().as_bytes().to_vec(),
+            Err(error) => unread(&path, &error).into_bytes(),
+        }
+    }
+
+    /// What a name on `PATH` leads to: where that is, and its bytes. A compiler finds its own files from
+    /// where it lies.
+    fn lookup(&self, name: &[u8]) -> String {
+        let found = self.environment.find_program(OsStr::from_bytes(name));
+        let Some(path) = found.and_then(|path| rekindle_fsx::canonicalize(&path).ok()) else {
+            return NOTHING.to_owned();
+        };
+        match self.files.tool(&path) {
+            Ok(digest) => DigestHasher::new()
+                .field(&self.roots.canonical(&path))
+                .field(digest.as_bytes())
+                .finish()
+                .to_hex(),
+            Err(error) => unread(&path, &error),
+        }
+    }
+
+    fn push_variable(&self, manifest: &mut Manifest, name: &[u8]) {
+        let value = self.environment.value(OsStr::from_bytes(name));
+        if name == variables::SHELLS_DIRECTORY {
+            let value = variables::shells_directory(value, self.shown);
+            return manifest.push(Tag::Variable, name, value);
+        }
+        manifest.push(Tag::Variable, name, value_of(name, value, self.shown));
+    }
+
+    /// Adds all variables but those that are left out by rule, after an item that says so.
+    fn push_variables(&self, manifest: &mut Manifest) {
+        manifest.push(Tag::Variable, "", "all");
+        for (name, _) in self.environment.iter() {
+            let name = name.as_bytes();
+            let is_left_out = variables::is_among(name, NEVER_KEYED)
+                || variables::is_among(name, NOT_KEYED_AS_A_WHOLE);
+            if !is_left_out {
+                self.push_variable(manifest, name);
+            }
+        }
+    }
+}
+
+/// What is at a path, as one says it. What stands for a file counts as one.
+fn kind_of(path: &Path, sig: &StatSig) -> String {
+    let stood_for = || Placeholder::read(path).ok().flatten();
+    let file = |size: u64, executable: bool| {
+        let what = if executable { "program" } else { "file" };
+        format!("{what} of {size} bytes")
+    };
+    match sig.kind() {
+        FileKind::Dir => "directory".to_owned(),
+        FileKind::File => match stood_for() {
+            Some(placeholder) => file(placeholder.size, placeholder.mode & 0o111 != 0),
+            None => file(sig.size, sig.is_executable()),
+        },
+        FileKind::Other => match stood_for() {
+            Some(placeholder) => file(placeholder.size, placeholder.mode & 0o111 != 0),
+            None if rekindle_fsx::read_link(path).is_ok() => "link".to_owned(),
+            None => "special file".to_owned(),
+        },
+    }
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    match error.kind() {
+        NotFound | NotADirectory => NOTHING.to_owned(),
+        _ if rekindle_fsx::stat_follow(path).is_ok_and(|sig| sig.kind() == FileKind::Dir) => {
+            "directory".to_owned()
+        }
+        kind => format!("unreadable: {kind}"),
+    }
+}
+
+/// The directories of `PATH` as they really are.
+pub(crate) fn search_path(environment: &Environment) -> Vec<PathBuf> {
+    let path = environment.get("PATH").unwrap_or_default();
+    std::env::split_paths(path)
+        .map(|dir| environment.cwd.join(dir))
+        .map(|dir| rekindle_fsx::canonicalize(&dir).unwrap_or(dir))
+        .collect()
+}

@@ -1,0 +1,192 @@
+//! Storing what a run made, under everything that it was seen to read.
+
+use std::path::Path;
+
+use rekindle_base::Digest;
+use rekindle_events::Refusal;
+use rekindle_fsx::atomic;
+use rekindle_fsx::place::Wish;
+use rekindle_key::Manifest;
+use rekindle_key::pathset::{Name, PathSet};
+use rekindle_key::step::{Body, StepEntry, StepOutput};
+use rekindle_key::variables::{self, NOT_KEYED_AS_A_WHOLE, is_among};
+use rekindle_store::{Space, Store, StoreError, Stored};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::judge::{self, Judged, Policy};
+use crate::outputs::{self, Made, Outputs, Wanted, What};
+use crate::{Engine, Ran, Step};
+
+/// What was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The key.
+    pub key: Digest,
+    /// Bytes of outputs.
+    pub bytes: u64,
+    /// Whether they hold a real path.
+    pub path_bound: bool,
+}
+
+impl Engine<'_> {
+    /// Judges a run and stores it.
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    pub fn publish(
+        &self,
+        step: &Step<'_>,
+        ran: &Ran,
+        policy: Policy,
+    ) -> Result<Published, Refusal> {
+        let judged = judge::judge(step, ran, policy)?;
+        let outputs = outputs::collect(step, ran, &wanted(step, ran, &judged))?;
+        if let Some(path) = &judged.elsewhere
+            && outputs.values.contains(variables::SHELLS_DIRECTORY)
+        {
+            return Err(Refusal::ShellsDirectory {
+                path: path.display().to_string(),
+            });
+        }
+        self.files.forget_sources();
+        let set = self.names(&judged, &outputs);
+        self.check_unchanged(step, ran, &set)?;
+        let said = step.manifest();
+        let manifest = self.present(step).observe(&said, &set);
+        let stored = self.store(step, ran, &outputs, (&said, manifest, set));
+        stored.map_err(|error| Refusal::StoreUnavailable {
+            error: error.to_string(),
+        })
+    }
+
+    /// What was read, with the directories and values that outputs hold.
+    fn names(&self, judged: &Judged, outputs: &Outputs) -> PathSet {
+        let mut names = Vec::with_capacity(judged.names.names.len());
+        let values = outputs.values.iter().cloned().map(Name::Variable);
+        let bound = outputs.bound.iter().copied().map(Name::Directory);
+        names.extend(bound.chain(values));
+        names.extend(judged.names.names.iter().cloned());
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        PathSet { names }
+    }
+
+    /// Whether anything that was read was written meanwhile.
+    fn check_unchanged(&self, step: &Step<'_>, ran: &Ran, set: &PathSet) -> Result<(), Refusal> {
+        for name in &set.names {
+            let (Name::File(path) | Name::Program(path)) = name else {
+                continue;
+            };
+            let Some(path) = step.roots.resolve(path) else {
+                continue;
+            };
+            let Ok(sig) = rekindle_fsx::stat_follow(&path) else {
+                return Err(changed(&path));
+            };
+            let is_made_up = path.starts_with("/proc");
+            if !is_made_up
+                && ran.watch.may_have_changed(sig.ctime_ns)
+                && !self.files.is_settled(&sig)
+            {
+                return Err(changed(&path));
+            }
+        }
+        if ran.watch.clock_was_set() {
+            return Err(Refusal::ClockWasSet);
+        }
+        Ok(())
+    }
+
+    fn store(
+        &self,
+        step: &Step<'_>,
+        ran: &Ran,
+        outputs: &Outputs,
+        (said, manifest, set): (&Manifest, Manifest, PathSet),
+    ) -> Result<Published, StoreError> {
+        let mut entry = StepEntry {
+            outputs: Vec::with_capacity(outputs.made.len()),
+            stdout: outputs.stdout.clone(),
+            stderr: outputs.stderr.clone(),
+            run_us: u64::try_from(ran.time.as_micros()).unwrap_or(u64::MAX),
+            path_bound: !outputs.bound.is_empty(),
+            manifest,
+        };
+        let key = entry.manifest.digest();
+        let mut bytes = 0;
+        for made in &outputs.made {
+            let body = match &made.what {
+                What::Directory => Body::Directory,
+                What::Link(target) => Body::Link(target.clone()),
+                What::Exact { executable } | What::Text { executable, .. } => {
+                    let stored = self.put(made, *executable)?;
+                    bytes += stored.size;
+                    Body::File {
+                        digest: stored.digest,
+                        size: stored.size,
+                        executable: *executable,
+                        form: made.what.form(),
+                    }
+                }
+            };
+            entry.outputs.push(StepOutput {
+                place: made.place,
+                path: made.path.clone(),
+                body,
+            });
+        }
+        let objects = entry.objects();
+        self.store
+            .put_record(Space::Entries, &key, &objects, &entry.encode())?;
+        self.promote(said, set)?;
+        self.remember(step, &key)?;
+        Ok(Published {
+            key,
+            bytes,
+            path_bound: entry.path_bound,
+        })
+    }
+
+    fn put(&self, made: &Made, executable: bool) -> Result<Stored, StoreError> {
+        let wish = Wish {
+            hardlink: false,
+            executable,
+        };
+        let What::Text { text, .. } = &made.what else {
+            return self.store.put_object(&made.file, wish);
+        };
+        let directory = made.file.parent().unwrap_or(Path::new("."));
+        let canonical = atomic::unique_in(directory);
+        let written = atomic::write(&canonical, text).map_err(StoreError::from);
+        let stored = written.and_then(|()| self.store.put_object(&canonical, wish));
+        let _ = rekindle_fsx::remove_file(&canonical);
+        stored
+    }
+}
+
+/// What is looked for in outputs: values of variables that are left out, and the time where it was read.
+fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &Judged) -> Wanted<'a> {
+    let is_looked_for = |name: &[u8]| {
+        let is_shells = name == variables::SHELLS_DIRECTORY && judged.elsewhere.is_some();
+        is_shells || (judged.whole_environment && is_among(name, NOT_KEYED_AS_A_WHOLE))
+    };
+    let values = step
+        .environment
+        .iter()
+        .filter(|(name, value)| is_looked_for(name.as_bytes()) && outputs::is_telling(value))
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    Wanted {
+        values: values.collect(),
+        dates: if judged.may_be_dated {
+            outputs::dates(ran.seconds)
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+fn changed(path: &Path) -> Refusal {
+    Refusal::ChangedDuringRun {
+        path: path.display().to_string(),
+    }
+}
