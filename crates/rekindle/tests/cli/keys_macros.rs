@@ -7,7 +7,7 @@ const MACRO: &str = "use proc_macro::TokenStream;\n\
                      pub fn answer(_: TokenStream) -> TokenStream {\n";
 
 /// A program, a facade that hands a macro on, and the macro with this body.
-fn lab(body: &str) -> Lab {
+pub(crate) fn lab(body: &str) -> Lab {
     Lab::new(&[
         (
             "Cargo.toml",
