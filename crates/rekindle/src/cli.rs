@@ -26,6 +26,8 @@ pub(crate) enum OwnCommand {
     Stats(StatsArgs),
     /// Says why units were compiled.
     Explain(ExplainArgs),
+    /// Lists what a unit, or the run of its build script, was seen to read.
+    Observe(ObserveArgs),
     /// Looks at snapshots of target directories, captures and restores them.
     Snapshot(SnapshotArgs),
     /// Puts the bytes in the place of every placeholder in the target directory.
@@ -75,6 +77,19 @@ pub(crate) struct ExplainArgs {
     /// A run's name, or `last`.
     #[arg(long, default_value = "last", value_name = "RUN")]
     pub(crate) run: String,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObserveArgs {
+    /// A package or crate.
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+    /// A run's name, or `last`; without it, the last run in which it was built, restored or started.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,

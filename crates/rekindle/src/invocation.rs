@@ -14,6 +14,7 @@ const OWN: &[&str] = &[
     "env",
     "stats",
     "explain",
+    "observe",
     "snapshot",
     "materialise",
     "cache",

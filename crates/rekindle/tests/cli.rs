@@ -61,6 +61,8 @@ mod registry_lab;
 mod scripts;
 #[path = "cli/scripts_refused.rs"]
 mod scripts_refused;
+#[path = "cli/scripts_uses.rs"]
+mod scripts_uses;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]

@@ -129,6 +129,11 @@ pub enum Refusal {
         /// What.
         path: String,
     },
+    /// It looked below the directory that cargo was started in, as a shell had named it.
+    ShellsDirectory {
+        /// Where.
+        path: String,
+    },
     /// It looked at what an earlier run of it had left.
     FoundEarlierOutput {
         /// What.
@@ -179,6 +184,10 @@ impl fmt::Display for Refusal {
             Self::WroteOutside { path } => {
                 write!(f, "it changes `{path}`, outside of where its outputs go")
             }
+            Self::ShellsDirectory { path } => write!(
+                f,
+                "it uses `PWD`, the directory that cargo was started in, in `{path}`"
+            ),
             Self::FoundEarlierOutput { path } => {
                 write!(f, "it looked at `{path}`, which an earlier run had left")
             }

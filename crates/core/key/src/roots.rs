@@ -66,6 +66,14 @@ impl Root {
         }
     }
 
+    /// The root of a name.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|root| root.name().as_bytes() == name)
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|root| *root as u8 == byte)
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Item, Manifest};
 use crate::pathset::{Name, PathSet};
+use crate::roots::Root;
 use crate::table::Tag;
 
 /// What stands for a name's value where nothing is at a path.
@@ -140,6 +141,7 @@ pub fn names(manifest: &Manifest) -> PathSet {
         .filter_map(|(index, item)| {
             let name = item.name.clone();
             Some(match item.tag {
+                Tag::Directory => Name::Directory(Root::from_name(&name)?),
                 Tag::Variable if index == whole => Name::Variables,
                 Tag::Variable if index > whole => return None,
                 Tag::ReadFile => Name::File(name),
@@ -227,6 +229,7 @@ mod tests {
     fn names_come_back_from_a_manifest() {
         let mut manifest = Manifest::new();
         manifest.push(Tag::Step, "kind", "x");
+        manifest.push(Tag::Directory, "{cargo-home}", "/c");
         manifest.push(Tag::Looked, "/usr/x", NOTHING);
         for name in ["A", "", "B"] {
             manifest.push(Tag::Variable, name, "0");
@@ -235,6 +238,7 @@ mod tests {
         assert_eq!(
             names,
             [
+                Name::Directory(Root::CargoHome),
                 Name::Kind(b"/usr/x".to_vec()),
                 Name::Variable(b"A".to_vec()),
                 Name::Variables,

@@ -3,6 +3,8 @@
 
 use rekindle_events::ChangeKind;
 
+use crate::variables;
+
 /// Raised whenever the meaning of any item changes, so that no entry is found under an old meaning.
 pub const KEY_VERSION: u32 = 1;
 
@@ -275,6 +277,19 @@ pub fn reference() -> String {
     page.push_str("\n## Left out\n\n| what | why |\n|---|---|\n");
     for exclusion in EXCLUSIONS {
         page.push_str(&format!("| {} | {} |\n", exclusion.what, exclusion.reason));
+    }
+    let variables = [
+        ("of steps", variables::NEVER_KEYED),
+        (
+            "of steps that read variables as a whole",
+            variables::NOT_KEYED_AS_A_WHOLE,
+        ),
+    ];
+    for (of, rows) in variables {
+        for row in rows {
+            let names = row.names.join(", ");
+            page.push_str(&format!("| {of}: {names} | {} |\n", row.reason));
+        }
     }
     page
 }

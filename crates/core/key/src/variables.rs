@@ -162,6 +162,31 @@ const PATHS: &[&str] = &[
     "XDG_DATA_HOME",
 ];
 
+/// What a shell calls the directory that it is in. Those who ask for it use it where it is the one that they
+/// run in, and only then.
+pub const SHELLS_DIRECTORY: &[u8] = b"PWD";
+
+/// What stands for the value of [`SHELLS_DIRECTORY`]: where cargo was started is not where a step runs, and
+/// no input where nothing below it was looked at.
+#[must_use]
+pub fn shells_directory(value: Option<&OsStr>, roots: &Roots) -> String {
+    let Some(value) = value else {
+        return NOT_SET.to_owned();
+    };
+    let path = Path::new(value);
+    let canonical = roots.canonical(path);
+    if path == roots.absolute(Path::new("")) {
+        "here".to_owned()
+    } else if canonical.first() == Some(&b'{') {
+        secret(SHELLS_DIRECTORY, &canonical)
+    } else {
+        ELSEWHERE.to_owned()
+    }
+}
+
+/// See [`shells_directory`].
+pub const ELSEWHERE: &str = "elsewhere";
+
 /// Whether `name` is among some variables.
 #[must_use]
 pub fn is_among(name: &[u8], all: &[LeftOut]) -> bool {
@@ -264,6 +289,20 @@ mod tests {
             value,
             value_of(b"OTHER", Some(OsStr::new("hunter2")), &Roots::default())
         );
+    }
+
+    #[test]
+    fn the_shells_directory_counts_where_it_is_of_use() {
+        let roots = roots("/home/a");
+        let check = |value: &str, expected: &str| {
+            let value = shells_directory(Some(OsStr::new(value)), &roots);
+            assert_eq!(value.len() == 64, expected.is_empty(), "{value}");
+            assert!(expected.is_empty() || value == expected, "{value}");
+        };
+        check("/home/a", "here");
+        check("/home/a/.cargo/x", "");
+        check("/w/project", ELSEWHERE);
+        assert_eq!(shells_directory(None, &roots), NOT_SET);
     }
 
     #[test]

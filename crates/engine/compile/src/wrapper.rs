@@ -15,6 +15,7 @@ use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
 use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
 use rekindle_outputs::launch;
+use rekindle_outputs::placeholder::Placeholder;
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::chain::{self, Chain};
@@ -199,7 +200,8 @@ impl Call<'_> {
     }
 
     /// A build script that was compiled or restored is started by cargo next, and may read what those
-    /// of other packages made. The exit code where that cannot be put in place.
+    /// of other packages made. Where a placeholder is in its place, the launcher sees to that. The exit
+    /// code where that cannot be put in place.
     fn before_script(
         &self,
         invocation: &Invocation,
@@ -211,6 +213,10 @@ impl Call<'_> {
         }
         let start = Instant::now();
         let out_dir = self.context.environment.cwd.join(&invocation.out_dir);
+        let program = out_dir.join(invocation.file_stem());
+        if matches!(Placeholder::read(&program), Ok(Some(_))) {
+            return Ok(());
+        }
         let target = outdir::target_root(&out_dir, invocation.target.as_deref());
         let outcome = launch::fill_out_dirs(&target);
         if !outcome.failed.is_empty() {

@@ -1,13 +1,14 @@
 //! What was seen of a run: whether it may be stored, and under which names its inputs are keyed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_events::Refusal;
 use rekindle_key::Roots;
 use rekindle_key::pathset::{Name, PathSet};
-use rekindle_key::variables::{NEVER_KEYED, is_among};
+use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
 
 use crate::present::{PROCESSOR, search_path};
@@ -28,6 +29,8 @@ pub(crate) struct Judged {
     pub(crate) may_be_dated: bool,
     /// Whether variables were read as a whole.
     pub(crate) whole_environment: bool,
+    /// Where `PWD` leads, if that is not to stand in anything that was made.
+    pub(crate) elsewhere: Option<PathBuf>,
 }
 
 /// Names what a run read.
@@ -59,10 +62,14 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     check_writes(step, ran)?;
     let search = search_path(step.environment);
+    let elsewhere = elsewhere(step, &observation.env);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
             check_earlier(ran, path, *seen)?;
-        } else if !is_temporary(ran, path) && !step.own.contains(path) {
+        } else if !is_temporary(ran, path)
+            && !step.own.contains(path)
+            && !is_elsewhere(step, elsewhere.as_deref(), path)?
+        {
             push_path(&step.roots, path, *seen, &observation.programs, &mut names);
             push_lookup(path, *seen, &search, &mut names);
         }
@@ -74,6 +81,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
         names: PathSet { names },
         may_be_dated,
         whole_environment,
+        elsewhere,
     })
 }
 
@@ -305,6 +313,31 @@ fn check_earlier(ran: &Ran, path: &Path, seen: Seen) -> Result<(), Refusal> {
         });
     }
     Ok(())
+}
+
+/// Where `PWD` leads, if it was asked for and that is neither here nor below a root.
+fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
+    let name = OsStr::from_bytes(variables::SHELLS_DIRECTORY);
+    let value = step.environment.value(name)?;
+    let is_it = variables::shells_directory(Some(value), &step.shown) == variables::ELSEWHERE;
+    (is_it && env.names.contains(name)).then(|| PathBuf::from(value))
+}
+
+/// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget
+/// it. Whoever looks below it makes use of it.
+fn is_elsewhere(step: &Step<'_>, elsewhere: Option<&Path>, path: &Path) -> Result<bool, Refusal> {
+    let Some(elsewhere) = elsewhere.filter(|elsewhere| path.starts_with(elsewhere)) else {
+        return Ok(false);
+    };
+    if path == elsewhere {
+        return Ok(true);
+    }
+    if step.roots.canonical(path).first() == Some(&b'{') {
+        return Ok(false);
+    }
+    Err(Refusal::ShellsDirectory {
+        path: path.display().to_string(),
+    })
 }
 
 /// Adds the names of what was done with a path.

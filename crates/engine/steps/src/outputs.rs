@@ -165,7 +165,7 @@ fn what(
         let canonical = step.shown.canonical_plain(&text);
         if let Some(canonical) = canonical {
             look(
-                &text,
+                &canonical,
                 &file.display().to_string(),
                 wanted,
                 &mut outputs.values,
@@ -207,8 +207,13 @@ fn scan_file(
             outputs.bound.insert(*root);
         }
     }
-    for ((name, _), found) in wanted.values.iter().zip(in_values) {
-        if *found {
+    // A value that is the beginning of a real path is found in it: the path is keyed.
+    let is_in_path = |value: &[u8]| {
+        let mut held = roots.iter().zip(in_roots).filter(|(_, found)| **found);
+        held.any(|((_, real), _)| real.starts_with(value))
+    };
+    for ((name, value), found) in wanted.values.iter().zip(in_values) {
+        if *found && !is_in_path(value) {
             outputs.values.insert(name.to_vec());
         }
     }
@@ -234,12 +239,12 @@ fn printed(
             path: name.to_owned(),
             detail: "it has control characters".to_owned(),
         })?;
-    look(bytes, name, wanted, &mut outputs.values)?;
+    look(&text, name, wanted, &mut outputs.values)?;
     bind(step, &text, &mut outputs.bound);
     Ok(text)
 }
 
-/// Looks for values and dates in text.
+/// Looks for values and dates in text whose roots are tokens.
 fn look(
     text: &[u8],
     name: &str,

@@ -159,6 +159,10 @@ impl Present<'_> {
 
     fn push_variable(&self, manifest: &mut Manifest, name: &[u8]) {
         let value = self.environment.value(OsStr::from_bytes(name));
+        if name == variables::SHELLS_DIRECTORY {
+            let value = variables::shells_directory(value, self.shown);
+            return manifest.push(Tag::Variable, name, value);
+        }
         manifest.push(Tag::Variable, name, value_of(name, value, self.shown));
     }
 

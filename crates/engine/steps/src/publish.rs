@@ -9,7 +9,7 @@ use rekindle_fsx::place::Wish;
 use rekindle_key::Manifest;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::{Body, StepEntry, StepOutput};
-use rekindle_key::variables::{NOT_KEYED_AS_A_WHOLE, is_among};
+use rekindle_key::variables::{self, NOT_KEYED_AS_A_WHOLE, is_among};
 use rekindle_store::{Space, Store, StoreError, Stored};
 use std::os::unix::ffi::OsStrExt;
 
@@ -41,6 +41,13 @@ impl Engine<'_> {
     ) -> Result<Published, Refusal> {
         let judged = judge::judge(step, ran, policy)?;
         let outputs = outputs::collect(step, ran, &wanted(step, ran, &judged))?;
+        if let Some(path) = &judged.elsewhere
+            && outputs.values.contains(variables::SHELLS_DIRECTORY)
+        {
+            return Err(Refusal::ShellsDirectory {
+                path: path.display().to_string(),
+            });
+        }
         self.files.forget_sources();
         let set = self.names(&judged, &outputs);
         self.check_unchanged(step, ran, &set)?;
@@ -159,14 +166,17 @@ impl Engine<'_> {
 
 /// What is looked for in outputs: values of variables that are left out, and the time where it was read.
 fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &Judged) -> Wanted<'a> {
-    let left_out = |name: &[u8]| is_among(name, NOT_KEYED_AS_A_WHOLE);
+    let is_looked_for = |name: &[u8]| {
+        let is_shells = name == variables::SHELLS_DIRECTORY && judged.elsewhere.is_some();
+        is_shells || (judged.whole_environment && is_among(name, NOT_KEYED_AS_A_WHOLE))
+    };
     let values = step
         .environment
         .iter()
-        .filter(|(name, value)| left_out(name.as_bytes()) && outputs::is_telling(value))
+        .filter(|(name, value)| is_looked_for(name.as_bytes()) && outputs::is_telling(value))
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     Wanted {
-        values: values.filter(|_| judged.whole_environment).collect(),
+        values: values.collect(),
         dates: if judged.may_be_dated {
             outputs::dates(ran.seconds)
         } else {
