@@ -54,7 +54,11 @@ impl Supervisor {
     fn read(&mut self, who: Who, place: &[u8], follow: bool) {
         let library = place.windows(3).any(|part| part == b".so");
         let key = (who.scope, 3 + u8::from(follow), place.to_vec());
-        if !library && self.answered.contains(&key) {
+        // A library is asked about for each program that opens it.
+        let program = library.then(|| self.processes.get(who.thread)).flatten();
+        let program = program.map(|process| process.program.clone());
+        let loaded = (who.scope, program, place.to_vec());
+        if self.answered.contains(&key) && (!library || self.loaded.contains(&loaded)) {
             return;
         }
         let found = self.follow(who, place, follow);
@@ -64,6 +68,7 @@ impl Supervisor {
             && kind.is(libc::S_IFREG)
         {
             self.library(who, &found.path, kind);
+            self.loaded.insert(loaded);
         }
         if found.kind.is_some() {
             self.answered.insert(key);
@@ -102,6 +107,8 @@ impl Supervisor {
     }
 
     fn open_to_write(&mut self, who: Who, place: &[u8], flags: i32) {
+        // What is written over may be another library now.
+        self.loaded.clear();
         let creates = flags & libc::O_CREAT != 0;
         let exclusive = creates && flags & libc::O_EXCL != 0;
         let truncates = flags & libc::O_TRUNC != 0;
@@ -190,6 +197,7 @@ impl Supervisor {
     fn forget(&mut self) {
         self.walk.forget();
         self.answered.clear();
+        self.loaded.clear();
     }
 }
 

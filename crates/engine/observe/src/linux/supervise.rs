@@ -41,6 +41,8 @@ pub(super) struct Supervisor {
     pub(super) walk: Walk,
     /// Looks that would note what is noted.
     pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
+    /// Libraries that a program is known to have opened.
+    pub(super) loaded: HashSet<(Scope, Option<Vec<u8>>, Vec<u8>)>,
 }
 
 /// Who makes a call.
@@ -68,6 +70,7 @@ impl Supervisor {
             readers: HashMap::new(),
             walk: Walk::default(),
             answered: HashSet::new(),
+            loaded: HashSet::new(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Supervisor {
         let seen = self.records.remove(&scope)?.into_observation();
         self.record(parent).add(&seen);
         self.answered.clear();
+        self.loaded.clear();
         Some(seen)
     }
 
