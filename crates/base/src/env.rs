@@ -48,6 +48,8 @@ variables! {
     REKINDLE_LINKER = Public;
     /// `0` neither restores nor captures snapshots of target directories. Default: `1`.
     REKINDLE_SNAPSHOT = Public;
+    /// `0` observes neither compilers nor build scripts: units are keyed by what they declare. Default: `1`.
+    REKINDLE_OBSERVE = Public;
     /// `0` starts every build script that cargo wants to run. Default: `1`.
     REKINDLE_SCRIPTS = Public;
     /// `1` runs cargo without Rekindle's wrapper. Default: `0`.

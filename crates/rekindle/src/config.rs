@@ -90,6 +90,15 @@ pub const KEYS: &[ConfigKey] = &[
                outputs alone; what other unknown ones compile is not stored.",
     },
     ConfigKey {
+        name: "build.observe",
+        value: "boolean",
+        default: "`true`",
+        project: true,
+        variable: Some(rekindle_base::env::REKINDLE_OBSERVE),
+        help: "Whether it is observed what macros and build scripts read without saying so. Without, units \
+               are keyed by what they declare, and build scripts run each time.",
+    },
+    ConfigKey {
         name: "build.scripts",
         value: "boolean",
         default: "`true`",
@@ -227,6 +236,8 @@ pub struct FileConfig {
     pub snapshot: Option<bool>,
     /// `build.trusted-wrappers`.
     pub trusted_wrappers: Option<Vec<String>>,
+    /// `build.observe`.
+    pub observe: Option<bool>,
     /// `build.scripts`.
     pub scripts: Option<bool>,
     /// `build.trusted-scripts`.
@@ -385,6 +396,7 @@ fn set(
         "build.remap" => config.remap = Some(value.as_bool()?),
         "build.snapshot" => config.snapshot = Some(value.as_bool()?),
         "build.trusted-wrappers" => config.trusted_wrappers = Some(names(value)?),
+        "build.observe" => config.observe = Some(value.as_bool()?),
         "build.scripts" => config.scripts = Some(value.as_bool()?),
         "build.trusted-scripts" => config.trusted_scripts = Some(names(value)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
@@ -471,7 +483,7 @@ mod tests {
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
                     linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
-                    scripts = false\ntrusted-scripts = [\"s\"]\n";
+                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
@@ -480,6 +492,7 @@ mod tests {
             remap: Some(false),
             snapshot: Some(false),
             trusted_wrappers: Some(vec!["w".into()]),
+            observe: Some(false),
             scripts: Some(false),
             trusted_scripts: Some(vec!["s".into()]),
             quiet: Some(true),

@@ -84,6 +84,10 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
         inner_wrapper: None,
         rustdoc: None,
         trusted_wrappers: files.user.trusted_wrappers.clone().unwrap_or_default(),
+        observe: flag(surroundings, env::REKINDLE_OBSERVE)?
+            .or(files.project.observe)
+            .or(files.user.observe)
+            .unwrap_or(true),
         scripts: flag(surroundings, env::REKINDLE_SCRIPTS)?
             .or(files.project.scripts)
             .or(files.user.scripts)

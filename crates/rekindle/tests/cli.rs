@@ -39,6 +39,8 @@ mod keys_paths;
 mod keys_source;
 #[path = "cli/linker.rs"]
 mod linker;
+#[path = "cli/observed_macros.rs"]
+mod observed_macros;
 #[path = "cli/oracle/mod.rs"]
 mod oracle;
 #[path = "cli/own.rs"]

@@ -182,6 +182,10 @@ pub struct UnitEvent {
     /// Under `REKINDLE_VERIFY=1`: whether a fresh compile gave the same bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
+    /// Where the compiler was observed: whether all was seen. Else the unit is stored under what it
+    /// declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<bool>,
     /// The compiler's exit code.
     #[serde(default)]
     pub exit_code: i32,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::step::Refusal;
+
 /// Why the store could not serve a unit that it may hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -249,6 +251,11 @@ pub enum UncacheableReason {
         /// A member of the archive.
         member: String,
     },
+    /// What a macro was seen to do cannot be keyed.
+    Observed {
+        /// What.
+        refusal: Refusal,
+    },
     /// Uses a private working file of another tool as an input, as with incremental state from
     /// elsewhere or a profile.
     Other {
@@ -294,6 +301,7 @@ impl fmt::Display for UncacheableReason {
                 f,
                 "it bundles a native library that no argument names (object `{member}`)"
             ),
+            Self::Observed { refusal } => write!(f, "of a macro that it uses: {refusal}"),
             Self::Other { detail } => f.write_str(detail),
         }
     }

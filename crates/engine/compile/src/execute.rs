@@ -7,6 +7,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rekindle_fsx::time::Watch;
+use rekindle_observe::{Observation, Observer, Options};
+
+use crate::observed::Watched;
 
 /// A compiler's run.
 pub(crate) struct Ran {
@@ -22,6 +25,8 @@ pub(crate) struct Ran {
     pub(crate) metadata_at: Option<Duration>,
     /// Tells whether inputs changed meanwhile.
     pub(crate) watch: Watch,
+    /// What it did, where it was observed.
+    pub(crate) observation: Option<Observation>,
 }
 
 /// What is done with each line before it is passed on.
@@ -45,18 +50,23 @@ impl Listener for Deaf {}
 pub(crate) fn run(
     program: &OsStr,
     arguments: &[OsString],
+    watched: Option<&Watched>,
     listener: &mut dyn Listener,
     stderr: &mut dyn Write,
     stdout: &mut (dyn Write + Send),
 ) -> io::Result<Ran> {
     let watch = Watch::start();
     let start = Instant::now();
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .stdin(Stdio::inherit())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped());
+    let mut child = match watched {
+        Some(watched) => watched.observer.spawn(&mut command, &watched.options)?,
+        None => Observer::off().spawn(&mut command, &Options::default())?,
+    };
     let child_stdout = child.stdout.take();
     let child_stderr = child.stderr.take();
     let (lines, metadata_at, printed_stdout) = std::thread::scope(|scope| {
@@ -88,14 +98,15 @@ pub(crate) fn run(
         }
         (lines, metadata_at, printed.join().unwrap_or(true))
     });
-    let status = child.wait()?;
+    let observed = child.wait()?;
     Ok(Ran {
-        exit_code: exit_code(status),
+        exit_code: exit_code(observed.status),
         stderr: lines,
         printed_stdout,
         time: start.elapsed(),
         metadata_at,
         watch,
+        observation: watched.map(|_| observed.observation),
     })
 }
 

@@ -26,6 +26,7 @@ mod journal;
 mod link;
 mod lookup;
 mod natives;
+mod observed;
 mod probe;
 mod publish;
 pub mod readers;

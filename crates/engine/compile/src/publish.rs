@@ -19,6 +19,7 @@ use crate::debug;
 use crate::execute::{self, Ran};
 use crate::inputs::{Inputs, Unit, unreadable};
 use crate::natives;
+use crate::observed;
 use crate::restore::{self, RELATIVE};
 use crate::scripts;
 use crate::shim::LinkRun;
@@ -96,7 +97,17 @@ pub(crate) fn collect(
     {
         names.push(Name::DiagnosticWidth);
     }
+    let whole = ran
+        .observation
+        .as_ref()
+        .filter(|seen| seen.blind.is_empty());
+    if let Some(observation) = whole {
+        names.extend(observed::names(unit, observation, &names)?);
+    }
     check_unchanged(unit, inputs, ran, &names)?;
+    if let Some(observation) = whole {
+        observed::check_writes(unit, observation)?;
+    }
     let set = PathSet { names };
     let manifest =
         unit.observe(&inputs.manifest, &set)
@@ -479,7 +490,11 @@ fn check_unchanged(
     names: &[Name],
 ) -> Result<(), UncacheableReason> {
     let named = names.iter().filter_map(|name| match name {
-        Name::Source(path) | Name::LinkerFile(path) | Name::Native(path) => Some(path),
+        Name::Source(path)
+        | Name::LinkerFile(path)
+        | Name::Native(path)
+        | Name::File(path)
+        | Name::Program(path) => Some(path),
         _ => None,
     });
     let hashed_before =

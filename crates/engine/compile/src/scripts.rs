@@ -238,7 +238,11 @@ impl Call<'_> {
             Ok(beside) => beside,
             Err(code) => return Ok(code),
         };
-        let observer = Observer::probe();
+        let observer = if settings.observe {
+            Observer::probe()
+        } else {
+            Observer::off()
+        };
         let options = options(settings, &step, self.launch.environment);
         step.own.extend(options.preload.clone());
         let mut command = self.command(&beside);

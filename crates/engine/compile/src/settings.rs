@@ -42,6 +42,8 @@ pub struct Settings {
     pub rustdoc: Option<PathBuf>,
     /// File names of wrappers that the user declares to leave outputs alone.
     pub trusted_wrappers: Vec<String>,
+    /// Whether compilers with macros, and build scripts, are observed.
+    pub observe: bool,
     /// Whether the runs of build scripts are looked up and stored.
     pub scripts: bool,
     /// Packages whose build scripts may talk to whom they like.

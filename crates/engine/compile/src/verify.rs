@@ -48,6 +48,7 @@ fn compile(unit: &Unit<'_>, entry: &Entry, directory: &Path) -> io::Result<Verif
     let ran = execute::run(
         &program,
         &arguments,
+        None,
         &mut execute::Deaf,
         &mut io::sink(),
         &mut io::sink(),

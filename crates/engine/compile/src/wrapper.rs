@@ -27,7 +27,7 @@ use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
 use crate::settings::Settings;
-use crate::{probe, readers, restore, shim, toolchain, verify};
+use crate::{observed, probe, readers, restore, shim, toolchain, verify};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
 
@@ -407,6 +407,7 @@ impl Call<'_> {
             event.times.link_us = linked.runs.iter().map(|run| run.link_us).sum();
             self.warn_of_fallback(unit, linked);
         }
+        event.observed = ran.observation.as_ref().map(observed::is_whole);
         let publish_start = Instant::now();
         match publish::collect(unit, inputs, &ran, linked.as_ref()) {
             Ok(made) => {
@@ -468,9 +469,11 @@ impl Call<'_> {
         }
         let inner = self.context.settings.inner_wrapper.as_deref();
         let (program, arguments) = self.chain.command(inner, &arguments);
+        let watched = observed::watched(unit, link_dir);
         let ran = execute::run(
             &program,
             &arguments,
+            watched.as_ref(),
             &mut listener,
             streams.stderr,
             streams.stdout,
@@ -533,6 +536,7 @@ impl Call<'_> {
             linkers: 0,
             linker: None,
             verified: None,
+            observed: None,
             exit_code: 0,
         }
     }

@@ -15,7 +15,7 @@ const LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/preload.so"));
 const VARIABLE: &str = "LD_PRELOAD";
 
 /// How the file's name begins, so that one of ours is known.
-const NAME: &str = "librekindle-observe-";
+pub(crate) const NAME: &str = "librekindle-observe-";
 
 /// Writes the preload library into a directory, under its digest, unless it is there. `None` where
 /// this build has none.

@@ -69,6 +69,7 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
         linkers: 0,
         linker: None,
         verified: None,
+        observed: None,
         exit_code: 0,
     })
 }

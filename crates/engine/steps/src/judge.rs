@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_events::Refusal;
+use rekindle_key::Roots;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
@@ -69,7 +70,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             && !step.own.contains(path)
             && !is_elsewhere(step, elsewhere.as_deref(), path)?
         {
-            push_path(step, path, *seen, &observation.programs, &mut names);
+            push_path(&step.roots, path, *seen, &observation.programs, &mut names);
             push_lookup(path, *seen, &search, &mut names);
         }
     }
@@ -182,6 +183,34 @@ const STAMPING: &[&str] = &[
     "lld",
     "mold",
 ];
+
+/// The name under which a contact is keyed, if it needs one.
+///
+/// # Errors
+/// Why what was made after it cannot be stored.
+pub fn contacted(contact: &Contact) -> Result<Option<Name>, Refusal> {
+    match contact_of(contact) {
+        Contacted::Harmless | Contacted::Stamp => Ok(None),
+        Contacted::Processor => Ok(Some(Name::File(PROCESSOR.to_vec()))),
+        Contacted::Refused(refusal) => Err(refusal),
+    }
+}
+
+/// Whether variables were read as a whole. A program below `trusted` is doubted for what it loaded, and for
+/// nothing else; what is known of programs of its name does not hold for that.
+#[must_use]
+pub fn reads_environment(env: &EnvReads, trusted: &Path) -> bool {
+    let loaded = |doubt: &EnvDoubt| !matches!(doubt, EnvDoubt::Unreported);
+    let of_trusted = env
+        .doubts
+        .iter()
+        .filter(|(program, _)| program.starts_with(trusted))
+        .any(|(_, doubts)| doubts.iter().any(loaded));
+    of_trusted
+        || doubts(env)
+            .keys()
+            .any(|program| !program.starts_with(trusted))
+}
 
 fn contact_of(contact: &Contact) -> Contacted {
     Contacted::Refused(match contact {
@@ -311,14 +340,15 @@ fn is_elsewhere(step: &Step<'_>, elsewhere: Option<&Path>, path: &Path) -> Resul
     })
 }
 
-fn push_path(
-    step: &Step<'_>,
+/// Adds the names of what was done with a path.
+pub fn push_path(
+    roots: &Roots,
     path: &Path,
     seen: Seen,
     programs: &BTreeSet<PathBuf>,
     names: &mut BTreeSet<Name>,
 ) {
-    let name = || step.roots.canonical(path);
+    let name = || roots.canonical(path);
     if seen.has(Seen::READ) && programs.contains(path) {
         names.insert(Name::Program(name()));
     } else if seen.has(Seen::READ) {

@@ -14,7 +14,7 @@
 //!
 //! Callers are in `rekindle-compile`. Nothing here decides what a build does: a fault is a miss.
 
-mod judge;
+pub mod judge;
 mod lookup;
 mod outputs;
 pub mod present;

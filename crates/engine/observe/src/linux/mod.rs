@@ -5,11 +5,13 @@
 
 mod calls;
 mod elf;
+mod exec;
 mod filter;
 mod listener;
 mod message;
 pub(crate) mod nested;
 mod net;
+mod paths;
 mod peer;
 mod places;
 mod processes;

@@ -22,7 +22,7 @@ pub(super) struct Record {
     /// All else.
     rest: Observation,
     /// Prefixes that are not recorded.
-    pub(super) skip: Vec<Vec<u8>>,
+    skip: Vec<Vec<u8>>,
     /// Prefixes of objects that may read variables.
     pub(super) trusted: Vec<Vec<u8>>,
 }

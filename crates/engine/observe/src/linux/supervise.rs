@@ -8,26 +8,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::calls::{self, Act, Rule};
-use super::elf::Facts;
 use super::listener::{self, Call, Listener, Next};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
-use super::record::{Record, is_under, to_path};
-use super::sys::{self, Kind};
-use super::walk::{Found, Walk, text};
+use super::record::{Record, to_path};
+use super::walk::{Found, Walk};
 use super::{message, net, peer};
 use crate::options::Bytes;
 use crate::{Blind, Contact, EnvDoubt, Observation, Redirect, Seen};
 
 /// How long processes that outlive the first one may take to end before they count as left behind.
 const GRACE: Duration = Duration::from_millis(200);
-
-/// How deep scripts may be run by scripts; the kernel's own bound.
-const MOST_SCRIPTS: usize = 4;
 
 /// The supervisor of one tree.
 pub(super) struct Supervisor {
@@ -39,23 +33,16 @@ pub(super) struct Supervisor {
     pub(super) processes: Processes,
     pub(super) redirect: Option<Redirect>,
     /// Programs that are not recorded, nor what they start.
-    elsewhere: Vec<Vec<u8>>,
+    pub(super) elsewhere: Vec<Vec<u8>>,
     /// The thread whose preload library has just told that it reads randomness.
     pub(super) told_random: Option<i32>,
     /// Which object reads variables at an address.
     pub(super) readers: HashMap<(i32, u64), Option<Vec<u8>>>,
-    walk: Walk,
+    pub(super) walk: Walk,
     /// Looks that would note what is noted.
-    answered: HashSet<(Scope, u8, Vec<u8>)>,
-}
-
-/// A program that has been started.
-struct Started {
-    /// What was asked for; a script perhaps.
-    asked: Vec<u8>,
-    /// What runs.
-    program: Vec<u8>,
-    facts: Rc<Facts>,
+    pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
+    /// Libraries that a program is known to have opened.
+    pub(super) loaded: HashSet<(Scope, Option<Vec<u8>>, Vec<u8>)>,
 }
 
 /// Who makes a call.
@@ -83,6 +70,7 @@ impl Supervisor {
             readers: HashMap::new(),
             walk: Walk::default(),
             answered: HashSet::new(),
+            loaded: HashSet::new(),
         }
     }
 
@@ -170,6 +158,7 @@ impl Supervisor {
         let seen = self.records.remove(&scope)?.into_observation();
         self.record(parent).add(&seen);
         self.answered.clear();
+        self.loaded.clear();
         Some(seen)
     }
 
@@ -184,7 +173,7 @@ impl Supervisor {
     }
 
     /// A process ends, or starts another program, without having said that it can be watched.
-    fn settle(&mut self, process: &Process) {
+    pub(super) fn settle(&mut self, process: &Process) {
         if !process.reported && !process.silent {
             let program = process.program.clone();
             self.record(process.scope)
@@ -217,7 +206,7 @@ impl Supervisor {
     }
 
     /// Whether anything depends on who started whom, which costs a look at each new process.
-    fn follows_parents(&self) -> bool {
+    pub(super) fn follows_parents(&self) -> bool {
         self.redirect.is_some() || !self.elsewhere.is_empty()
     }
 
@@ -338,7 +327,7 @@ impl Supervisor {
     }
 
     /// The absolute path that a call names, links not yet followed.
-    fn place(
+    pub(super) fn place(
         &mut self,
         call: &Call,
         who: Who,
@@ -376,7 +365,7 @@ impl Supervisor {
     }
 
     /// Follows a path and notes the links on the way.
-    fn follow(&mut self, who: Who, place: &[u8], follow: bool) -> Found {
+    pub(super) fn follow(&mut self, who: Who, place: &[u8], follow: bool) -> Found {
         let found = self.walk.walk(place, follow);
         for link in &found.links {
             self.record(who.scope).note(link, Seen::LINK);
@@ -385,7 +374,7 @@ impl Supervisor {
     }
 
     /// Notes what a path was seen as. `opened` where its content is read.
-    fn seen(&mut self, who: Who, found: &Found, opened: bool) {
+    pub(super) fn seen(&mut self, who: Who, found: &Found, opened: bool) {
         if found.special {
             self.special(who, &found.path, opened);
             return;
@@ -406,285 +395,6 @@ impl Supervisor {
         self.record(who.scope).note(&found.path, seen);
     }
 
-    fn look(&mut self, who: Who, place: &[u8], follow: bool) {
-        let key = (who.scope, u8::from(follow), place.to_vec());
-        if self.answered.contains(&key) {
-            return;
-        }
-        let found = self.follow(who, place, follow);
-        self.seen(who, &found, false);
-        if found.kind.is_some() {
-            self.answered.insert(key);
-        }
-    }
-
-    fn list(&mut self, who: Who, place: &[u8]) {
-        let key = (who.scope, 2, place.to_vec());
-        if self.answered.contains(&key) {
-            return;
-        }
-        let found = self.follow(who, place, false);
-        if found.special {
-            self.special(who, &found.path, true);
-        } else {
-            self.record(who.scope).note(&found.path, Seen::LISTED);
-        }
-        self.answered.insert(key);
-    }
-
-    fn open(&mut self, call: &Call, who: Who, place: &[u8], flags: i32) {
-        let follow = flags & libc::O_NOFOLLOW == 0;
-        if flags & libc::O_PATH != 0 {
-            if self.listener.go_on(call) {
-                self.look(who, place, follow);
-            }
-        } else if flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == libc::O_RDONLY {
-            if self.listener.go_on(call) {
-                self.read(who, place, follow);
-            }
-        } else {
-            self.open_to_write(who, place, flags);
-            self.listener.go_on(call);
-        }
-    }
-
-    fn read(&mut self, who: Who, place: &[u8], follow: bool) {
-        let library = place.windows(3).any(|part| part == b".so");
-        let key = (who.scope, 3 + u8::from(follow), place.to_vec());
-        if !library && self.answered.contains(&key) {
-            return;
-        }
-        let found = self.follow(who, place, follow);
-        self.seen(who, &found, true);
-        if let Some(kind) = found.kind
-            && library
-            && kind.is(libc::S_IFREG)
-        {
-            self.library(who, &found.path, kind);
-        }
-        if found.kind.is_some() {
-            self.answered.insert(key);
-        }
-    }
-
-    /// A library was opened: perhaps loaded, and then what it can read the process can read.
-    fn library(&mut self, who: Who, path: &[u8], kind: Kind) {
-        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        // The C library has `environ` for others.
-        if name.starts_with(b"libc.so") || name.starts_with(b"libc-") || name.starts_with(b"ld-") {
-            return;
-        }
-        let record = self.record(who.scope);
-        if is_under(path, &record.trusted) || is_under(path, &record.skip) {
-            return;
-        }
-        let Some(program) = self
-            .processes
-            .get(who.thread)
-            .map(|process| process.program.clone())
-        else {
-            return;
-        };
-        let facts = self.processes.facts(path, kind);
-        if !facts.elf {
-            return;
-        }
-        let record = self.record(who.scope);
-        if facts.environ {
-            record.doubt(&program, EnvDoubt::Environ(to_path(path)));
-        }
-        for name in &facts.names {
-            record.name(name.as_bytes());
-        }
-    }
-
-    fn open_to_write(&mut self, who: Who, place: &[u8], flags: i32) {
-        let creates = flags & libc::O_CREAT != 0;
-        let exclusive = creates && flags & libc::O_EXCL != 0;
-        let truncates = flags & libc::O_TRUNC != 0;
-        let reads = flags & libc::O_ACCMODE != libc::O_WRONLY;
-        let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
-        let found = self.follow(who, place, follow);
-        let regular = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG));
-        if found.special || (found.kind.is_some() && (!regular || exclusive)) {
-            return self.seen(who, &found, !exclusive);
-        }
-        if regular {
-            if !truncates {
-                self.record(who.scope).note(&found.path, Seen::READ);
-            }
-            if may_write(&found.path) {
-                self.record(who.scope).wrote(&found.path, true);
-            }
-            return;
-        }
-        // A name that must be new says nothing of what was there: names of temporary files.
-        if !creates || (reads && !truncates && !exclusive) {
-            self.record(who.scope).note(&found.path, Seen::MISSING);
-        }
-        if creates && may_write(above(&found.path)) {
-            self.record(who.scope).wrote(&found.path, true);
-        }
-    }
-
-    fn change(&mut self, who: Who, place: &[u8], act: Act) {
-        let found = self.follow(who, place, act == Act::Change);
-        if found.special {
-            return self.special(who, &found.path, true);
-        }
-        let there = found.kind.is_some();
-        let may = may_write(above(&found.path));
-        match act {
-            Act::Make | Act::Symlink if there => {
-                self.record(who.scope).note(&found.path, Seen::THERE);
-            }
-            Act::Make if may => {
-                self.record(who.scope).wrote(&found.path, true);
-                self.record(who.scope).made(&found.path);
-                self.forget();
-            }
-            Act::Symlink if may => {
-                self.record(who.scope).wrote(&found.path, true);
-                self.forget();
-            }
-            Act::Remove if there && may => {
-                self.record(who.scope).wrote(&found.path, true);
-                if found.kind.is_some_and(|kind| kind.is(libc::S_IFDIR)) {
-                    self.record(who.scope).made(&found.path);
-                }
-                self.forget();
-            }
-            Act::Change if there => self.record(who.scope).wrote(&found.path, false),
-            Act::Change => self.record(who.scope).note(&found.path, Seen::MISSING),
-            _ => {}
-        }
-    }
-
-    fn move_to(&mut self, who: Who, from: &[u8], to: &[u8], act: Act) {
-        let from = self.follow(who, from, false);
-        let to = self.follow(who, to, false);
-        let Some(kind) = from.kind else {
-            return self.record(who.scope).note(&from.path, Seen::MISSING);
-        };
-        self.seen(who, &from, true);
-        let renames = matches!(act, Act::Rename(..));
-        if !may_write(above(&to.path)) || (to.kind.is_some() && !renames) {
-            return;
-        }
-        let record = self.record(who.scope);
-        record.wrote(&to.path, true);
-        if renames {
-            record.wrote(&from.path, true);
-        }
-        if renames && kind.is(libc::S_IFDIR) {
-            record.made(&to.path);
-            record.made(&from.path);
-        }
-        self.forget();
-    }
-
-    /// Directories or links have changed.
-    fn forget(&mut self) {
-        self.walk.forget();
-        self.answered.clear();
-    }
-
-    fn exec(&mut self, call: &Call, rule: &Rule, who: Who) {
-        let place = rule
-            .path
-            .and_then(|(directory, path)| self.place(call, who, directory, path))
-            .or_else(|| self.open_program(call));
-        // Afterwards the thread that asked is the only one, under the process's number.
-        let process = Processes::of_thread(call.thread);
-        let before = self
-            .follows_parents()
-            .then(|| self.processes.get(call.thread).cloned())
-            .flatten();
-        if !self.listener.go_on(call) {
-            return;
-        }
-        let Some(place) = place else { return };
-        let elsewhere = before.as_ref().is_some_and(|process| process.elsewhere);
-        let Some(started) = self.start(who, &place, elsewhere) else {
-            return;
-        };
-        let is_redirector = self.is_redirector(Some(&started.asked));
-        let elsewhere = elsewhere || self.elsewhere.contains(&started.asked);
-        let now = Process {
-            program: started.program,
-            facts: started.facts,
-            reported: false,
-            redirected: is_redirector || before.is_some_and(|process| process.redirected),
-            silent: is_redirector || elsewhere,
-            elsewhere,
-            scope: who.scope,
-        };
-        if let Some(before) = self.processes.starts(process, now) {
-            self.settle(&before);
-        }
-    }
-
-    fn is_redirector(&self, path: Option<&[u8]>) -> bool {
-        use std::os::unix::ffi::OsStrExt;
-        let redirector = self.redirect.as_ref().map(|redirect| &redirect.redirector);
-        redirector.is_some_and(|redirector| Some(redirector.as_os_str().as_bytes()) == path)
-    }
-
-    /// `fexecve`: the path is empty, and the program open.
-    fn open_program(&self, call: &Call) -> Option<Vec<u8>> {
-        use std::os::unix::ffi::OsStringExt;
-        if libc::c_long::from(call.number) != libc::SYS_execveat {
-            return None;
-        }
-        let path = peer::directory(call.thread, call.int(0)).ok()?;
-        Some(path.into_os_string().into_vec())
-    }
-
-    /// A program is started, perhaps by way of the programs that its scripts name. Gives the one
-    /// that runs, if there is one.
-    fn start(&mut self, who: Who, place: &[u8], silent: bool) -> Option<Started> {
-        let mut place = place.to_vec();
-        let mut asked = None;
-        for _ in 0..=MOST_SCRIPTS {
-            let found = self.follow(who, &place, true);
-            let runs = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG))
-                && text(&found.path).is_some_and(|path| sys::may(&path, libc::X_OK));
-            if !runs {
-                if !silent {
-                    self.seen(who, &found, false);
-                }
-                return None;
-            }
-            asked.get_or_insert_with(|| found.path.clone());
-            let silent = silent || self.is_redirector(asked.as_deref());
-            let kind = found.kind?;
-            let facts = self.processes.facts(&found.path, kind);
-            if !silent {
-                self.seen(who, &found, true);
-                self.record(who.scope).program(&found.path);
-            }
-            if facts.foreign && !silent {
-                let what = "a program of another architecture".to_owned();
-                self.record(who.scope).blind(Blind::Unseen(what));
-            }
-            if let Some(loader) = facts.loader.as_ref().filter(|_| !silent) {
-                let loader = self.follow(who, &loader.clone(), true);
-                self.seen(who, &loader, true);
-            }
-            match &facts.script_of {
-                Some(interpreter) => place.clone_from(interpreter),
-                None => {
-                    return Some(Started {
-                        asked: asked?,
-                        program: found.path,
-                        facts,
-                    });
-                }
-            }
-        }
-        None
-    }
-
     fn device(&mut self, who: Who, path: &[u8]) {
         match super::places::device(path) {
             super::places::Device::Nothing => {}
@@ -699,7 +409,7 @@ impl Supervisor {
         }
     }
 
-    fn special(&mut self, who: Who, path: &[u8], opened: bool) {
+    pub(super) fn special(&mut self, who: Who, path: &[u8], opened: bool) {
         let own = |number: i32| {
             number == who.thread
                 || peer::family(who.thread).is_some_and(|family| family.process == number)
@@ -758,17 +468,6 @@ fn flags(call: &Call, act: Act) -> i32 {
             }
         }
         _ => libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
-    }
-}
-
-fn may_write(path: &[u8]) -> bool {
-    text(path).is_some_and(|path| sys::may(&path, libc::W_OK))
-}
-
-fn above(path: &[u8]) -> &[u8] {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        None | Some(0) => b"/",
-        Some(cut) => &path[..cut],
     }
 }
 

@@ -134,3 +134,24 @@ fn randomness_for_hash_tables_is_none() {
     assert_eq!(contacts(&["random"]), random);
     assert_eq!(contacts(&["open", "/dev/urandom"]), random);
 }
+
+/// What is left out of the files that are kept is not left out of what a program may have loaded.
+#[test]
+fn a_library_below_a_skipped_directory_is_doubted() {
+    const NAME: &str = "a_library_below_a_skipped_directory_is_doubted";
+    let mut lab = Lab::new();
+    let text = "extern char **environ;\nchar **all(void) { return environ; }";
+    let Some(library) = compiled(&lab, NAME, text, &["-shared", "-fPIC"]) else {
+        return;
+    };
+    let library = {
+        let named = library.with_file_name("libsubject.so");
+        std::fs::rename(library, &named).expect("renamed");
+        named.canonicalize().expect("a path")
+    };
+    lab.options
+        .skip
+        .push(library.parent().expect("a directory").to_owned());
+    let seen = lab.play(&["open", library.to_str().expect("text")]);
+    assert_eq!(doubts(&seen, PLAIN), [EnvDoubt::Environ(library)]);
+}

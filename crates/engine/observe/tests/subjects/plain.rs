@@ -76,6 +76,7 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
         "many" => many(&next()),
         "fork" => fork(&next()),
         "daemon" => daemon(&next()),
+        "answer" => answer(&next()),
         "exit" => std::process::exit(
             next()
                 .to_str()
@@ -144,9 +145,13 @@ fn daemon(directory: &OsString) {
     }
     // SAFETY: leaves the session.
     unsafe { libc::setsid() };
+    answer(directory);
+    std::process::exit(0);
+}
+
+fn answer(directory: &OsString) {
     let directory = PathBuf::from(directory);
     let path = fs::read_to_string(directory.join("ask")).expect("a path");
     let answer = fs::read(path).is_ok();
     fs::write(directory.join("answer"), answer.to_string()).expect("answered");
-    std::process::exit(0);
 }

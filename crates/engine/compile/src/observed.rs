@@ -1,0 +1,330 @@
+//! What the compiler's macros read without saying so: found by observing the compiler, judged here.
+//!
+//! A compiler that runs no foreign code reads what it declares, so only units with a procedural macro
+//! among what is behind their externs are observed. Of what is seen, the compiler's private reads and
+//! what is keyed otherwise are left out by rule (the rows "of observed compiles" in the key's table); the
+//! rest joins the path set. Where the observer was blind, the unit is stored under what was declared, and
+//! its event says so.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rekindle_events::{Refusal, UncacheableReason};
+use rekindle_key::pathset::Name;
+use rekindle_key::table::{self, COMPILER_ENV_NAMES};
+use rekindle_key::variables::{NEVER_KEYED, is_among};
+use rekindle_key::{Roots, SearchKind, outdir};
+use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
+use rekindle_steps::judge;
+
+use crate::inputs::Unit;
+use crate::natives;
+
+/// How a compile is observed.
+pub(crate) struct Watched {
+    pub(crate) observer: Observer,
+    pub(crate) options: Options,
+}
+
+/// How a unit is to be observed; `None` where nothing undeclared can be read, or observing is off.
+pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
+    let settings = unit.context.settings;
+    // What a wrapper around the compiler reads is its own affair.
+    if !settings.observe || settings.inner_wrapper.is_some() || !runs_macros(unit) {
+        return None;
+    }
+    let environment = unit.context.environment;
+    let mut trusted = vec![real(&unit.toolchain.sysroot)];
+    // rustup's stand-in for the compiler.
+    let compiler = environment.find_program(&unit.chain.rustc);
+    trusted.extend(compiler.map(|path| real(&path)));
+    let mut skip = trusted.clone();
+    skip.extend(rustup_home(&unit.toolchain.sysroot));
+    let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
+    skip.push(real(&out_dir));
+    skip.push(real(link_dir));
+    let incremental = unit.invocation.incremental.as_deref();
+    skip.extend(incremental.map(|dir| real(&unit.roots.absolute(dir))));
+    let crates = unit
+        .invocation
+        .searches
+        .iter()
+        .filter(|search| matches!(search.kind, SearchKind::Dependency | SearchKind::Crate));
+    skip.extend(crates.map(|search| real(&unit.roots.absolute(&search.path))));
+    skip.extend(unit.extern_paths());
+    let tools = settings.store_dir.join("observe");
+    let options = Options {
+        skip,
+        trusted,
+        // The linker is started through this program, which has it list what it reads.
+        elsewhere: vec![real(&environment.program)],
+        preload: rekindle_observe::install_preload(&tools).ok().flatten(),
+        ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
+        redirect: None,
+    };
+    Some(Watched {
+        observer: Observer::probe(),
+        options,
+    })
+}
+
+/// Whether a procedural macro, or a shared library that may be one, is among all that is behind the
+/// externs.
+fn runs_macros(unit: &Unit<'_>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut pending = unit.extern_paths();
+    while let Some(path) = pending.pop() {
+        if path.extension() == Some(OsStr::new("so")) {
+            return true;
+        }
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        match unit.files.output(&path) {
+            Some(record) => pending.extend(record.externs.iter().cloned()),
+            None => return true,
+        }
+    }
+    false
+}
+
+fn real(path: &Path) -> PathBuf {
+    rekindle_fsx::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// `RUSTUP_HOME`, of a toolchain that is rustup's: it says which toolchain is taken, which is known.
+fn rustup_home(sysroot: &Path) -> Option<PathBuf> {
+    let toolchains = real(sysroot).parent()?.to_owned();
+    (toolchains.file_name()? == "toolchains").then_some(toolchains.parent()?.to_owned())
+}
+
+/// Whether a compile was seen as a whole.
+pub(crate) fn is_whole(observation: &Observation) -> bool {
+    let unreported = EnvDoubt::Unreported;
+    let doubts = observation.env.doubts.values();
+    observation.blind.is_empty() && !doubts.flatten().any(|doubt| *doubt == unreported)
+}
+
+/// The names of what was read beyond what is declared.
+///
+/// # Errors
+/// What cannot be keyed.
+pub(crate) fn names(
+    unit: &Unit<'_>,
+    observation: &Observation,
+    declared: &[Name],
+) -> Result<Vec<Name>, UncacheableReason> {
+    let refused = |refusal| UncacheableReason::Observed { refusal };
+    let mut names = BTreeSet::new();
+    for contact in &observation.contacts {
+        if !is_jobserver(unit, contact) {
+            names.extend(judge::contacted(contact).map_err(refused)?);
+        }
+    }
+    let rules = Rules::new(unit, declared);
+    for (path, seen) in &observation.files {
+        if !rules.leave_out(path, *seen) {
+            judge::push_path(&rules.roots, path, *seen, &observation.programs, &mut names);
+        }
+    }
+    let known: BTreeSet<&Name> = declared.iter().collect();
+    let mut names: Vec<Name> = names
+        .into_iter()
+        .filter(|name| !known.contains(name))
+        .collect();
+    names.extend(variables(unit, observation, &known));
+    Ok(names)
+}
+
+/// What was changed outside of where outputs go: it cannot be replayed. Below the target directory macros
+/// keep what they can do without.
+///
+/// # Errors
+/// What was changed.
+pub(crate) fn check_writes(
+    unit: &Unit<'_>,
+    observation: &Observation,
+) -> Result<(), UncacheableReason> {
+    let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
+    let target = real(&outdir::target_root(
+        &out_dir,
+        unit.invocation.target.as_deref(),
+    ));
+    for path in &observation.writes {
+        if path.starts_with("/dev") || path.starts_with("/proc/self") {
+            continue;
+        }
+        let was_read = observation.files.contains_key(path);
+        if was_read || (!path.starts_with(&target) && rekindle_fsx::exists(path)) {
+            let path = path.display().to_string();
+            let refusal = Refusal::WroteOutside { path };
+            return Err(UncacheableReason::Observed { refusal });
+        }
+    }
+    Ok(())
+}
+
+/// A jobserver that is a FIFO bounds parallelism alone.
+fn is_jobserver(unit: &Unit<'_>, contact: &Contact) -> bool {
+    let Contact::Process { what } = contact else {
+        return false;
+    };
+    ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"]
+        .iter()
+        .any(|name| {
+            let flags = unit.context.environment.get(name).unwrap_or_default();
+            memchr::memmem::find(flags.as_bytes(), what.as_os_str().as_bytes()).is_some()
+        })
+}
+
+/// Variables of which a macro's read means nothing.
+const HARMLESS: &[&str] = &[
+    "LD_LIBRARY_PATH",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
+    "RUST_MIN_STACK",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+];
+
+fn variables(unit: &Unit<'_>, observation: &Observation, known: &BTreeSet<&Name>) -> Vec<Name> {
+    let is_keyed = |name: &[u8]| {
+        let Ok(text) = std::str::from_utf8(name) else {
+            return false;
+        };
+        let declared = Name::Env(text.to_owned());
+        table::is_package_variable(text)
+            || COMPILER_ENV_NAMES.contains(&text)
+            || HARMLESS.contains(&text)
+            || known.contains(&declared)
+    };
+    let asked = observation.env.names.iter().map(|name| name.as_bytes());
+    let mut names: Vec<Name> = asked
+        .filter(|name| !is_among(name, NEVER_KEYED) && !is_keyed(name))
+        .map(|name| Name::Variable(name.to_vec()))
+        .collect();
+    let sysroot = real(&unit.toolchain.sysroot);
+    if judge::reads_environment(&observation.env, &sysroot) {
+        names.push(Name::Variables);
+    }
+    names
+}
+
+/// What is left out of a compile's reads.
+struct Rules {
+    /// The unit's, as paths really are.
+    roots: Roots,
+    /// What dep-info names, and the directories above.
+    declared: BTreeSet<PathBuf>,
+    above: BTreeSet<PathBuf>,
+    /// Where the loader looks for libraries.
+    loader: Vec<PathBuf>,
+    /// Where the compiler looks for native libraries.
+    natives: Vec<PathBuf>,
+}
+
+impl Rules {
+    fn new(unit: &Unit<'_>, declared: &[Name]) -> Self {
+        let roots = unit.roots.iter().map(|(root, path)| (root, real(path)));
+        let cwd = real(&unit.context.environment.cwd);
+        let mut files = BTreeSet::new();
+        for name in declared {
+            let (Name::Source(path)
+            | Name::Absent(path)
+            | Name::LinkerFile(path)
+            | Name::Native(path)) = name
+            else {
+                continue;
+            };
+            if let Some(path) = unit.roots.resolve(path) {
+                files.insert(real_parent(&path));
+                files.insert(real(&path));
+            }
+        }
+        let above = files
+            .iter()
+            .chain([&cwd])
+            .flat_map(|path| path.ancestors())
+            .map(Path::to_owned)
+            .collect();
+        let library_path = unit.context.environment.get("LD_LIBRARY_PATH");
+        let loader = std::env::split_paths(library_path.unwrap_or_default())
+            .map(|dir| real(&dir))
+            .chain(
+                ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from),
+            )
+            .collect();
+        Self {
+            roots: Roots::new(&cwd, roots),
+            declared: files,
+            above,
+            loader,
+            natives: natives::searched(unit.invocation)
+                .map(|dir| real(&unit.roots.absolute(dir)))
+                .collect(),
+        }
+    }
+
+    fn leave_out(&self, path: &Path, seen: Seen) -> bool {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        if self.declared.contains(path) && !seen.has(Seen::LISTED) {
+            return true;
+        }
+        // The compiler looks at the directories of its sources.
+        if seen == Seen::THERE && self.above.contains(path) {
+            return true;
+        }
+        self.is_loaders(path, name, seen) || self.is_native(path, name)
+    }
+
+    /// What the dynamic loader and the C library read before a program begins.
+    fn is_loaders(&self, path: &Path, name: &[u8], seen: Seen) -> bool {
+        const FILES: [&str; 3] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/malloc.conf"];
+        let is_file = FILES.iter().any(|file| path == Path::new(file));
+        let is_library = memchr::memmem::find(name, b".so").is_some();
+        let is_root_link = seen == Seen::LINK && path.parent() == Some(Path::new("/"));
+        let looked = seen == Seen::THERE || seen == Seen::MISSING || seen == Seen::LINK;
+        let in_place = self.loader.iter().any(|dir| path.starts_with(dir));
+        is_file
+            || is_root_link
+            || (in_place && (is_library || (looked && is_loaders_directory(name))))
+            || self.loader.iter().any(|dir| looked && path == dir)
+    }
+
+    /// Names in these directories are keyed, and the archives that matter by content.
+    fn is_native(&self, path: &Path, name: &[u8]) -> bool {
+        let is_library = [".a", ".so", ".lib", ".rlib", ".rmeta"]
+            .iter()
+            .any(|end| name.ends_with(end.as_bytes()));
+        let mut natives = self.natives.iter();
+        natives.any(|dir| path == dir || (is_library && path.parent() == Some(dir)))
+    }
+}
+
+/// Directories of libraries for better processors.
+fn is_loaders_directory(name: &[u8]) -> bool {
+    name.starts_with(b"x86-64-v")
+        || [
+            b"glibc-hwcaps".as_slice(),
+            b"tls",
+            b"x86_64",
+            b"haswell",
+            b"avx512_1",
+            b"aarch64",
+            b"atomics",
+        ]
+        .contains(&name)
+}
+
+/// A path as it is seen where its last part is a link.
+fn real_parent(path: &Path) -> PathBuf {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}

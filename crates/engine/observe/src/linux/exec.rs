@@ -1,0 +1,123 @@
+//! Starts of programs.
+
+use std::rc::Rc;
+
+use super::calls::Rule;
+use super::elf::Facts;
+use super::listener::Call;
+use super::peer;
+use super::processes::{Process, Processes};
+use super::supervise::{Supervisor, Who};
+use super::sys;
+use super::walk::text;
+use crate::Blind;
+
+/// How deep scripts may be run by scripts; the kernel's own bound.
+const MOST_SCRIPTS: usize = 4;
+
+/// A program that has been started.
+struct Started {
+    /// What was asked for; a script perhaps.
+    asked: Vec<u8>,
+    /// What runs.
+    program: Vec<u8>,
+    facts: Rc<Facts>,
+}
+
+impl Supervisor {
+    pub(super) fn exec(&mut self, call: &Call, rule: &Rule, who: Who) {
+        let place = rule
+            .path
+            .and_then(|(directory, path)| self.place(call, who, directory, path))
+            .or_else(|| self.open_program(call));
+        // Afterwards the thread that asked is the only one, under the process's number.
+        let process = Processes::of_thread(call.thread);
+        let before = self
+            .follows_parents()
+            .then(|| self.processes.get(call.thread).cloned())
+            .flatten();
+        if !self.listener.go_on(call) {
+            return;
+        }
+        let Some(place) = place else { return };
+        let elsewhere = before.as_ref().is_some_and(|process| process.elsewhere);
+        let Some(started) = self.start(who, &place, elsewhere) else {
+            return;
+        };
+        let is_redirector = self.is_redirector(Some(&started.asked));
+        let elsewhere = elsewhere || self.elsewhere.contains(&started.asked);
+        let now = Process {
+            program: started.program,
+            facts: started.facts,
+            reported: false,
+            redirected: is_redirector || before.is_some_and(|process| process.redirected),
+            silent: is_redirector || elsewhere,
+            elsewhere,
+            scope: who.scope,
+        };
+        if let Some(before) = self.processes.starts(process, now) {
+            self.settle(&before);
+        }
+    }
+
+    fn is_redirector(&self, path: Option<&[u8]>) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let redirector = self.redirect.as_ref().map(|redirect| &redirect.redirector);
+        redirector.is_some_and(|redirector| Some(redirector.as_os_str().as_bytes()) == path)
+    }
+
+    /// `fexecve`: the path is empty, and the program open.
+    fn open_program(&self, call: &Call) -> Option<Vec<u8>> {
+        use std::os::unix::ffi::OsStringExt;
+        if libc::c_long::from(call.number) != libc::SYS_execveat {
+            return None;
+        }
+        let path = peer::directory(call.thread, call.int(0)).ok()?;
+        Some(path.into_os_string().into_vec())
+    }
+
+    /// A program is started, perhaps by way of the programs that its scripts name. Gives the one
+    /// that runs, if there is one.
+    fn start(&mut self, who: Who, place: &[u8], silent: bool) -> Option<Started> {
+        let mut place = place.to_vec();
+        let mut asked = None;
+        for _ in 0..=MOST_SCRIPTS {
+            let found = self.follow(who, &place, true);
+            let runs = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG))
+                && text(&found.path).is_some_and(|path| sys::may(&path, libc::X_OK));
+            if !runs {
+                if !silent {
+                    self.seen(who, &found, false);
+                }
+                return None;
+            }
+            asked.get_or_insert_with(|| found.path.clone());
+            let silent = silent || self.is_redirector(asked.as_deref());
+            let kind = found.kind?;
+            let facts = self.processes.facts(&found.path, kind);
+            if !silent {
+                self.seen(who, &found, true);
+                self.record(who.scope).program(&found.path);
+            }
+            if facts.foreign && !silent {
+                let what = "a program of another architecture".to_owned();
+                self.record(who.scope).blind(Blind::Unseen(what));
+            }
+            if let Some(loader) = facts.loader.as_ref().filter(|_| !silent) {
+                let loader = self.follow(who, &loader.clone(), true);
+                self.seen(who, &loader, true);
+            }
+            match &facts.script_of {
+                Some(interpreter) => place.clone_from(interpreter),
+                None => {
+                    return Some(Started {
+                        asked: asked?,
+                        program: found.path,
+                        facts,
+                    });
+                }
+            }
+        }
+        None
+    }
+}

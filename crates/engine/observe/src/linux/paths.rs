@@ -1,0 +1,213 @@
+//! Calls that name files: what is looked at, read, listed and changed.
+
+use super::calls::Act;
+use super::listener::Call;
+use super::record::{is_under, to_path};
+use super::supervise::{Supervisor, Who};
+use super::sys::{self, Kind};
+use super::walk::text;
+use crate::{EnvDoubt, Seen};
+
+impl Supervisor {
+    pub(super) fn look(&mut self, who: Who, place: &[u8], follow: bool) {
+        let key = (who.scope, u8::from(follow), place.to_vec());
+        if self.answered.contains(&key) {
+            return;
+        }
+        let found = self.follow(who, place, follow);
+        self.seen(who, &found, false);
+        if found.kind.is_some() {
+            self.answered.insert(key);
+        }
+    }
+
+    pub(super) fn list(&mut self, who: Who, place: &[u8]) {
+        let key = (who.scope, 2, place.to_vec());
+        if self.answered.contains(&key) {
+            return;
+        }
+        let found = self.follow(who, place, false);
+        if found.special {
+            self.special(who, &found.path, true);
+        } else {
+            self.record(who.scope).note(&found.path, Seen::LISTED);
+        }
+        self.answered.insert(key);
+    }
+
+    pub(super) fn open(&mut self, call: &Call, who: Who, place: &[u8], flags: i32) {
+        let follow = flags & libc::O_NOFOLLOW == 0;
+        if flags & libc::O_PATH != 0 {
+            if self.listener.go_on(call) {
+                self.look(who, place, follow);
+            }
+        } else if flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == libc::O_RDONLY {
+            if self.listener.go_on(call) {
+                self.read(who, place, follow);
+            }
+        } else {
+            self.open_to_write(who, place, flags);
+            self.listener.go_on(call);
+        }
+    }
+
+    fn read(&mut self, who: Who, place: &[u8], follow: bool) {
+        let library = place.windows(3).any(|part| part == b".so");
+        let key = (who.scope, 3 + u8::from(follow), place.to_vec());
+        // A library is asked about for each program that opens it.
+        let program = library.then(|| self.processes.get(who.thread)).flatten();
+        let program = program.map(|process| process.program.clone());
+        let loaded = (who.scope, program, place.to_vec());
+        if self.answered.contains(&key) && (!library || self.loaded.contains(&loaded)) {
+            return;
+        }
+        let found = self.follow(who, place, follow);
+        self.seen(who, &found, true);
+        if let Some(kind) = found.kind
+            && library
+            && kind.is(libc::S_IFREG)
+        {
+            self.library(who, &found.path, kind);
+            self.loaded.insert(loaded);
+        }
+        if found.kind.is_some() {
+            self.answered.insert(key);
+        }
+    }
+
+    /// A library was opened: perhaps loaded, and then what it can read the process can read.
+    fn library(&mut self, who: Who, path: &[u8], kind: Kind) {
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        // The C library has `environ` for others.
+        if name.starts_with(b"libc.so") || name.starts_with(b"libc-") || name.starts_with(b"ld-") {
+            return;
+        }
+        let ours = name.starts_with(crate::preload::NAME.as_bytes());
+        if ours || is_under(path, &self.record(who.scope).trusted) {
+            return;
+        }
+        let Some(program) = self
+            .processes
+            .get(who.thread)
+            .map(|process| process.program.clone())
+        else {
+            return;
+        };
+        let facts = self.processes.facts(path, kind);
+        if !facts.elf {
+            return;
+        }
+        let record = self.record(who.scope);
+        if facts.environ {
+            record.doubt(&program, EnvDoubt::Environ(to_path(path)));
+        }
+        for name in &facts.names {
+            record.name(name.as_bytes());
+        }
+    }
+
+    fn open_to_write(&mut self, who: Who, place: &[u8], flags: i32) {
+        // What is written over may be another library now.
+        self.loaded.clear();
+        let creates = flags & libc::O_CREAT != 0;
+        let exclusive = creates && flags & libc::O_EXCL != 0;
+        let truncates = flags & libc::O_TRUNC != 0;
+        let reads = flags & libc::O_ACCMODE != libc::O_WRONLY;
+        let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
+        let found = self.follow(who, place, follow);
+        let regular = found.kind.is_some_and(|kind| kind.is(libc::S_IFREG));
+        if found.special || (found.kind.is_some() && (!regular || exclusive)) {
+            return self.seen(who, &found, !exclusive);
+        }
+        if regular {
+            if !truncates {
+                self.record(who.scope).note(&found.path, Seen::READ);
+            }
+            if may_write(&found.path) {
+                self.record(who.scope).wrote(&found.path, true);
+            }
+            return;
+        }
+        // A name that must be new says nothing of what was there: names of temporary files.
+        if !creates || (reads && !truncates && !exclusive) {
+            self.record(who.scope).note(&found.path, Seen::MISSING);
+        }
+        if creates && may_write(above(&found.path)) {
+            self.record(who.scope).wrote(&found.path, true);
+        }
+    }
+
+    pub(super) fn change(&mut self, who: Who, place: &[u8], act: Act) {
+        let found = self.follow(who, place, act == Act::Change);
+        if found.special {
+            return self.special(who, &found.path, true);
+        }
+        let there = found.kind.is_some();
+        let may = may_write(above(&found.path));
+        match act {
+            Act::Make | Act::Symlink if there => {
+                self.record(who.scope).note(&found.path, Seen::THERE);
+            }
+            Act::Make if may => {
+                self.record(who.scope).wrote(&found.path, true);
+                self.record(who.scope).made(&found.path);
+                self.forget();
+            }
+            Act::Symlink if may => {
+                self.record(who.scope).wrote(&found.path, true);
+                self.forget();
+            }
+            Act::Remove if there && may => {
+                self.record(who.scope).wrote(&found.path, true);
+                if found.kind.is_some_and(|kind| kind.is(libc::S_IFDIR)) {
+                    self.record(who.scope).made(&found.path);
+                }
+                self.forget();
+            }
+            Act::Change if there => self.record(who.scope).wrote(&found.path, false),
+            Act::Change => self.record(who.scope).note(&found.path, Seen::MISSING),
+            _ => {}
+        }
+    }
+
+    pub(super) fn move_to(&mut self, who: Who, from: &[u8], to: &[u8], act: Act) {
+        let from = self.follow(who, from, false);
+        let to = self.follow(who, to, false);
+        let Some(kind) = from.kind else {
+            return self.record(who.scope).note(&from.path, Seen::MISSING);
+        };
+        self.seen(who, &from, true);
+        let renames = matches!(act, Act::Rename(..));
+        if !may_write(above(&to.path)) || (to.kind.is_some() && !renames) {
+            return;
+        }
+        let record = self.record(who.scope);
+        record.wrote(&to.path, true);
+        if renames {
+            record.wrote(&from.path, true);
+        }
+        if renames && kind.is(libc::S_IFDIR) {
+            record.made(&to.path);
+            record.made(&from.path);
+        }
+        self.forget();
+    }
+
+    /// Directories or links have changed.
+    fn forget(&mut self) {
+        self.walk.forget();
+        self.answered.clear();
+        self.loaded.clear();
+    }
+}
+
+fn may_write(path: &[u8]) -> bool {
+    text(path).is_some_and(|path| sys::may(&path, libc::W_OK))
+}
+
+fn above(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        None | Some(0) => b"/",
+        Some(cut) => &path[..cut],
+    }
+}

@@ -1,0 +1,204 @@
+//! What a macro reads without telling anyone is an input: it misses when that changed, and only then.
+
+use crate::keys::Lab;
+use crate::keys_macros::lab;
+
+/// A macro of which `$body` gives text, from a directory `dir` outside of every package.
+fn reader(body: &str) -> Lab {
+    let lab = lab(&format!("format!(\"{{:?}}\", {body}).parse().unwrap()"));
+    std::fs::create_dir_all(lab.outside("data")).unwrap();
+    lab
+}
+
+fn path(lab: &Lab, name: &str) -> String {
+    lab.outside("data").join(name).display().to_string()
+}
+
+/// A lab whose macro reads in its `data` directory, named in the source as `DATA`.
+fn at(body: &str) -> Lab {
+    let lab = reader(body);
+    let data = lab.outside("data").display().to_string();
+    let text = std::fs::read_to_string(lab.path("mac/src/lib.rs")).unwrap();
+    lab.put("mac/src/lib.rs", &text.replace("DATA", &data));
+    lab
+}
+
+fn built(lab: &Lab) {
+    let run = lab.run(&["build"]);
+    assert_eq!(run.unit("app")["observed"], true, "{:#}", run.unit("app"));
+    // A unit that no macro reaches is not observed.
+    assert_eq!(run.unit("mac")["observed"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_file_that_a_macro_reads() {
+    let mut lab = at("std::fs::read_to_string(\"DATA/file\").unwrap()");
+    let file = path(&lab, "file");
+    std::fs::write(&file, "one").unwrap();
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("read", "data/file"),
+        |_| std::fs::write(&file, "two").unwrap(),
+        |_| std::fs::write(&file, "one").unwrap(),
+    );
+    assert_eq!(after, "two\n");
+}
+
+#[test]
+fn a_file_in_the_package_is_the_same_input_elsewhere() {
+    let mut lab = lab(
+        "let file = format!(\"{}/text\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
+         format!(\"{:?}\", std::fs::read_to_string(file).unwrap()).parse().unwrap()",
+    );
+    lab.put("app/text", "one");
+    built(&lab);
+    let other = lab.outside("other");
+    lab.move_to(other);
+    lab.anew(&["build"]).only_hits();
+    lab.put("app/text", "two");
+    let run = lab.anew(&["build"]);
+    run.missed_for("app", ("read", "{workspace}/app/text"));
+    assert_eq!(lab.app(), "two\n");
+}
+
+#[test]
+fn a_missing_file_that_appears() {
+    let mut lab = at("std::fs::read_to_string(\"DATA/file\").unwrap_or_default()");
+    let file = path(&lab, "file");
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("looked", "data/file"),
+        |_| std::fs::write(&file, "there").unwrap(),
+        |_| std::fs::remove_file(&file).unwrap(),
+    );
+    assert_eq!(after, "there\n");
+}
+
+#[test]
+fn a_directory_that_a_macro_lists() {
+    let mut lab = at("std::fs::read_dir(\"DATA\").unwrap().count()");
+    let file = path(&lab, "file");
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("listing", "data"),
+        |_| std::fs::write(&file, "there").unwrap(),
+        |_| std::fs::remove_file(&file).unwrap(),
+    );
+    assert_eq!(after, "1\n");
+}
+
+#[test]
+fn a_link_that_leads_elsewhere() {
+    let mut lab = at("std::fs::read_to_string(\"DATA/link\").unwrap()");
+    for name in ["one", "two"] {
+        std::fs::write(path(&lab, name), name).unwrap();
+    }
+    let link = path(&lab, "link");
+    let lead = |to: &str| {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(to, &link).unwrap();
+    };
+    lead("one");
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("link", "data/link"),
+        |_| lead("two"),
+        |_| lead("one"),
+    );
+    assert_eq!(after, "two\n");
+}
+
+#[test]
+fn a_variable_that_a_macro_reads() {
+    let mut lab = reader("std::env::var(\"DATABASE_URL\").unwrap_or_default()");
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("env", "DATABASE_URL"),
+        |lab| lab.set("DATABASE_URL", "secret-in-the-url"),
+        |lab| lab.unset("DATABASE_URL"),
+    );
+    assert_eq!(after, "secret-in-the-url\n");
+    // Its value is in the program, and nowhere in what is said of it.
+    lab.set("DATABASE_URL", "another-secret");
+    lab.anew(&["build"]);
+    let holds = |bytes: &[u8]| bytes.windows(14).any(|part| part == b"another-secret");
+    for (file, bytes) in lab.store_files() {
+        let is_object = file.components().any(|part| part.as_os_str() == "objects");
+        assert!(is_object || !holds(&bytes), "{}", file.display());
+    }
+    // Others do not matter.
+    lab.set("OTHER", "1");
+    lab.anew(&["build"]).only_hits();
+}
+
+#[test]
+fn all_variables() {
+    let mut lab =
+        reader("std::env::vars().filter(|(name, _)| name.starts_with(\"MINE_\")).count()");
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("env", "MINE_1"),
+        |lab| lab.set("MINE_1", "x"),
+        |lab| lab.unset("MINE_1"),
+    );
+    assert_eq!(after, "1\n");
+}
+
+#[test]
+fn what_a_child_reads() {
+    let mut lab = at(
+        "String::from_utf8(std::process::Command::new(\"cat\").arg(\"DATA/file\").output().unwrap().stdout).unwrap()",
+    );
+    let file = path(&lab, "file");
+    std::fs::write(&file, "one").unwrap();
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("read", "data/file"),
+        |_| std::fs::write(&file, "two").unwrap(),
+        |_| std::fs::write(&file, "one").unwrap(),
+    );
+    assert_eq!(after, "two\n");
+}
+
+#[test]
+fn what_cannot_be_keyed_is_not_stored() {
+    for (body, kind) in [
+        ("std::time::SystemTime::now().elapsed().is_ok()", "clock"),
+        ("std::fs::File::open(\"/dev/urandom\").is_ok()", "random"),
+        (
+            "std::net::TcpStream::connect(\"127.0.0.1:9\").is_ok()",
+            "network",
+        ),
+        (
+            "std::fs::write(\"DATA/log\", \"x\").is_ok()",
+            "wrote_outside",
+        ),
+    ] {
+        let lab = at(body);
+        for _ in 0..2 {
+            let run = lab.anew(&["build"]);
+            run.uncacheable("app", "observed");
+            let refusal = &run.unit("app")["uncacheable"]["refusal"];
+            assert!(refusal.to_string().contains(kind), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn without_an_observer_it_is_what_is_declared() {
+    let mut lab = at("std::fs::read_to_string(\"DATA/file\").unwrap()");
+    let file = path(&lab, "file");
+    std::fs::write(&file, "one").unwrap();
+    lab.set("REKINDLE_OBSERVE", "0");
+    let run = lab.run(&["build"]);
+    assert_eq!(run.unit("app")["observed"], serde_json::Value::Null);
+    std::fs::write(&file, "two").unwrap();
+    lab.anew(&["build"]).only_hits();
+}
