@@ -382,6 +382,7 @@ fn writes_elsewhere_refuse_but_for_temporary_files() {
     check("~one/package/removed", None, true);
     check("~one/package/removed", Some(Seen::READ), true);
     check("/tmp/rekindle-no-such-file", None, false);
+    check("/tmp/rekindle-no-such-file", Some(Seen::READ), true);
     check("/var/lib/rekindle-no-such-file", None, true);
 }
 
