@@ -176,6 +176,30 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "they change what is said of failures, and failures are not stored",
     },
     Exclusion {
+        what: "of observed compiles: what the compiler reads of its own, of rustup, of the directories of crates and of incremental state",
+        reason: "the sysroot is keyed as a whole and names the toolchain, crates are keyed by content, the state is checked by the compiler",
+    },
+    Exclusion {
+        what: "of observed compiles: `/etc/ld.so.cache`, `/etc/ld.so.preload`, `/etc/malloc.conf`, shared libraries in the system's directories and in those of LD_LIBRARY_PATH, and where the loader looks for better ones",
+        reason: "the loader reads them for the compiler itself, whose results do not depend on them",
+    },
+    Exclusion {
+        what: "of observed compiles: sources again, the directories above them, and libraries in directories searched for native ones",
+        reason: "keyed already, from dep-info and by name",
+    },
+    Exclusion {
+        what: "of observed compiles: the linker and all that it starts",
+        reason: "keyed by the linker's own dependency file",
+    },
+    Exclusion {
+        what: "of observed compiles: variables that cargo sets for a package, that the compiler reads, and those that change what is shown or how large stacks are",
+        reason: "keyed already, or without effect on what is made",
+    },
+    Exclusion {
+        what: "compiles that no macro reaches are not observed",
+        reason: "a compiler that runs no foreign code declares what it reads",
+    },
+    Exclusion {
         what: "of steps: files of the directory that they write to",
         reason: "made by the run itself; a run that looked at what an earlier one left there is not stored",
     },

@@ -357,6 +357,10 @@ fn what_is_no_plain_compile_runs_as_it_would() {
         "refused: argument"
     );
     assert!(lab.path("a.gcno").exists());
+    let mut writing = lab.command("gcc -I inc -c a.c -o a.o");
+    writing.env("DEPENDENCIES_OUTPUT", "made.d");
+    assert_eq!(lab.run_command(&mut writing).1, "refused: command");
+    assert!(lab.path("made.d").exists());
     lab.put("real.o", "");
     std::os::unix::fs::symlink("real.o", lab.path("link.o")).unwrap();
     assert_eq!(

@@ -73,6 +73,45 @@ fn what_is_announced_is_seen() {
     assert!(announce(&known));
 }
 
+/// A supervisor that is killed takes its tree's files away: what goes on fails, and nothing hangs.
+#[test]
+fn a_killed_supervisor_leaves_no_process_hanging() {
+    use std::io::Read;
+    if let Some(root) = inner() {
+        let mut command = Command::new(crate::support::PLAIN);
+        command.args(["answer".as_ref(), root.as_os_str()]);
+        command.stderr(Stdio::null());
+        let _ = Observer::probe().run(&mut command, &Options::default());
+        return;
+    }
+    let lab = Lab::new();
+    for name in ["ask", "answer"] {
+        let made = Command::new("mkfifo").arg(lab.path(name)).status();
+        assert!(made.is_ok_and(|status| status.success()));
+    }
+    let test = "nested::a_killed_supervisor_leaves_no_process_hanging";
+    let mut supervisor = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", test, "--nocapture"])
+        .env(INNER, lab.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    // Opened on both sides: the program has begun, and waits.
+    let mut ask = std::fs::File::options()
+        .write(true)
+        .open(lab.path("ask"))
+        .expect("opened");
+    supervisor.kill().expect("killed");
+    supervisor.wait().expect("waited");
+    std::io::Write::write_all(&mut ask, b"/dev/null").expect("asked");
+    drop(ask);
+    // The program has the other end of this pipe: it ends when that ends.
+    let mut said = Vec::new();
+    let mut pipe = supervisor.stdout.take().expect("a pipe");
+    pipe.read_to_end(&mut said).expect("read");
+}
+
 #[test]
 fn nobody_hears_an_announcement() {
     assert!(!announce(&Observation::default()));

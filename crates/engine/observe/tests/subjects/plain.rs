@@ -58,6 +58,11 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
         "instant" => drop(std::time::Instant::now()),
         "hash" => drop(std::collections::HashMap::from([(1, 2)])),
         "random" => random(),
+        "lots" => {
+            let mut bytes = [0_u8; 32];
+            // SAFETY: a buffer of the length that is told.
+            unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) };
+        }
         "connect" => drop(std::net::TcpStream::connect(
             next().to_str().expect("an address"),
         )),
@@ -76,6 +81,7 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
         "many" => many(&next()),
         "fork" => fork(&next()),
         "daemon" => daemon(&next()),
+        "answer" => answer(&next()),
         "exit" => std::process::exit(
             next()
                 .to_str()
@@ -144,9 +150,13 @@ fn daemon(directory: &OsString) {
     }
     // SAFETY: leaves the session.
     unsafe { libc::setsid() };
+    answer(directory);
+    std::process::exit(0);
+}
+
+fn answer(directory: &OsString) {
     let directory = PathBuf::from(directory);
     let path = fs::read_to_string(directory.join("ask")).expect("a path");
     let answer = fs::read(path).is_ok();
     fs::write(directory.join("answer"), answer.to_string()).expect("answered");
-    std::process::exit(0);
 }
