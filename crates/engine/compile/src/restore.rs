@@ -76,36 +76,40 @@ fn place(
     externs: &[std::path::PathBuf],
 ) -> Result<(), MissReason> {
     let dest = out_dir.join(&output.name);
-    if scripts::stands_in(unit, output.executable)
-        && scripts::stand_in(unit, &dest, (output.digest, output.size), (closure, None))
-    {
-        return Ok(());
+    let store = &unit.context.store;
+    if scripts::stands_in(unit, output.executable) {
+        // The program may be wanted by a plain cargo, which would not be started once more.
+        store
+            .check_object(&output.digest)
+            .map_err(|error| reason(error, &output.name, &dest))?;
+        if scripts::stand_in(unit, &dest, (output.digest, output.size), (closure, None)) {
+            return Ok(());
+        }
     }
     let wish = wish(
         &output.name,
         unit.invocation.emit.metadata,
         output.executable,
     );
-    let placed = unit
-        .context
-        .store
+    let placed = store
         .place_object(&output.digest, &dest, wish)
-        .map_err(|error| match error {
-            StoreError::Missing => MissReason::ObjectMissing {
-                output: output.name.clone(),
-            },
-            StoreError::Corrupt => MissReason::ObjectCorrupt {
-                output: output.name.clone(),
-            },
-            StoreError::Io(error) => MissReason::RestoreFailed {
-                error: format!("{}: {error}", dest.display()),
-            },
-        })?;
+        .map_err(|error| reason(error, &output.name, &dest))?;
     unit.files
         .remember_output(&dest, placed.sig, placed.digest, closure, externs);
     debug::localise(unit, &dest).map_err(|error| MissReason::RestoreFailed {
         error: format!("{}: {error}", dest.display()),
     })
+}
+
+fn reason(error: StoreError, output: &str, dest: &Path) -> MissReason {
+    let output = output.to_owned();
+    match error {
+        StoreError::Missing => MissReason::ObjectMissing { output },
+        StoreError::Corrupt => MissReason::ObjectCorrupt { output },
+        StoreError::Io(error) => MissReason::RestoreFailed {
+            error: format!("{}: {error}", dest.display()),
+        },
+    }
 }
 
 fn real_lines(roots: &Roots, entry: &Entry) -> Option<Vec<Vec<u8>>> {

@@ -405,8 +405,8 @@ fn shared(
         return Ok(Some(placed.sig.size));
     }
     // A later time than the metadata's would be the unit's, and what depends on it out of date.
-    let fits = placed.sig.mtime_ns <= sig.mtime_ns
-        && placed.sig.mode & 0o777 == placeholder.mode & 0o777;
+    let fits =
+        placed.sig.mtime_ns <= sig.mtime_ns && placed.sig.mode & 0o777 == placeholder.mode & 0o777;
     Ok(fits.then_some(placed.sig.size))
 }
 

@@ -86,6 +86,23 @@ impl LocalStore {
             .is_ok_and(|sig| sig.kind() == fsx::FileKind::File && sig.size == size)
     }
 
+    /// Reads an object whose bytes are wanted later, and not by us: a damaged one is removed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn check_object(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.layout.object(digest);
+        let found = fsx::found(fsx::hash_file(&path)).map_err(at("read", &path))?;
+        match found {
+            None => Err(StoreError::Missing),
+            Some((found, _)) if found == *digest => Ok(()),
+            Some(_) => {
+                let _ = fsx::remove_file(&path);
+                Err(StoreError::Corrupt)
+            }
+        }
+    }
+
     /// Says that a build is running, until the value is dropped or the process ends: what it uses
     /// from now on is not evicted.
     ///
