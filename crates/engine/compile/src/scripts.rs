@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher, env};
-use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, StepTimes};
+use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate};
 use rekindle_key::{Root, Roots};
 use rekindle_observe::{Observer, Options};
 use rekindle_outputs::environment::Environment;
@@ -28,7 +28,7 @@ use rekindle_store::LocalStore;
 use crate::cc;
 use crate::debug;
 use crate::inputs::Unit;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::publish::micros;
 use crate::readers;
 use crate::settings::Settings;
@@ -269,17 +269,7 @@ impl Call<'_> {
                 },
             ),
         };
-        match published {
-            Ok(published) => {
-                event.key = Some(published.key);
-                event.bytes = published.bytes;
-                event.path_bound = published.path_bound;
-            }
-            Err(refusal) => {
-                event.fate = StepFate::Refused;
-                event.refused = Some(refusal);
-            }
-        }
+        journal::stored(&mut event, published);
         event.times.publish_us = micros(start.elapsed());
         self.finish(event);
         Ok(ran.exit_code)
@@ -315,25 +305,7 @@ impl Call<'_> {
     }
 
     fn event(&self, out_dir: &Path) -> StepEvent {
-        let variable = |name| {
-            let value = self.launch.environment.get(name).unwrap_or_default();
-            value.to_string_lossy().into_owned()
-        };
-        StepEvent {
-            kind: "build-script".to_owned(),
-            package: variable("CARGO_PKG_NAME"),
-            version: variable("CARGO_PKG_VERSION"),
-            id: unit_id(out_dir),
-            fate: StepFate::Miss,
-            miss: None,
-            refused: None,
-            key: None,
-            path_bound: false,
-            times: StepTimes::default(),
-            bytes: 0,
-            saved_us: 0,
-            exit_code: 0,
-        }
+        journal::step(self.launch.environment, "build-script", unit_id(out_dir))
     }
 
     fn finish(&self, mut event: StepEvent) {
