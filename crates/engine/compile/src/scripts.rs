@@ -25,6 +25,7 @@ use rekindle_outputs::placeholder::{self, Known, Placeholder};
 use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Step, Streams};
 use rekindle_store::LocalStore;
 
+use crate::cc;
 use crate::debug;
 use crate::inputs::Unit;
 use crate::journal::Journal;
@@ -246,6 +247,10 @@ impl Call<'_> {
         let options = options(settings, &step, self.launch.environment);
         step.own.extend(options.preload.clone());
         let mut command = self.command(&beside);
+        if let Ok(frozen) = serde_json::to_string(settings) {
+            // For the compilers that it starts, whoever found the settings.
+            command.env(env::REKINDLE_SETTINGS, frozen);
+        }
         let ran = engine.run(&step, &mut command, (&observer, &options), streams);
         let _ = rekindle_fsx::remove_file(&beside);
         let ran = ran?;
@@ -255,7 +260,14 @@ impl Call<'_> {
         let trusted = settings.trusted_scripts.contains(&event.package);
         let published = match always_runs(&ran.stdout, &self.launch.environment.cwd) {
             Some(path) if !trusted && ran.exit_code == 0 => Err(Refusal::AlwaysRuns { path }),
-            _ => engine.publish(&step, &ran, Policy { trusted }),
+            _ => engine.publish(
+                &step,
+                &ran,
+                Policy {
+                    trusted,
+                    ..Policy::default()
+                },
+            ),
         };
         match published {
             Ok(published) => {
@@ -363,7 +375,7 @@ fn roots(
 }
 
 /// The directory with the lock file; the package's own where there is none above it.
-fn workspace(package: &Path) -> PathBuf {
+pub(crate) fn workspace(package: &Path) -> PathBuf {
     let is_locked = |dir: &&Path| rekindle_fsx::exists(&dir.join("Cargo.lock"));
     package
         .ancestors()
@@ -402,6 +414,7 @@ fn options(settings: &Settings, step: &Step<'_>, environment: &Environment) -> O
         trusted: sysroot.into_iter().collect(),
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
         ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
+        redirect: cc::redirect(environment),
         ..Options::default()
     }
 }
