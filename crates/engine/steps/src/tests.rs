@@ -121,6 +121,13 @@ fn ran(observe: impl FnOnce(&mut Observation)) -> Ran {
     }
 }
 
+fn trusted() -> Policy {
+    Policy {
+        trusted: true,
+        ..Policy::default()
+    }
+}
+
 fn refusal(field: &Field, observe: impl FnOnce(&mut Observation)) -> Option<Refusal> {
     field.publish(&ran(observe), Policy::default()).err()
 }
@@ -296,13 +303,7 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
         let observe = |observation: &mut Observation| {
             observation.contacts.insert(contact.clone());
         };
-        let trusted = field.publish(
-            &ran(observe),
-            Policy {
-                trusted: true,
-                ..Policy::default()
-            },
-        );
+        let trusted = field.publish(&ran(observe), trusted());
         assert!(trusted.is_ok(), "{contact:?}");
     };
     let kernel = |path: &str| Contact::Kernel(path.into());
@@ -332,15 +333,11 @@ fn a_blind_observer_and_a_failed_run_refuse_always() {
     let mut blind = ran(|observation| {
         observation.blind.insert(Blind::TooMuch);
     });
-    let trusted = Policy {
-        trusted: true,
-        ..Policy::default()
-    };
-    let refused = field.publish(&blind, trusted);
+    let refused = field.publish(&blind, trusted());
     assert!(matches!(refused, Err(Refusal::Blind { .. })), "{refused:?}");
     blind.observation.blind.clear();
     blind.exit_code = 1;
-    let refused = field.publish(&blind, trusted);
+    let refused = field.publish(&blind, trusted());
     assert_eq!(refused, Err(Refusal::Failed { exit_code: 1 }));
 }
 

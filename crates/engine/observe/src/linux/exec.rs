@@ -54,6 +54,7 @@ impl Supervisor {
             silent: is_redirector || elsewhere,
             elsewhere,
             scope: who.scope,
+            foreign: false,
         };
         if let Some(before) = self.processes.starts(process, now) {
             self.settle(&before);

@@ -58,8 +58,12 @@ impl Supervisor {
         let program = library.then(|| self.processes.get(who.thread)).flatten();
         let program = program.map(|process| process.program.clone());
         let loaded = (who.scope, program, place.to_vec());
-        if self.answered.contains(&key) && (!library || self.loaded.contains(&loaded)) {
-            return;
+        if self.answered.contains(&key) {
+            match self.loaded.get(&loaded).copied() {
+                Some(foreign) => return self.has_loaded(who, foreign),
+                None if library => {}
+                None => return,
+            }
         }
         let found = self.follow(who, place, follow);
         self.seen(who, &found, true);
@@ -67,35 +71,43 @@ impl Supervisor {
             && library
             && kind.is(libc::S_IFREG)
         {
-            self.library(who, &found.path, kind);
-            self.loaded.insert(loaded);
+            let foreign = self.library(who, &found.path, kind);
+            self.has_loaded(who, foreign);
+            self.loaded.insert(loaded, foreign);
         }
         if found.kind.is_some() {
             self.answered.insert(key);
         }
     }
 
-    /// A library was opened: perhaps loaded, and then what it can read the process can read.
-    fn library(&mut self, who: Who, path: &[u8], kind: Kind) {
+    fn has_loaded(&mut self, who: Who, foreign: bool) {
+        if foreign && let Some(process) = self.processes.get(who.thread) {
+            process.foreign = true;
+        }
+    }
+
+    /// A library was opened: perhaps loaded, and then what it can read the process can read. Whether it
+    /// is code of neither the system nor the trusted.
+    fn library(&mut self, who: Who, path: &[u8], kind: Kind) -> bool {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         // The C library has `environ` for others.
         if name.starts_with(b"libc.so") || name.starts_with(b"libc-") || name.starts_with(b"ld-") {
-            return;
+            return false;
         }
         let ours = name.starts_with(crate::preload::NAME.as_bytes());
         if ours || is_under(path, &self.record(who.scope).trusted) {
-            return;
+            return false;
         }
         let Some(program) = self
             .processes
             .get(who.thread)
             .map(|process| process.program.clone())
         else {
-            return;
+            return false;
         };
         let facts = self.processes.facts(path, kind);
         if !facts.elf {
-            return;
+            return false;
         }
         let record = self.record(who.scope);
         if facts.environ {
@@ -104,6 +116,8 @@ impl Supervisor {
         for name in &facts.names {
             record.name(name.as_bytes());
         }
+        let system: [&[u8]; 3] = [b"/lib/", b"/usr/lib/", b"/usr/lib64/"];
+        !system.iter().any(|place| path.starts_with(place))
     }
 
     fn open_to_write(&mut self, who: Who, place: &[u8], flags: i32) {

@@ -26,6 +26,8 @@ pub(super) struct Process {
     /// Nor what its children do.
     pub(super) elsewhere: bool,
     pub(super) scope: Scope,
+    /// Whether it has opened a library that is neither the system's nor trusted.
+    pub(super) foreign: bool,
 }
 
 /// All that are known.

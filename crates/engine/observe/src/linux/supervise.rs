@@ -14,7 +14,7 @@ use super::calls::{self, Act, Rule};
 use super::listener::{self, Call, Listener, Next};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
-use super::record::{Record, to_path};
+use super::record::{Record, is_under, to_path};
 use super::walk::{Found, Walk};
 use super::{message, net, peer};
 use crate::options::Bytes;
@@ -41,9 +41,12 @@ pub(super) struct Supervisor {
     pub(super) walk: Walk,
     /// Looks that would note what is noted.
     pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
-    /// Libraries that a program is known to have opened.
-    pub(super) loaded: HashSet<(Scope, Option<Vec<u8>>, Vec<u8>)>,
+    /// Libraries that a program is known to have opened, and whether they are foreign to it.
+    pub(super) loaded: HashMap<Loaded, bool>,
 }
+
+/// A library, by the part in which it was opened, the program that did, and the path that it named.
+type Loaded = (Scope, Option<Vec<u8>>, Vec<u8>);
 
 /// Who makes a call.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +73,7 @@ impl Supervisor {
             readers: HashMap::new(),
             walk: Walk::default(),
             answered: HashSet::new(),
-            loaded: HashSet::new(),
+            loaded: HashMap::new(),
         }
     }
 
@@ -297,7 +300,7 @@ impl Supervisor {
             Act::Process(what) => Contact::Process { what: what.into() },
             Act::Machine(what) => Contact::Kernel(what.into()),
             Act::Random => {
-                if self.told_random.take() == Some(who.thread) {
+                if self.told_random.take() == Some(who.thread) || self.is_trusted(who) {
                     return;
                 }
                 Contact::Random {
@@ -316,6 +319,15 @@ impl Supervisor {
             _ => return,
         };
         self.record(who.scope).contact(contact);
+    }
+
+    /// Whether a process runs trusted code alone.
+    fn is_trusted(&mut self, who: Who) -> bool {
+        let Some(process) = self.processes.get(who.thread) else {
+            return false;
+        };
+        let (program, foreign) = (process.program.clone(), process.foreign);
+        !foreign && is_under(&program, &self.record(who.scope).trusted)
     }
 
     /// The program of a thread.

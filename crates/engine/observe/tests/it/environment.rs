@@ -155,3 +155,29 @@ fn a_library_below_a_skipped_directory_is_doubted() {
     let seen = lab.play(&["open", library.to_str().expect("text")]);
     assert_eq!(doubts(&seen, PLAIN), [EnvDoubt::Environ(library)]);
 }
+
+/// Randomness by a system call of its own, which nobody can attribute.
+#[test]
+fn a_trusted_program_may_draw_lots_and_a_foreign_library_in_it_may_not() {
+    const NAME: &str = "a_trusted_program_may_draw_lots_and_a_foreign_library_in_it_may_not";
+    let mut lab = Lab::new();
+    let trusted = Path::new(PLAIN).parent().map(PathBuf::from);
+    lab.options.trusted.extend(trusted);
+    assert_eq!(lab.play(&["lots"]).contacts.len(), 0);
+    let Some(library) = compiled(
+        &lab,
+        NAME,
+        "int one(void) { return 1; }",
+        &["-shared", "-fPIC"],
+    ) else {
+        return;
+    };
+    let named = library.with_file_name("libsubject.so");
+    std::fs::rename(library, &named).expect("renamed");
+    let named = named.to_str().expect("text");
+    let random = Contact::Random { by: PLAIN.into() };
+    for _ in 0..2 {
+        let seen = lab.play(&["open", named, "open", named, "lots"]);
+        assert!(seen.contacts.contains(&random), "{:?}", seen.contacts);
+    }
+}

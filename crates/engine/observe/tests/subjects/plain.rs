@@ -58,6 +58,11 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
         "instant" => drop(std::time::Instant::now()),
         "hash" => drop(std::collections::HashMap::from([(1, 2)])),
         "random" => random(),
+        "lots" => {
+            let mut bytes = [0_u8; 32];
+            // SAFETY: a buffer of the length that is told.
+            unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) };
+        }
         "connect" => drop(std::net::TcpStream::connect(
             next().to_str().expect("an address"),
         )),
