@@ -221,7 +221,10 @@ fn a_trusted_program_may_draw_lots_and_a_foreign_library_in_it_may_not() {
     let mut lab = Lab::new();
     let trusted = Path::new(PLAIN).parent().map(PathBuf::from);
     lab.options.trusted.extend(trusted);
-    assert_eq!(lab.play(&["lots"]).contacts.len(), 0);
+    assert_eq!(
+        lab.play(&["lots", "open", "/dev/urandom"]).contacts.len(),
+        0
+    );
     let Some(library) = compiled(
         &lab,
         NAME,
