@@ -150,6 +150,8 @@ fn observed(
     let (observer, options) = around::observing(settings, step.environment);
     step.own.extend(options.preload.clone());
     let (program, arguments) = split(asked.words)?;
+    // What a step before this one has just written is not written while it runs.
+    rekindle_fsx::time::await_next_stamp();
     let mut command = Command::new(program);
     // What comes through a pipe cannot be keyed.
     command
