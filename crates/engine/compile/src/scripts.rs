@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher, env};
 use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, StepTimes};
+use rekindle_key::step::StepEntry;
 use rekindle_key::{Root, Roots};
 use rekindle_observe::{Observer, Options};
 use rekindle_outputs::environment::Environment;
@@ -184,10 +185,15 @@ impl Call<'_> {
         };
         let step = self.step(settings, placeholder, out_dir, target.as_deref());
         let mut event = self.event(out_dir);
+        let mut expected = None;
         let miss = if settings.recache {
             MissReason::Recache
         } else {
             match engine.look_up(&step) {
+                LookedUp::Hit(found) if settings.verify => {
+                    expected = Some(found.entry);
+                    MissReason::Recache
+                }
                 LookedUp::Hit(found) => {
                     event.times.lookup_us = micros(self.start.elapsed());
                     match self.replay(&engine, &step, &found, &mut event, streams) {
@@ -200,7 +206,7 @@ impl Call<'_> {
         };
         event.times.lookup_us = micros(self.start.elapsed());
         event.miss = Some(miss);
-        self.observed(settings, &engine, step, event, streams)
+        self.observed(settings, &engine, (step, expected), event, streams)
     }
 
     fn replay(
@@ -231,7 +237,7 @@ impl Call<'_> {
         &self,
         settings: &Settings,
         engine: &Engine<'_>,
-        mut step: Step<'_>,
+        (mut step, expected): (Step<'_>, Option<StepEntry>),
         mut event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
@@ -271,6 +277,10 @@ impl Call<'_> {
         };
         match published {
             Ok(published) => {
+                let made = engine.entry(&published.key).ok().flatten();
+                if expected.is_some_and(|expected| !is_same(&expected, made.as_ref())) {
+                    event.miss = Some(MissReason::VerifyMismatch);
+                }
                 event.key = Some(published.key);
                 event.bytes = published.bytes;
                 event.path_bound = published.path_bound;
@@ -340,6 +350,12 @@ impl Call<'_> {
         event.times.total_us = micros(self.start.elapsed());
         self.journal.write(EventKind::Step(Box::new(event)));
     }
+}
+
+/// Whether a run made again what another had made. What it said aside does not count.
+fn is_same(expected: &StepEntry, made: Option<&StepEntry>) -> bool {
+    let what = |entry: &StepEntry| (entry.outputs.clone(), entry.stdout.clone());
+    made.map(what) == Some(what(expected))
 }
 
 /// The roots of a build script's run, as cargo tells it of them.
