@@ -25,6 +25,7 @@ use rekindle_base::{Digest, DigestHasher};
 use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, UncacheableReason};
 use rekindle_key::Roots;
 use rekindle_key::cc::{Archive, Compile, NotACompile, Tool, response};
+use rekindle_key::step::StepEntry;
 use rekindle_observe::Redirect;
 use rekindle_outputs::environment::{Environment, processor};
 use rekindle_outputs::files::Files;
@@ -33,6 +34,7 @@ use rekindle_store::LocalStore;
 
 use crate::journal::{self, Journal};
 use crate::publish::micros;
+use crate::scripts;
 use crate::settings::Settings;
 use around::real;
 use family::Identity;
@@ -318,10 +320,15 @@ impl Call<'_> {
         let step = self.step(job, program);
         let mut event = self.event(job);
         let mut reason = MissReason::Recache;
+        let mut expected = None;
         if !self.settings.recache {
             let looked_up = self.engine.look_up(&step);
             event.times.lookup_us = micros(self.start.elapsed());
             reason = match looked_up {
+                LookedUp::Hit(found) if self.settings.verify => {
+                    expected = Some(found.entry);
+                    MissReason::Recache
+                }
                 LookedUp::Hit(found) => match self.hit(job, (&step, &found), &mut event, streams) {
                     Ok(dealt) => return Ok(dealt),
                     Err(reason) => reason,
@@ -330,7 +337,7 @@ impl Call<'_> {
             };
         }
         event.miss = Some(reason);
-        self.miss(job, &step, event, streams)
+        self.miss(job, (&step, expected.as_ref()), event, streams)
     }
 
     fn hit(
@@ -360,7 +367,7 @@ impl Call<'_> {
     fn miss(
         &self,
         job: &Job,
-        step: &Step<'_>,
+        (step, expected): (&Step<'_>, Option<&StepEntry>),
         mut event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<Dealt> {
@@ -392,6 +399,7 @@ impl Call<'_> {
             ..Policy::default()
         };
         let published = judged.and_then(|()| self.engine.publish(step, &ran, policy));
+        scripts::verify(&self.engine, expected, &published, &mut event);
         journal::stored(&mut event, published);
         event.times.publish_us = micros(publish_start.elapsed());
         let code = ran.exit_code;
