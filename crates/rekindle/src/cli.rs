@@ -10,6 +10,13 @@ Any other command is cargo's: `rekindle build --release` runs `cargo build --rel
 own output and exit code, and prints at most three lines of its own afterwards. \
 `rekindle cargo COMMAND` runs cargo's command where Rekindle has one of the same name.";
 
+/// What `rekindle step --help` says of the command.
+const STEP_HELP: &str = "\
+The command is observed: every file that it reads, or looks for, and every variable that it asks for, \
+is an input, declared or not. Its standard input is empty. What it prints is printed again where its \
+outputs are replayed. It is run each time, and Rekindle says why, where it talks to a network, changes \
+anything but its outputs, or cannot be observed. Its exit code is the exit code.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -32,6 +39,9 @@ pub(crate) enum OwnCommand {
     Snapshot(SnapshotArgs),
     /// Puts the bytes in the place of every placeholder in the target directory.
     Materialise(MaterialiseArgs),
+    /// Runs a command that turns files into files, or replays what it made from the same inputs.
+    #[command(after_help = STEP_HELP)]
+    Step(StepArgs),
     /// Minds the store.
     Cache(CacheArgs),
     /// Prints the generated references.
@@ -178,6 +188,23 @@ pub(crate) struct MaterialiseArgs {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StepArgs {
+    /// A file that the command makes, or a directory, whose name ends in a slash; may be given several
+    /// times. A directory that has something in it already is neither replayed nor stored.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: Vec<PathBuf>,
+    /// A file that counts as an input also where the command does not read it; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input: Vec<PathBuf>,
+    /// Remove the outputs first: what a command finds of an earlier run keeps it from being stored.
+    #[arg(long)]
+    pub(crate) clear: bool,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use rekindle::selection::Call;
 const OWN: &[&str] = &[
     "env",
     "stats",
+    "step",
     "explain",
     "observe",
     "snapshot",

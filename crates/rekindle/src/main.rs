@@ -46,6 +46,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Observe(args) => commands::observe::run(&args)?,
         OwnCommand::Snapshot(args) => commands::snapshot::run(&args)?,
         OwnCommand::Materialise(args) => commands::snapshot::materialise(&args)?,
+        OwnCommand::Step(args) => return commands::step::run(&args),
         OwnCommand::Cache(args) => return commands::cache::run(&args),
         OwnCommand::Docs(args) => commands::docs::run(&args)?,
     }

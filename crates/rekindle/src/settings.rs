@@ -54,7 +54,15 @@ pub fn frozen(surroundings: &Surroundings) -> Option<Settings> {
 /// Where the variable is neither yes nor no.
 pub fn is_disabled(surroundings: &Surroundings) -> Result<bool, ConfigError> {
     let observed = surroundings.var(env::REKINDLE_OBSERVED).is_some();
-    Ok(observed || flag(surroundings, env::REKINDLE_DISABLE)?.unwrap_or(false))
+    Ok(observed || is_switched_off(surroundings)?)
+}
+
+/// Whether Rekindle is switched off by the user.
+///
+/// # Errors
+/// Where the variable is neither yes nor no.
+pub fn is_switched_off(surroundings: &Surroundings) -> Result<bool, ConfigError> {
+    Ok(flag(surroundings, env::REKINDLE_DISABLE)?.unwrap_or(false))
 }
 
 /// What surroundings come to.

@@ -7,6 +7,12 @@
 
 #[path = "cli/cargo.rs"]
 mod cargo;
+#[path = "cli/cc.rs"]
+mod cc;
+#[path = "cli/cc_lab.rs"]
+mod cc_lab;
+#[path = "cli/cc_scripts.rs"]
+mod cc_scripts;
 #[path = "cli/debug.rs"]
 mod debug;
 #[path = "cli/faults.rs"]
@@ -67,3 +73,5 @@ mod scripts_uses;
 mod snapshots;
 #[path = "cli/stand_in.rs"]
 mod stand_in;
+#[path = "cli/step.rs"]
+mod step;

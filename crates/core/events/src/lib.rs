@@ -16,7 +16,7 @@ pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
 };
-pub use step::{Refusal, StepEvent, StepFate, StepTimes};
+pub use step::{Refusal, StepEvent, StepFate, StepTimes, is_tool};
 
 /// The version of the format that this code writes.
 pub const VERSION: u32 = 1;

@@ -38,13 +38,13 @@ pub struct StepTimes {
 /// A launcher dealt with a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepEvent {
-    /// What kind of step: `build-script`.
+    /// What kind of step: `build-script`; `cc` and `ar` for what such a script starts.
     pub kind: String,
     /// Package, as in `zstd-sys`.
     pub package: String,
     /// Its version.
     pub version: String,
-    /// Tells steps of one name apart: the end of a build script's directory.
+    /// Tells steps of one name apart: the end of a build script's directory, a compiler's source, an archive.
     pub id: String,
     /// What became of it.
     pub fate: StepFate,
@@ -71,6 +71,20 @@ pub struct StepEvent {
     /// The program's exit code.
     #[serde(default)]
     pub exit_code: i32,
+}
+
+impl StepEvent {
+    /// Whether it is a C compiler or an archiver that a build script started.
+    #[must_use]
+    pub fn is_tool(&self) -> bool {
+        is_tool(&self.kind)
+    }
+}
+
+/// Whether a kind of step is a C compiler's or an archiver's.
+#[must_use]
+pub fn is_tool(kind: &str) -> bool {
+    matches!(kind, "cc" | "ar")
 }
 
 /// Why a run is not stored, so that it happens each time.
@@ -158,6 +172,23 @@ pub enum Refusal {
         /// What is odd.
         detail: String,
     },
+    /// The effect of an argument on what it makes is not known.
+    Argument {
+        /// Which.
+        argument: String,
+    },
+    /// It is no run that may be used again, by what is known of such programs.
+    Command {
+        /// Why.
+        detail: String,
+    },
+    /// A source asks for the time of the run.
+    Present {
+        /// By what name.
+        name: String,
+        /// In which file.
+        path: String,
+    },
     /// The store did not take it.
     StoreUnavailable {
         /// What the system says.
@@ -197,6 +228,17 @@ impl fmt::Display for Refusal {
             Self::OddOutput { path, detail } => {
                 write!(f, "its output `{path}` cannot be stored: {detail}")
             }
+            Self::Argument { argument } => {
+                write!(
+                    f,
+                    "the effect of `{argument}` on what it makes is not known"
+                )
+            }
+            Self::Command { detail } => f.write_str(detail),
+            Self::Present { name, path } => write!(
+                f,
+                "`{path}` asks for the time of the run (`{name}`); set SOURCE_DATE_EPOCH to fix it"
+            ),
             Self::StoreUnavailable { error } => write!(f, "the store did not take it: {error}"),
         }
     }

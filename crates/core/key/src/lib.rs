@@ -6,9 +6,11 @@
 //! digest of; [`table`] says which inputs there are, and what is left out and why; [`pathset`] is what
 //! such an invocation was seen to read; [`entry`] is what it made; [`depinfo`] and [`makefile`] read
 //! what compilers and linkers say they read; [`explain`] compares two manifests. [`step`] is the entry of
-//! any other program that was run observed, [`variables`] how its environment is keyed.
+//! any other program that was run observed, [`variables`] how its environment is keyed; [`cc`] takes the
+//! command lines of C compilers and archivers apart.
 
 pub mod arguments;
+pub mod cc;
 pub mod depinfo;
 pub mod entry;
 pub mod explain;

@@ -16,7 +16,9 @@
 //!
 //! Whatever fails here costs a miss or a warning, never the build.
 
+pub mod cc;
 pub mod chain;
+pub mod command;
 mod context;
 mod debug;
 mod elf;

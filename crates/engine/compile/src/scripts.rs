@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher, env};
 use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, StepTimes};
+use rekindle_key::step::StepEntry;
 use rekindle_key::{Root, Roots};
 use rekindle_observe::{Observer, Options};
 use rekindle_outputs::environment::Environment;
@@ -25,6 +26,7 @@ use rekindle_outputs::placeholder::{self, Known, Placeholder};
 use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Step, Streams};
 use rekindle_store::LocalStore;
 
+use crate::cc;
 use crate::debug;
 use crate::inputs::Unit;
 use crate::journal::Journal;
@@ -183,10 +185,15 @@ impl Call<'_> {
         };
         let step = self.step(settings, placeholder, out_dir, target.as_deref());
         let mut event = self.event(out_dir);
+        let mut expected = None;
         let miss = if settings.recache {
             MissReason::Recache
         } else {
             match engine.look_up(&step) {
+                LookedUp::Hit(found) if settings.verify => {
+                    expected = Some(found.entry);
+                    MissReason::Recache
+                }
                 LookedUp::Hit(found) => {
                     event.times.lookup_us = micros(self.start.elapsed());
                     match self.replay(&engine, &step, &found, &mut event, streams) {
@@ -199,7 +206,7 @@ impl Call<'_> {
         };
         event.times.lookup_us = micros(self.start.elapsed());
         event.miss = Some(miss);
-        self.observed(settings, &engine, step, event, streams)
+        self.observed(settings, &engine, (step, expected), event, streams)
     }
 
     fn replay(
@@ -230,7 +237,7 @@ impl Call<'_> {
         &self,
         settings: &Settings,
         engine: &Engine<'_>,
-        mut step: Step<'_>,
+        (mut step, expected): (Step<'_>, Option<StepEntry>),
         mut event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
@@ -246,6 +253,10 @@ impl Call<'_> {
         let options = options(settings, &step, self.launch.environment);
         step.own.extend(options.preload.clone());
         let mut command = self.command(&beside);
+        if let Ok(frozen) = serde_json::to_string(settings) {
+            // For the compilers that it starts, whoever found the settings.
+            command.env(env::REKINDLE_SETTINGS, frozen);
+        }
         let ran = engine.run(&step, &mut command, (&observer, &options), streams);
         let _ = rekindle_fsx::remove_file(&beside);
         let ran = ran?;
@@ -255,10 +266,21 @@ impl Call<'_> {
         let trusted = settings.trusted_scripts.contains(&event.package);
         let published = match always_runs(&ran.stdout, &self.launch.environment.cwd) {
             Some(path) if !trusted && ran.exit_code == 0 => Err(Refusal::AlwaysRuns { path }),
-            _ => engine.publish(&step, &ran, Policy { trusted }),
+            _ => engine.publish(
+                &step,
+                &ran,
+                Policy {
+                    trusted,
+                    ..Policy::default()
+                },
+            ),
         };
         match published {
             Ok(published) => {
+                let made = engine.entry(&published.key).ok().flatten();
+                if expected.is_some_and(|expected| !is_same(&expected, made.as_ref())) {
+                    event.miss = Some(MissReason::VerifyMismatch);
+                }
                 event.key = Some(published.key);
                 event.bytes = published.bytes;
                 event.path_bound = published.path_bound;
@@ -330,6 +352,12 @@ impl Call<'_> {
     }
 }
 
+/// Whether a run made again what another had made. What it said aside does not count.
+fn is_same(expected: &StepEntry, made: Option<&StepEntry>) -> bool {
+    let what = |entry: &StepEntry| (entry.outputs.clone(), entry.stdout.clone());
+    made.map(what) == Some(what(expected))
+}
+
 /// The roots of a build script's run, as cargo tells it of them.
 fn roots(
     environment: &Environment,
@@ -363,7 +391,7 @@ fn roots(
 }
 
 /// The directory with the lock file; the package's own where there is none above it.
-fn workspace(package: &Path) -> PathBuf {
+pub(crate) fn workspace(package: &Path) -> PathBuf {
     let is_locked = |dir: &&Path| rekindle_fsx::exists(&dir.join("Cargo.lock"));
     package
         .ancestors()
@@ -402,6 +430,7 @@ fn options(settings: &Settings, step: &Step<'_>, environment: &Environment) -> O
         trusted: sysroot.into_iter().collect(),
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
         ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
+        redirect: cc::redirect(environment),
         ..Options::default()
     }
 }

@@ -119,6 +119,9 @@ impl ExplainedStep {
 impl std::fmt::Display for ExplainedStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = self.kind.replace('-', " ");
+        if self.version.is_empty() {
+            return write!(f, "the {kind} `{}`", self.package);
+        }
         write!(f, "the {kind} of {} {}", self.package, self.version)
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use rekindle_events::MissReason;
+use rekindle_events::{MissReason, is_tool};
 
+use crate::explain_tools;
 use crate::words::count;
 use crate::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 
@@ -60,6 +61,7 @@ fn nothing(explanation: &Explanation, wanted: Option<&str>) -> String {
 fn steps(steps: &[ExplainedStep], listed_max: usize) -> String {
     let mut text = String::new();
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (tools, steps): (Vec<_>, Vec<_>) = steps.iter().partition(|step| is_tool(&step.kind));
     for step in steps {
         let reason = match (&step.reason, &step.refused) {
             (_, Some(refused)) => format!("started each time: {refused}"),
@@ -86,7 +88,7 @@ fn steps(steps: &[ExplainedStep], listed_max: usize) -> String {
             let _ = writeln!(text, "{step} was {reason}");
         }
     }
-    text
+    text + &explain_tools::text(&tools, listed_max)
 }
 
 /// Units whose own inputs changed, each with all of its changes.

@@ -35,6 +35,8 @@ pub struct Stats {
     pub processes: Processes,
     /// Build scripts that cargo wanted to run.
     pub scripts: Scripts,
+    /// Compiles and archives that build scripts asked for.
+    pub cc: Tools,
     /// Wall time of cargo in milliseconds, added up over runs.
     pub wall_ms: u64,
     /// What compilers took when the restored units were stored, in milliseconds, added up.
@@ -81,6 +83,8 @@ pub struct Processes {
     pub linker: u64,
     /// Build scripts.
     pub build_script: u64,
+    /// C compilers and archivers that build scripts started, to compile or to make an archive.
+    pub cc: u64,
 }
 
 /// Build scripts that cargo wanted to run.
@@ -89,6 +93,15 @@ pub struct Scripts {
     /// Replayed from the store: none of them was started.
     pub replayed: u64,
     /// Started, and not stored.
+    pub refused: u64,
+}
+
+/// Compiles and archives that build scripts asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tools {
+    /// Restored from the store: nothing was started.
+    pub reused: u64,
+    /// Made, and not stored.
     pub refused: u64,
 }
 
@@ -193,10 +206,15 @@ impl From<&Summary> for Stats {
                 rustc: summary.rustc_processes,
                 linker: summary.linker_processes,
                 build_script: summary.build_scripts,
+                cc: summary.started_tools,
             },
             scripts: Scripts {
                 replayed: summary.replayed_scripts,
                 refused: summary.refused_scripts,
+            },
+            cc: Tools {
+                reused: summary.reused_tools,
+                refused: summary.refused_tools,
             },
             wall_ms: summary.wall_ms,
             saved_ms: summary.saved_us / 1000,
@@ -432,8 +450,8 @@ mod tests {
             concat!(
                 r#"{"version":1,"run":"r","command":"build","runs":1,"began_ms":1000,"exit_code":0,"#,
                 r#""units":{"fresh":null,"hit":1,"miss":0,"uncacheable":0},"hit_rate":100.0,"#,
-                r#""processes":{"rustc":1,"linker":0,"build_script":1},"#,
-                r#""scripts":{"replayed":1,"refused":0},"#,
+                r#""processes":{"rustc":1,"linker":0,"build_script":1,"cc":0},"#,
+                r#""scripts":{"replayed":1,"refused":0},"cc":{"reused":0,"refused":0},"#,
                 r#""wall_ms":4000,"saved_ms":0,"compile_ms":0,"link_ms":0,"build_script_ms":20,"#,
                 r#""bytes":{"restored":0,"published":0,"placed":0,"materialised":0},"#,
                 r#""snapshot":{"base":null,"units_restored":0,"units_invalidated":0,"#,

@@ -8,6 +8,7 @@
 pub mod closing;
 mod explain;
 mod explain_text;
+mod explain_tools;
 pub mod json;
 mod snapshots;
 mod stats_text;

@@ -114,6 +114,11 @@ fn processes(table: &mut Table, summary: &Summary) {
         .row("Linkers started", summary.linker_processes)
         .row("Build scripts run", summary.build_scripts)
         .row("Build scripts replayed", summary.replayed_scripts);
+    if summary.started_tools + summary.reused_tools > 0 {
+        table
+            .row("C compilers and archivers started", summary.started_tools)
+            .row("C objects and archives restored", summary.reused_tools);
+    }
     for (linker, count) in &summary.linkers {
         table.row(format!("Linked with {linker}"), count);
     }

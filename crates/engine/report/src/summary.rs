@@ -50,7 +50,13 @@ pub struct Summary {
     pub replayed_scripts: u64,
     /// Build scripts that were started and not stored.
     pub refused_scripts: u64,
-    /// Time inside them in milliseconds, added up.
+    /// C compilers and archivers that build scripts started, to compile or to make an archive.
+    pub started_tools: u64,
+    /// Compiles and archives of build scripts that were restored from the store.
+    pub reused_tools: u64,
+    /// Compiles and archives that were made and not stored.
+    pub refused_tools: u64,
+    /// Time inside build scripts in milliseconds, added up.
     pub build_scripts_ms: u64,
     /// Time inside compilers in microseconds, linking included, added up.
     pub compile_us: u64,
@@ -148,6 +154,9 @@ impl Summary {
         self.build_scripts_ms += other.build_scripts_ms;
         self.replayed_scripts += other.replayed_scripts;
         self.refused_scripts += other.refused_scripts;
+        self.started_tools += other.started_tools;
+        self.reused_tools += other.reused_tools;
+        self.refused_tools += other.refused_tools;
         self.compile_us += other.compile_us;
         self.link_us += other.link_us;
         self.saved_us += other.saved_us;
@@ -191,13 +200,20 @@ impl Summary {
     }
 
     fn add_step(&mut self, step: &StepEvent) {
+        let is_tool = step.is_tool();
+        self.started_tools += u64::from(is_tool && step.fate != StepFate::Hit);
         match step.fate {
             StepFate::Hit => {
-                self.replayed_scripts += 1;
+                *if is_tool {
+                    &mut self.reused_tools
+                } else {
+                    &mut self.replayed_scripts
+                } += 1;
                 self.saved_us += step.saved_us;
                 self.restored_bytes += step.bytes;
             }
             StepFate::Miss => self.published_bytes += step.bytes,
+            StepFate::Refused if is_tool => self.refused_tools += 1,
             StepFate::Refused => self.refused_scripts += 1,
         }
         if let Some(reason) = step.refused.as_ref().and_then(tag) {
@@ -267,7 +283,7 @@ fn span_ms(began: Option<Moment>, events: &[Event]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{finished, hit, log, missed, never_seen, probe, started};
+    use crate::fixtures::{finished, hit, log, missed, never_seen, probe, started, step};
 
     #[test]
     fn a_run_adds_up() {
@@ -299,6 +315,33 @@ mod tests {
         assert_eq!(summary.linkers["lld"], 1);
         assert_eq!(summary.verified.same, 1);
         assert_eq!(summary.hit_rate(), Some(50.0));
+    }
+
+    #[test]
+    fn compilers_are_not_counted_as_build_scripts() {
+        let tool = |kind: &str, fate| {
+            let mut step = step("z", fate);
+            step.kind = kind.into();
+            EventKind::Step(step)
+        };
+        let summary = Summary::of_run(
+            "r",
+            &log(vec![
+                tool("cc", StepFate::Hit),
+                tool("cc", StepFate::Miss),
+                tool("ar", StepFate::Refused),
+                tool("build-script", StepFate::Hit),
+            ]),
+        );
+        assert_eq!((summary.reused_tools, summary.started_tools), (1, 2));
+        assert_eq!((summary.refused_tools, summary.refused_scripts), (1, 0));
+        assert_eq!(summary.replayed_scripts, 1);
+        let mut sum = summary.clone();
+        sum.add(&summary);
+        assert_eq!(
+            (sum.reused_tools, sum.started_tools, sum.refused_tools),
+            (2, 4, 2)
+        );
     }
 
     #[test]

@@ -19,6 +19,14 @@ use crate::{Ran, Step};
 pub struct Policy {
     /// The user's word that what it talks to does not change what it makes.
     pub trusted: bool,
+    /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
+    /// arguments.
+    pub updates: bool,
+    /// Whether it is known to remove nothing but what it made itself: compilers make their temporary
+    /// files beside their outputs, under names that must be new.
+    pub tidies: bool,
+    /// Variables whose values do nothing but lead to what is observed anyway.
+    pub unkeyed: &'static [&'static str],
 }
 
 /// What was seen, judged.
@@ -60,15 +68,17 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             Contacted::Refused(refusal) => return Err(refusal),
         }
     }
-    check_writes(step, ran)?;
+    check_writes(step, ran, policy)?;
     let search = search_path(step.environment);
     let elsewhere = elsewhere(step, &observation.env);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
-            check_earlier(ran, path, *seen)?;
+            if !policy.updates {
+                check_earlier(ran, path, *seen)?;
+            }
         } else if !is_temporary(ran, path)
             && !step.own.contains(path)
-            && !is_elsewhere(step, elsewhere.as_deref(), path)?
+            && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
         {
             push_path(&step.roots, path, *seen, &observation.programs, &mut names);
             push_lookup(path, *seen, &search, &mut names);
@@ -76,7 +86,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     let whole_environment = !doubts(&observation.env).is_empty();
     let mut names: Vec<Name> = names.into_iter().collect();
-    names.extend(variables(&observation.env, whole_environment));
+    names.extend(variables(&observation.env, whole_environment, policy));
     Ok(Judged {
         names: PathSet { names },
         may_be_dated,
@@ -248,6 +258,7 @@ fn contact_of(contact: &Contact) -> Contacted {
         Contact::Clock { by } => Refusal::Clock {
             program: by.display().to_string(),
         },
+        Contact::Random { by } if names_at_random(by) => return Contacted::Harmless,
         Contact::Random { by } => Refusal::Random {
             program: by.display().to_string(),
         },
@@ -255,19 +266,37 @@ fn contact_of(contact: &Contact) -> Contacted {
     })
 }
 
-/// Whether it is one of [`STAMPING`], also as `x86_64-linux-gnu-gcc-12`.
+/// Compilers, which draw names of temporary files, and of what no other object may name.
+const NAMING: &[&str] = &[
+    "clang", "clang++", "gcc", "g++", "cc1", "cc1plus", "lto1", "as",
+];
+
+fn names_at_random(program: &Path) -> bool {
+    is_of_kind(program, NAMING)
+}
+
+/// Whether it is one of [`STAMPING`].
 fn stamps(program: &Path) -> bool {
+    is_of_kind(program, STAMPING)
+}
+
+/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`, and `ld.bfd` as `ld`.
+fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let words: Vec<&str> = name.split(['-', '.']).collect();
-    let is_version = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let kind = words.iter().rev().find(|word| !is_version(word));
-    STAMPING.contains(&&*name) || kind.is_some_and(|kind| STAMPING.contains(kind))
+    let is_version = |word: &&str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    // Names such as `pkg-config` have parts themselves.
+    let last = name.rsplit('-').find(|word| !is_version(word));
+    let kind = last.and_then(|word| word.split('.').next());
+    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// A temporary file that the run made is gone at its end; whatever else it changed outside of its
 /// directories cannot be replayed. What was removed may have been there before: it was not where it
 /// was looked for in vain first, and does not matter where temporary files lie.
-fn check_writes(step: &Step<'_>, ran: &Ran) -> Result<(), Refusal> {
+fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusal> {
     let temporary = step.environment.get("TMPDIR").unwrap_or_default();
     let places = [
         Path::new(temporary),
@@ -288,7 +317,7 @@ fn check_writes(step: &Step<'_>, ran: &Ran) -> Result<(), Refusal> {
         let was_there = [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
             .into_iter()
             .any(|there| seen.has(there));
-        let was_missing = seen.has(Seen::MISSING) || is_for_temporary(path);
+        let was_missing = seen.has(Seen::MISSING) || policy.tidies || is_for_temporary(path);
         if was_there || !was_missing || rekindle_fsx::exists(path) {
             return Err(Refusal::WroteOutside {
                 path: path.display().to_string(),
@@ -325,14 +354,19 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
 
 /// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget
 /// it. Whoever looks below it makes use of it.
-fn is_elsewhere(step: &Step<'_>, elsewhere: Option<&Path>, path: &Path) -> Result<bool, Refusal> {
+fn is_elsewhere(
+    step: &Step<'_>,
+    elsewhere: Option<&Path>,
+    (path, policy): (&Path, Policy),
+) -> Result<bool, Refusal> {
     let Some(elsewhere) = elsewhere.filter(|elsewhere| path.starts_with(elsewhere)) else {
         return Ok(false);
     };
     if path == elsewhere {
         return Ok(true);
     }
-    if step.roots.canonical(path).first() == Some(&b'{') {
+    let is_known = policy.unkeyed.contains(&"PWD");
+    if is_known || step.roots.canonical(path).first() == Some(&b'{') {
         return Ok(false);
     }
     Err(Refusal::ShellsDirectory {
@@ -398,6 +432,8 @@ const ASKS_BY_NAME: &[&str] = &[
     "g++",
     "cc",
     "c++",
+    "clang",
+    "clang++",
     "uname",
     "cat",
     "cp",
@@ -439,11 +475,8 @@ const ASKS_BY_NAME: &[&str] = &[
 /// The programs that may have read any variable.
 fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
     let known = |program: &Path, doubts: &BTreeSet<EnvDoubt>| {
-        let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let words: Vec<&str> = name.split(['-', '.']).collect();
-        let asks = words.iter().any(|word| ASKS_BY_NAME.contains(word));
         let hands_on = |doubt: &EnvDoubt| matches!(doubt, EnvDoubt::Main | EnvDoubt::Environ(_));
-        asks && doubts.iter().all(hands_on)
+        is_of_kind(program, ASKS_BY_NAME) && doubts.iter().all(hands_on)
     };
     env.doubts
         .iter()
@@ -452,9 +485,12 @@ fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
 }
 
 /// The variables that are keyed: those that were asked for, then all where they were read as a whole.
-fn variables(env: &EnvReads, whole: bool) -> Vec<Name> {
+fn variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
-    let keyed = asked.filter(|name| !is_among(name, NEVER_KEYED));
+    let keyed = asked.filter(|name| {
+        let leads = |other: &&str| other.as_bytes() == *name;
+        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(leads)
+    });
     let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
     if whole {
         names.push(Name::Variables);

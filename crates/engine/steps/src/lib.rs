@@ -116,3 +116,6 @@ pub struct Engine<'a> {
     /// Digests of files.
     pub files: &'a Files<'a>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ pub(crate) fn collect(step: &Step<'_>, ran: &Ran, wanted: &Wanted<'_>) -> Result
         made: Vec::new(),
         stdout: Vec::new(),
         stderr: Vec::new(),
-        bound: BTreeSet::new(),
+        bound: ran.bound.clone(),
         values: BTreeSet::new(),
     };
     outputs.stdout = printed(step, &ran.stdout, "standard output", wanted, &mut outputs)?;

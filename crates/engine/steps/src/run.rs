@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rekindle_fsx::time::Watch;
+use rekindle_key::Root;
 use rekindle_observe::{Observation, Observer, Options};
 
 use crate::{Engine, Place, Step};
@@ -33,6 +34,9 @@ pub struct Ran {
     pub time: Duration,
     /// What it did.
     pub observation: Observation,
+    /// Roots whose real paths decided about what was made, though no output need hold them: for the
+    /// caller to say.
+    pub bound: BTreeSet<Root>,
     /// Paths in its output directories that were there before.
     pub(crate) earlier: BTreeSet<PathBuf>,
     pub(crate) watch: Watch,
@@ -79,6 +83,7 @@ impl Engine<'_> {
             stderr,
             time: start.elapsed(),
             observation: observed.observation,
+            bound: BTreeSet::new(),
             earlier,
             watch,
             seconds: (began_s, seconds()),

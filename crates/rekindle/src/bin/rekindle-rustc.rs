@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use rekindle::{RUSTDOC, Surroundings, runs, settings};
 use rekindle_base::{ByteSize, Clock, SystemClock};
 use rekindle_compile::{
-    Environment, Journal, Settings, StepStreams, readers, scripts, shim, wrapper,
+    Environment, Journal, Settings, StepStreams, cc, readers, scripts, shim, wrapper,
 };
 use rekindle_outputs::launch::is_build_script;
 use rekindle_outputs::placeholder::LAUNCH;
@@ -36,6 +36,11 @@ fn main() -> ExitCode {
         && first == LAUNCH
     {
         return launch(words);
+    }
+    if let Some((first, words)) = words.split_first()
+        && first == cc::REDIRECTED
+    {
+        return redirected(words);
     }
     match std::panic::catch_unwind(|| deal(&words)) {
         Ok(Ok(Some(exit))) => code(exit),
@@ -146,6 +151,29 @@ fn build_script(program: &OsStr, arguments: &[OsString]) -> ExitCode {
     match scripts::run(&launch, &mut streams) {
         Ok(exit) => code(exit),
         Err(error) => fail(&format!("cannot start `{}`: {error}", program.display())),
+    }
+}
+
+/// Deals with a C compiler or an archiver that a build script started. On any fault of ours the real one
+/// runs, as it would have.
+fn redirected(words: &[OsString]) -> ExitCode {
+    let dealt = std::panic::catch_unwind(|| -> Result<cc::Dealt, Box<dyn std::error::Error>> {
+        let surroundings = Surroundings::of_process()?;
+        if settings::is_switched_off(&surroundings)? {
+            return Ok(cc::Dealt::Unchanged);
+        }
+        let (settings, _) = settings_of(&surroundings)?;
+        let program = std::env::current_exe()?;
+        let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
+        let mut streams = StepStreams {
+            stdout: &mut io::stdout(),
+            stderr: &mut io::stderr(),
+        };
+        Ok(cc::run(&settings, &environment, words, &mut streams)?)
+    });
+    match dealt {
+        Ok(Ok(cc::Dealt::Done(exit))) => code(exit),
+        _ => run_unchanged(words),
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod observe;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
+pub(crate) mod step;
 
 use std::io::Write;
 use std::path::Path;

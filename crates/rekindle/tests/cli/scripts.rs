@@ -41,7 +41,7 @@ fn make(text: impl AsRef<[u8]>) {
 
 /// What one run did with build scripts.
 pub(crate) fn steps(run: &Run) -> Vec<&Value> {
-    let of_steps = |event: &&Value| event["event"] == "step";
+    let of_steps = |event: &&Value| event["event"] == "step" && event["kind"] == "build-script";
     run.events.iter().filter(of_steps).collect()
 }
 

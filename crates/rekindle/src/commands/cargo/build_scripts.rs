@@ -21,6 +21,7 @@ impl BuildScripts {
         for event in events {
             if let EventKind::Step(step) = &event.kind
                 && step.fate == StepFate::Hit
+                && !step.is_tool()
             {
                 self.runs = self.runs.saturating_sub(1);
                 self.time_ms = self.time_ms.saturating_sub(step.times.total_us / 1000);

@@ -1,0 +1,179 @@
+//! What no observation of files can see of a compile: the present that a source asks for, names of files
+//! that it looks into at compile time, and whether the compiler itself was seen at all.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rekindle_events::Refusal;
+use rekindle_key::Root;
+use rekindle_key::cc::Compile;
+use rekindle_key::cc::scan::{FILE_MACROS, TIME_MACROS, first_word, holds};
+use rekindle_observe::Seen;
+use rekindle_steps::Ran;
+
+use super::Call;
+use super::family::{Family, Identity};
+
+/// Files above this are no sources.
+const SOURCE_MAX_BYTES: u64 = 64 << 20;
+
+/// Looks into what a compile read. The roots whose real paths it depends on, though no output need hold
+/// them.
+pub(super) fn judge(
+    call: &Call<'_>,
+    compile: &Compile,
+    identity: Identity,
+    ran: &Ran,
+) -> Result<BTreeSet<Root>, Refusal> {
+    if ran.exit_code != 0 || !ran.observation.blind.is_empty() {
+        // Whoever publishes says so.
+        return Ok(BTreeSet::new());
+    }
+    check_compiler(identity, ran)?;
+    let mut asks_time = None;
+    let mut bound = BTreeSet::new();
+    let named = Named::of(call, compile, identity);
+    for (path, seen) in &ran.observation.files {
+        if !seen.has(Seen::READ) || ran.observation.programs.contains(path) {
+            continue;
+        }
+        let Some(text) = source(path) else { continue };
+        if asks_time.is_none()
+            && let Some(name) = first_word(&text, &TIME_MACROS)
+        {
+            asks_time = Some((path.clone(), name));
+        }
+        bound.extend(named.held(path, &text));
+    }
+    if let Some((path, name)) = asks_time
+        && uses_time(call, compile, identity)
+    {
+        return Err(Refusal::Present {
+            name: name.to_owned(),
+            path: path.display().to_string(),
+        });
+    }
+    Ok(bound)
+}
+
+/// A driver that did not start its compiler had the object from elsewhere, and read nothing.
+fn check_compiler(identity: Identity, ran: &Ran) -> Result<(), Refusal> {
+    let is_part = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        name.starts_with(b"cc1") || name == b"as" || name.ends_with(b"-as")
+    };
+    let was_seen = match identity.family {
+        Family::Gcc => ran.observation.programs.iter().any(is_part),
+        Family::Clang => true,
+    };
+    if was_seen {
+        return Ok(());
+    }
+    Err(Refusal::Command {
+        detail: "the compiler behind the driver was not started".into(),
+    })
+}
+
+/// A NUL this early tells that a file is no text.
+const HEAD_BYTES: usize = 4096;
+
+/// The text of a source; `None` for libraries and other tables, and for what cannot be read.
+fn source(path: &Path) -> Option<Vec<u8>> {
+    let sig = rekindle_fsx::stat_follow(path).ok()?;
+    if sig.size > SOURCE_MAX_BYTES {
+        return None;
+    }
+    let bytes = rekindle_fsx::read(path).ok()?;
+    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+    memchr::memchr(0, head).is_none().then_some(bytes)
+}
+
+/// What stands in preprocessed text for the present, and for a file's own time.
+const NOW: &str = "rekindle_now";
+const FILE_TIME: &str = "rekindle_file_time";
+
+/// Whether the preprocessor puts the present into what it makes; it is asked only where a source names it.
+/// `SOURCE_DATE_EPOCH` is the present for all but a file's own time.
+fn uses_time(call: &Call<'_>, compile: &Compile, identity: Identity) -> bool {
+    let asked = Command::new(call.program)
+        .args(compile.preprocessing())
+        .arg("-w")
+        .args(TIME_MACROS.map(|name| {
+            let stands = if name == "__TIMESTAMP__" {
+                FILE_TIME
+            } else {
+                NOW
+            };
+            format!("-D{name}={stands}")
+        }))
+        .stdin(Stdio::null())
+        .output();
+    let Ok(asked) = asked else { return true };
+    let is_fixed = identity.fixes_time() && call.environment.get("SOURCE_DATE_EPOCH").is_some();
+    let holds = |word: &str| memchr::memmem::find(&asked.stdout, word.as_bytes()).is_some();
+    !asked.status.success() || holds(FILE_TIME) || (holds(NOW) && !is_fixed)
+}
+
+/// Names through which a real path may be looked into at compile time, leaving no trace in the output:
+/// its length, its last part, a number made of it.
+struct Named {
+    /// Roots below which files have absolute names in the compile that are not mapped.
+    absolute: BTreeSet<Root>,
+    /// Names of definitions whose values hold the real path of a root.
+    definitions: Vec<(String, Root)>,
+}
+
+impl Named {
+    fn of(call: &Call<'_>, compile: &Compile, identity: Identity) -> Self {
+        let is_mapped = |root: Root| {
+            call.settings.remap && identity.maps_macros() && super::places::maps_macros(root)
+        };
+        let root_of = |path: &Path| {
+            let mut roots = call.roots.iter();
+            roots
+                .find(|(_, real)| path.starts_with(real))
+                .map(|(root, _)| root)
+        };
+        let absolute = compile
+            .paths()
+            .filter(|path| path.is_absolute())
+            .filter_map(root_of);
+        let absolute = absolute.filter(|root| !is_mapped(*root)).collect();
+        let mut definitions = Vec::new();
+        for definition in compile.definitions() {
+            let text = definition.as_bytes();
+            let name = text
+                .split(|byte| b"=(".contains(byte))
+                .next()
+                .unwrap_or_default();
+            for (root, real) in call.roots.iter() {
+                if memchr::memmem::find(text, real.as_os_str().as_bytes()).is_some() {
+                    definitions.push((String::from_utf8_lossy(name).into_owned(), root));
+                }
+            }
+        }
+        Self {
+            absolute,
+            definitions,
+        }
+    }
+
+    /// The roots whose paths a source may look into.
+    fn held(&self, path: &Path, text: &[u8]) -> BTreeSet<Root> {
+        let mut held = BTreeSet::new();
+        // The system's own headers put such a name nowhere but into the output.
+        let is_system = path.starts_with("/usr") || path.starts_with("/lib");
+        if !is_system && !self.absolute.is_empty() && first_word(text, &FILE_MACROS).is_some() {
+            held.extend(self.absolute.iter().copied());
+        }
+        let defined = self.definitions.iter();
+        held.extend(
+            defined
+                .filter(|(name, _)| holds(text, name))
+                .map(|(_, root)| *root),
+        );
+        held
+    }
+}
