@@ -57,6 +57,10 @@ static SIGACTION: Real = Real::new(b"sigaction\0");
 static SIGNAL: Real = Real::new(b"signal\0");
 
 fn set(action: *const Action, old: *mut Action) -> c_int {
+    next_sigaction(SEGV, action, old)
+}
+
+fn next_sigaction(signal: c_int, action: *const Action, old: *mut Action) -> c_int {
     let next = SIGACTION.get();
     if next.is_null() {
         return -1;
@@ -65,7 +69,7 @@ fn set(action: *const Action, old: *mut Action) -> c_int {
     unsafe {
         let next: extern "C" fn(c_int, *const Action, *mut Action) -> c_int =
             core::mem::transmute(next);
-        next(SEGV, action, old)
+        next(signal, action, old)
     }
 }
 
@@ -246,16 +250,7 @@ extern "C" fn sigaction(signal: c_int, action: *const Action, old: *mut Action) 
         }
         return 0;
     }
-    let next = SIGACTION.get();
-    if next.is_null() {
-        return -1;
-    }
-    // SAFETY: that function has this type.
-    unsafe {
-        let next: extern "C" fn(c_int, *const Action, *mut Action) -> c_int =
-            core::mem::transmute(next);
-        next(signal, action, old)
-    }
+    next_sigaction(signal, action, old)
 }
 
 #[unsafe(no_mangle)]
