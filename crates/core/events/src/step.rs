@@ -74,6 +74,27 @@ pub struct StepEvent {
 }
 
 impl StepEvent {
+    /// A step of which nothing is known yet but that it was not found.
+    #[must_use]
+    pub fn new(kind: &str, package: (String, String), id: String) -> Self {
+        let (package, version) = package;
+        Self {
+            kind: kind.to_owned(),
+            package,
+            version,
+            id,
+            fate: StepFate::Miss,
+            miss: None,
+            refused: None,
+            key: None,
+            path_bound: false,
+            times: StepTimes::default(),
+            bytes: 0,
+            saved_us: 0,
+            exit_code: 0,
+        }
+    }
+
     /// Whether it is a C compiler or an archiver that a build script started.
     #[must_use]
     pub fn is_tool(&self) -> bool {

@@ -208,6 +208,14 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "made by the run itself",
     },
     Exclusion {
+        what: "of C compiles: where outputs go, where neither they nor a dependency file hold it",
+        reason: "the same object has another name in another build",
+    },
+    Exclusion {
+        what: "of C compiles: PATH, LD_LIBRARY_PATH, HOME, TMPDIR and the like; PWD, unless it is another name of their directory",
+        reason: "the programs, libraries and headers that they lead to are observed, and keyed by content",
+    },
+    Exclusion {
         what: "of steps: times, owners and inodes of files",
         reason: "another checkout has others; what is read is keyed by content",
     },

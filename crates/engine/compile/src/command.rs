@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher, env};
-use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, StepTimes};
+use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate};
 use rekindle_key::{Root, Roots};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
@@ -20,7 +20,7 @@ use rekindle_steps::{Engine, LookedUp, Place, Policy, Step, Streams};
 use rekindle_store::LocalStore;
 
 use crate::cc::around;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::publish::micros;
 use crate::scripts;
 use crate::settings::Settings;
@@ -136,17 +136,7 @@ pub fn run(
         }),
         _ => engine.publish(&step, &ran, Policy::default()),
     };
-    match published {
-        Ok(published) => {
-            event.key = Some(published.key);
-            event.bytes = published.bytes;
-            event.path_bound = published.path_bound;
-        }
-        Err(refusal) => {
-            event.fate = StepFate::Refused;
-            event.refused = Some(refusal);
-        }
-    }
+    journal::stored(&mut event, published);
     Ok(finish(settings, event, start))
 }
 
@@ -160,6 +150,8 @@ fn observed(
     let (observer, options) = around::observing(settings, step.environment);
     step.own.extend(options.preload.clone());
     let (program, arguments) = split(asked.words)?;
+    // What a step before this one has just written is not written while it runs.
+    rekindle_fsx::time::await_next_stamp();
     let mut command = Command::new(program);
     // What comes through a pipe cannot be keyed.
     command
@@ -277,21 +269,9 @@ fn event(step: &Step<'_>, words: &[OsString]) -> StepEvent {
         name.to_string_lossy().into_owned()
     };
     let output = step.places.first();
-    StepEvent {
-        kind: "command".to_owned(),
-        package: words.first().map_or_else(String::new, |word| name(word)),
-        version: String::new(),
-        id: output.map_or_else(String::new, |place| name(place.path().as_os_str())),
-        fate: StepFate::Miss,
-        miss: None,
-        refused: None,
-        key: None,
-        path_bound: false,
-        times: StepTimes::default(),
-        bytes: 0,
-        saved_us: 0,
-        exit_code: 0,
-    }
+    let package = words.first().map_or_else(String::new, |word| name(word));
+    let id = output.map_or_else(String::new, |place| name(place.path().as_os_str()));
+    StepEvent::new("command", (package, String::new()), id)
 }
 
 fn finish(settings: &Settings, mut event: StepEvent, start: Instant) -> Dealt {

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::{Clock, SystemClock};
-use rekindle_events::{Event, EventKind, WarningEvent};
+use rekindle_events::{Event, EventKind, Refusal, StepEvent, StepFate, WarningEvent};
+use rekindle_outputs::environment::Environment;
+use rekindle_steps::Published;
 
 use rekindle_outputs::lost;
 use rekindle_outputs::materialise::MaterialiseError;
@@ -73,5 +75,30 @@ impl Journal {
             id: id.to_owned(),
             message,
         }));
+    }
+}
+
+/// The event of a step of the package that cargo's variables name, of which nothing is known yet.
+pub(crate) fn step(environment: &Environment, kind: &str, id: String) -> StepEvent {
+    let variable = |name| {
+        let value = environment.get(name).unwrap_or_default();
+        value.to_string_lossy().into_owned()
+    };
+    let package = (variable("CARGO_PKG_NAME"), variable("CARGO_PKG_VERSION"));
+    StepEvent::new(kind, package, id)
+}
+
+/// Notes that a step was stored, or why it was not.
+pub(crate) fn stored(event: &mut StepEvent, published: Result<Published, Refusal>) {
+    match published {
+        Ok(published) => {
+            event.key = Some(published.key);
+            event.bytes = published.bytes;
+            event.path_bound = published.path_bound;
+        }
+        Err(refusal) => {
+            event.fate = StepFate::Refused;
+            event.refused = Some(refusal);
+        }
     }
 }

@@ -15,20 +15,21 @@ use std::process::Command;
 use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher, env};
-use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, StepTimes};
+use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate};
+use rekindle_key::step::StepEntry;
 use rekindle_key::{Root, Roots};
 use rekindle_observe::{Observer, Options};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
 use rekindle_outputs::layout;
 use rekindle_outputs::placeholder::{self, Known, Placeholder};
-use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Step, Streams};
+use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Published, Step, Streams};
 use rekindle_store::LocalStore;
 
 use crate::cc;
 use crate::debug;
 use crate::inputs::Unit;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::publish::micros;
 use crate::readers;
 use crate::settings::Settings;
@@ -184,10 +185,15 @@ impl Call<'_> {
         };
         let step = self.step(settings, placeholder, out_dir, target.as_deref());
         let mut event = self.event(out_dir);
+        let mut expected = None;
         let miss = if settings.recache {
             MissReason::Recache
         } else {
             match engine.look_up(&step) {
+                LookedUp::Hit(found) if settings.verify => {
+                    expected = Some(found.entry);
+                    MissReason::Recache
+                }
                 LookedUp::Hit(found) => {
                     event.times.lookup_us = micros(self.start.elapsed());
                     match self.replay(&engine, &step, &found, &mut event, streams) {
@@ -200,7 +206,7 @@ impl Call<'_> {
         };
         event.times.lookup_us = micros(self.start.elapsed());
         event.miss = Some(miss);
-        self.observed(settings, &engine, step, event, streams)
+        self.observed(settings, &engine, (step, expected), event, streams)
     }
 
     fn replay(
@@ -231,7 +237,7 @@ impl Call<'_> {
         &self,
         settings: &Settings,
         engine: &Engine<'_>,
-        mut step: Step<'_>,
+        (mut step, expected): (Step<'_>, Option<StepEntry>),
         mut event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
@@ -269,17 +275,8 @@ impl Call<'_> {
                 },
             ),
         };
-        match published {
-            Ok(published) => {
-                event.key = Some(published.key);
-                event.bytes = published.bytes;
-                event.path_bound = published.path_bound;
-            }
-            Err(refusal) => {
-                event.fate = StepFate::Refused;
-                event.refused = Some(refusal);
-            }
-        }
+        verify(engine, expected.as_ref(), &published, &mut event);
+        journal::stored(&mut event, published);
         event.times.publish_us = micros(start.elapsed());
         self.finish(event);
         Ok(ran.exit_code)
@@ -315,31 +312,34 @@ impl Call<'_> {
     }
 
     fn event(&self, out_dir: &Path) -> StepEvent {
-        let variable = |name| {
-            let value = self.launch.environment.get(name).unwrap_or_default();
-            value.to_string_lossy().into_owned()
-        };
-        StepEvent {
-            kind: "build-script".to_owned(),
-            package: variable("CARGO_PKG_NAME"),
-            version: variable("CARGO_PKG_VERSION"),
-            id: unit_id(out_dir),
-            fate: StepFate::Miss,
-            miss: None,
-            refused: None,
-            key: None,
-            path_bound: false,
-            times: StepTimes::default(),
-            bytes: 0,
-            saved_us: 0,
-            exit_code: 0,
-        }
+        journal::step(self.launch.environment, "build-script", unit_id(out_dir))
     }
 
     fn finish(&self, mut event: StepEvent) {
         event.times.total_us = micros(self.start.elapsed());
         self.journal.write(EventKind::Step(Box::new(event)));
     }
+}
+
+/// Notes where a run that was expected to make what an entry says has made something else.
+pub(crate) fn verify(
+    engine: &Engine<'_>,
+    expected: Option<&StepEntry>,
+    published: &Result<Published, Refusal>,
+    event: &mut StepEvent,
+) {
+    if let (Some(expected), Ok(published)) = (expected, published) {
+        let made = engine.entry(&published.key).ok().flatten();
+        if !is_same(expected, made.as_ref()) {
+            event.miss = Some(MissReason::VerifyMismatch);
+        }
+    }
+}
+
+/// Whether a run made again what another had made. What it said aside does not count.
+fn is_same(expected: &StepEntry, made: Option<&StepEntry>) -> bool {
+    let what = |entry: &StepEntry| (entry.outputs.clone(), entry.stdout.clone());
+    made.map(what) == Some(what(expected))
 }
 
 /// The roots of a build script's run, as cargo tells it of them.

@@ -4,7 +4,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-use crate::{Real, redirect, sys, variable};
+use crate::{Real, guard, redirect, sys, variable};
 
 type Strings = *const *const c_char;
 
@@ -131,7 +131,7 @@ fn join(into: &mut [u8; LONGEST_PATH], directory: &[u8], name: &[u8]) -> bool {
 
 fn environment() -> Strings {
     static NOTHING: [usize; 1] = [0];
-    sys::environ().unwrap_or(NOTHING.as_ptr().cast())
+    guard::environ().unwrap_or(NOTHING.as_ptr().cast())
 }
 
 static EXECVE: Real = Real::new(b"execve\0");
@@ -140,6 +140,7 @@ static SPAWN: Real = Real::new(b"posix_spawn\0");
 static SPAWNP: Real = Real::new(b"posix_spawnp\0");
 
 fn exec(program: *const c_char, argv: Strings, envp: Strings, searches: bool) -> c_int {
+    let envp = guard::meant(envp);
     detoured(program, argv, searches, |program, argv, searches| {
         let next = if searches {
             EXECVPE.get()
@@ -150,11 +151,9 @@ fn exec(program: *const c_char, argv: Strings, envp: Strings, searches: bool) ->
             return sys::execve(program, argv, envp);
         }
         // SAFETY: both functions have this type.
-        unsafe {
-            let next: extern "C" fn(*const c_char, Strings, Strings) -> c_int =
-                core::mem::transmute(next);
-            next(program, argv, envp)
-        }
+        let next: extern "C" fn(*const c_char, Strings, Strings) -> c_int =
+            unsafe { core::mem::transmute(next) };
+        guard::with_own(|| next(program, argv, envp))
     })
 }
 
@@ -225,6 +224,7 @@ fn spawned(
     searches: bool,
 ) -> c_int {
     const ABSENT: c_int = 38;
+    let envp = guard::meant(envp);
     let next = if searches { SPAWNP.get() } else { SPAWN.get() };
     if next.is_null() {
         return ABSENT;

@@ -11,13 +11,14 @@
 mod protocol;
 
 mod exec;
+mod guard;
 mod sys;
 
 use core::arch::naked_asm;
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use protocol::{CLOCK, GETENV, HELLO, RANDOM, REDIRECT_SIZE};
+use protocol::{CLOCK, GETENV, HELLO, RANDOM, REDIRECT_SIZE, SLOTS_SIZE};
 use sys::say;
 
 /// Never reached: nothing here panics, as nothing here is checked by panicking.
@@ -28,19 +29,23 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
+/// Of the supervisor's reply.
+const REPLY_SIZE: usize = SLOTS_SIZE + REDIRECT_SIZE;
+
 /// What is to be redirected, as the supervisor writes it.
-struct Buffer(core::cell::UnsafeCell<[u8; REDIRECT_SIZE]>);
+#[repr(align(8))]
+struct Buffer(core::cell::UnsafeCell<[u8; REPLY_SIZE]>);
 
 // SAFETY: written once, by the supervisor, before the program has a second thread.
 unsafe impl Sync for Buffer {}
 
-static REDIRECT: Buffer = Buffer(core::cell::UnsafeCell::new([0; REDIRECT_SIZE]));
+static REDIRECT: Buffer = Buffer(core::cell::UnsafeCell::new([0; REPLY_SIZE]));
 static REDIRECT_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn redirect() -> &'static [u8] {
     let length = REDIRECT_LENGTH.load(Relaxed);
     // SAFETY: no longer than the buffer, and no longer written.
-    unsafe { core::slice::from_raw_parts(REDIRECT.0.get().cast::<u8>(), length) }
+    unsafe { core::slice::from_raw_parts(REDIRECT.0.get().cast::<u8>().add(SLOTS_SIZE), length) }
 }
 
 #[used]
@@ -49,10 +54,13 @@ static START: extern "C" fn() = start;
 
 extern "C" fn start() {
     let buffer = REDIRECT.0.get() as usize;
-    let written = say(HELLO, buffer, REDIRECT_SIZE);
-    if written > 0 && written as usize <= REDIRECT_SIZE {
-        REDIRECT_LENGTH.store(written as usize, Relaxed);
+    let written = say(HELLO, buffer, REPLY_SIZE);
+    if written < SLOTS_SIZE as isize || written as usize > REPLY_SIZE {
+        return;
     }
+    REDIRECT_LENGTH.store(written as usize - SLOTS_SIZE, Relaxed);
+    // SAFETY: the first part of the buffer, which is aligned and no longer written.
+    guard::start(unsafe { core::slice::from_raw_parts(buffer as *const u64, SLOTS_SIZE / 8) });
 }
 
 /// Functions of the C library behind the ones below.
@@ -110,7 +118,7 @@ fn hash(text: *const c_char, from: usize) -> u64 {
 
 /// The value of a variable, as the C library gives it.
 pub(crate) fn variable(name: *const c_char) -> *mut c_char {
-    let Some(mut at) = sys::environ() else {
+    let Some(mut at) = guard::environ() else {
         return core::ptr::null_mut();
     };
     // SAFETY: the program's list of strings, which ends with null.

@@ -17,6 +17,11 @@ global_asm!(
     ".weak __environ",
     ".weak dlsym",
     ".weak __errno_location",
+    ".weak getauxval",
+    ".hidden rekindle_getauxval",
+    ".globl rekindle_getauxval",
+    "rekindle_getauxval: mov rax, [rip + getauxval@GOTPCREL]",
+    "ret",
     ".hidden rekindle_environ",
     ".globl rekindle_environ",
     "rekindle_environ: mov rax, [rip + __environ@GOTPCREL]",
@@ -36,6 +41,12 @@ global_asm!(
     ".weak __environ",
     ".weak dlsym",
     ".weak __errno_location",
+    ".weak getauxval",
+    ".hidden rekindle_getauxval",
+    ".globl rekindle_getauxval",
+    "rekindle_getauxval: adrp x0, :got:getauxval",
+    "ldr x0, [x0, :got_lo12:getauxval]",
+    "ret",
     ".hidden rekindle_environ",
     ".globl rekindle_environ",
     "rekindle_environ: adrp x0, :got:__environ",
@@ -57,6 +68,7 @@ unsafe extern "C" {
     fn rekindle_environ() -> *const *const *const c_char;
     fn rekindle_dlsym() -> *const c_void;
     fn rekindle_errno() -> *const c_void;
+    fn rekindle_getauxval() -> *const c_void;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -69,6 +81,8 @@ mod number {
     pub(super) const EXECVE: usize = 59;
     pub(super) const MMAP: usize = 9;
     pub(super) const MUNMAP: usize = 11;
+    pub(super) const MPROTECT: usize = 10;
+    pub(super) const MREMAP: usize = 25;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -81,6 +95,8 @@ mod number {
     pub(super) const EXECVE: usize = 221;
     pub(super) const MMAP: usize = 222;
     pub(super) const MUNMAP: usize = 215;
+    pub(super) const MPROTECT: usize = 226;
+    pub(super) const MREMAP: usize = 216;
 }
 
 /// A system call; a negative number is an error's.
@@ -305,4 +321,50 @@ pub(crate) fn length(text: *const c_char) -> usize {
         }
     }
     count
+}
+
+/// Where the C library's `environ` is; 0 without one.
+pub(crate) fn environ_variable() -> usize {
+    // SAFETY: reads an address.
+    unsafe { rekindle_environ() as usize }
+}
+
+/// The address at which the program began; 0 where it is not known.
+pub(crate) fn entry() -> usize {
+    const ENTRY: usize = 9;
+    // SAFETY: the C library's function, where it is there.
+    unsafe {
+        let getauxval = rekindle_getauxval();
+        if getauxval.is_null() {
+            return 0;
+        }
+        let getauxval: extern "C" fn(usize) -> usize = core::mem::transmute(getauxval);
+        getauxval(ENTRY)
+    }
+}
+
+/// Memory that cannot be read; 0 where there is none.
+pub(crate) fn unreadable(size: usize) -> usize {
+    const PRIVATE_ANONYMOUS: usize = 0x22;
+    // SAFETY: a new mapping, anywhere.
+    let at = unsafe { call(number::MMAP, [0, size, 0, PRIVATE_ANONYMOUS, usize::MAX, 0]) };
+    if at < 0 { 0 } else { at as usize }
+}
+
+/// Makes the page of an address writable. It stays so: what lies beside it may be written later.
+pub(crate) fn make_writable(address: usize) -> bool {
+    const READ_WRITE: usize = 3;
+    // Whole pages of every size that the architectures have would take neighbours along: only the
+    // smallest, and where that is refused nothing is guarded.
+    const PAGE: usize = 4096;
+    let page = address & !(PAGE - 1);
+    // SAFETY: data of the program's, which was writable until it was relocated.
+    unsafe { call(number::MPROTECT, [page, PAGE, READ_WRITE, 0, 0, 0]) == 0 }
+}
+
+/// Moves a mapping to where another one is.
+pub(crate) fn move_to(from: usize, to: usize, size: usize) {
+    const MAY_MOVE_FIXED: usize = 3;
+    // SAFETY: both are this library's.
+    unsafe { call(number::MREMAP, [from, size, size, MAY_MOVE_FIXED, to, 0]) };
 }

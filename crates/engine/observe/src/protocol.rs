@@ -4,8 +4,10 @@
 // Each is an `openat` whose directory is one of these numbers, which no process can have as a file
 // descriptor: unobserved, it fails with `EBADF` and does nothing.
 
-/// The C library is there: `(buffer, length)`. Answered with how many bytes of [`REDIRECT_SIZE`]
-/// were written there.
+/// The C library is there: `(buffer, length)`. Answered with how many bytes were written
+/// there: first [`SLOTS_SIZE`] bytes as `u64`s, the address at which the program's file says that
+/// it begins, how many slots for `environ` it has and their addresses, to be guarded; then the text of
+/// what is to be redirected, if anything.
 pub(crate) const HELLO: i32 = -0x5245_0001;
 /// A variable was asked for: `(name, return address)`.
 pub(crate) const GETENV: i32 = -0x5245_0002;
@@ -25,8 +27,18 @@ pub(crate) const ADD: i32 = -0x5245_0008;
 /// Is an observer of ours here? Answered with [`VERSION`].
 pub(crate) const ASK: i32 = -0x5245_0009;
 
+/// The slots for `environ` are guarded.
+pub(crate) const GUARDED: i32 = -0x5245_000A;
+/// All variables were read, through a guarded slot.
+pub(crate) const VARIABLES: i32 = -0x5245_000B;
+
 /// Of this protocol.
 pub(crate) const VERSION: i32 = 1;
 
-/// Of the buffer for what is to be redirected: `redirector\0first\0name\0name\0…\0\0`.
+/// More slots than this are not guarded.
+pub(crate) const MOST_SLOTS: usize = 6;
+/// Of the first part of a reply.
+pub(crate) const SLOTS_SIZE: usize = 8 * (2 + MOST_SLOTS);
+
+/// Of the text of what is to be redirected: `redirector\0first\0name\0name\0…\0\0`.
 pub(crate) const REDIRECT_SIZE: usize = 4096;

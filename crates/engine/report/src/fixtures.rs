@@ -3,7 +3,7 @@
 use rekindle_base::Moment;
 use rekindle_events::{
     Change, ChangeKind, Event, EventKind, Fate, MissReason, ProbeEvent, RunFinished, RunStarted,
-    StepEvent, StepFate, StepTimes, UncacheableReason, UnitEvent, UnitTimes, WarningEvent,
+    StepEvent, StepFate, UncacheableReason, UnitEvent, UnitTimes, WarningEvent,
 };
 
 /// A log of these events, a second apart, the first at 1 s.
@@ -76,21 +76,10 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
 }
 
 pub(crate) fn step(package: &str, fate: StepFate) -> Box<StepEvent> {
-    Box::new(StepEvent {
-        kind: "build-script".into(),
-        package: package.into(),
-        version: "1.0.0".into(),
-        id: format!("{package}id"),
-        fate,
-        miss: None,
-        refused: None,
-        key: None,
-        path_bound: false,
-        times: StepTimes::default(),
-        bytes: 0,
-        saved_us: 0,
-        exit_code: 0,
-    })
+    let name = (package.to_owned(), "1.0.0".to_owned());
+    let mut step = StepEvent::new("build-script", name, format!("{package}id"));
+    step.fate = fate;
+    Box::new(step)
 }
 
 pub(crate) fn hit(package: &str) -> Box<UnitEvent> {

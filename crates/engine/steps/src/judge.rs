@@ -280,13 +280,17 @@ fn stamps(program: &Path) -> bool {
     is_of_kind(program, STAMPING)
 }
 
-/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`.
+/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`, and `ld.bfd` as `ld`.
 fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let words: Vec<&str> = name.split(['-', '.']).collect();
-    let is_version = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let kind = words.iter().rev().find(|word| !is_version(word));
-    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(kind))
+    let is_version = |word: &&str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    // Names such as `pkg-config` have parts themselves.
+    let last = name.rsplit('-').find(|word| !is_version(word));
+    let kind = last.and_then(|word| word.split('.').next());
+    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// A temporary file that the run made is gone at its end; whatever else it changed outside of its
@@ -471,11 +475,8 @@ const ASKS_BY_NAME: &[&str] = &[
 /// The programs that may have read any variable.
 fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
     let known = |program: &Path, doubts: &BTreeSet<EnvDoubt>| {
-        let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let words: Vec<&str> = name.split(['-', '.']).collect();
-        let asks = words.iter().any(|word| ASKS_BY_NAME.contains(word));
         let hands_on = |doubt: &EnvDoubt| matches!(doubt, EnvDoubt::Main | EnvDoubt::Environ(_));
-        asks && doubts.iter().all(hands_on)
+        is_of_kind(program, ASKS_BY_NAME) && doubts.iter().all(hands_on)
     };
     env.doubts
         .iter()

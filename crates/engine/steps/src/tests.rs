@@ -114,9 +114,17 @@ fn ran(observe: impl FnOnce(&mut Observation)) -> Ran {
         stderr: Vec::new(),
         time: Duration::from_millis(7),
         observation,
+        bound: BTreeSet::new(),
         earlier: BTreeSet::new(),
         watch: Watch::start(),
         seconds: (0, 0),
+    }
+}
+
+fn trusted() -> Policy {
+    Policy {
+        trusted: true,
+        ..Policy::default()
     }
 }
 
@@ -295,7 +303,7 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
         let observe = |observation: &mut Observation| {
             observation.contacts.insert(contact.clone());
         };
-        let trusted = field.publish(&ran(observe), Policy { trusted: true });
+        let trusted = field.publish(&ran(observe), trusted());
         assert!(trusted.is_ok(), "{contact:?}");
     };
     let kernel = |path: &str| Contact::Kernel(path.into());
@@ -325,12 +333,11 @@ fn a_blind_observer_and_a_failed_run_refuse_always() {
     let mut blind = ran(|observation| {
         observation.blind.insert(Blind::TooMuch);
     });
-    let trusted = Policy { trusted: true };
-    let refused = field.publish(&blind, trusted);
+    let refused = field.publish(&blind, trusted());
     assert!(matches!(refused, Err(Refusal::Blind { .. })), "{refused:?}");
     blind.observation.blind.clear();
     blind.exit_code = 1;
-    let refused = field.publish(&blind, trusted);
+    let refused = field.publish(&blind, trusted());
     assert_eq!(refused, Err(Refusal::Failed { exit_code: 1 }));
 }
 
@@ -461,4 +468,74 @@ fn the_shells_directory_is_no_input_until_it_is_used() {
         matches!(made_of, Some(Refusal::ShellsDirectory { .. })),
         "{made_of:?}"
     );
+}
+
+/// What is known of a tool lets it do what a stranger may not.
+#[test]
+fn tools_are_judged_by_what_is_known_of_them() {
+    let mut field = Field::new();
+    field.set("PATH", "/bin");
+    let made = field.path("one/out/made");
+    let check = |policy: Policy, observe: &dyn Fn(&mut Observation)| {
+        let mut run = ran(|observation| {
+            observation.writes.insert(made.clone());
+            observe(observation);
+        });
+        run.earlier.insert(made.clone());
+        (
+            field.publish(&run, Policy::default()).is_ok(),
+            field.publish(&run, policy).is_ok(),
+        )
+    };
+    let beside = field.path("one/package/st123456");
+    let tidies = Policy {
+        tidies: true,
+        ..Policy::default()
+    };
+    let removed = |observation: &mut Observation| {
+        observation.writes.insert(beside.clone());
+    };
+    assert_eq!(check(tidies, &removed), (false, true));
+    let updates = Policy {
+        updates: true,
+        ..Policy::default()
+    };
+    let looked = |observation: &mut Observation| {
+        observation.files.insert(made.clone(), Seen::READ);
+    };
+    assert_eq!(check(updates, &looked), (false, true));
+}
+
+#[test]
+fn a_variable_that_only_leads_somewhere_is_no_input() {
+    let mut field = Field::new();
+    field.set("PATH", "/bin");
+    let observe = |observation: &mut Observation| {
+        observation.env.names.insert("PATH".into());
+    };
+    let unkeyed = Policy {
+        unkeyed: &["PATH"],
+        ..Policy::default()
+    };
+    field.publish(&ran(observe), unkeyed).unwrap();
+    field.set("PATH", "/usr/bin");
+    assert!(field.hits("one"));
+    let field = Field::new();
+    field.publish(&ran(observe), Policy::default()).unwrap();
+    let mut field = field;
+    field.set("PATH", "/usr/bin");
+    assert!(!field.hits("one"));
+}
+
+#[test]
+fn a_caller_may_know_of_a_real_path_that_no_output_holds() {
+    let field = Field::new();
+    field.put("two/package/data", "data");
+    field.publish(&ran(|_| {}), Policy::default()).unwrap();
+    assert!(field.hits("two"));
+    let field = Field::new();
+    let mut run = ran(|_| {});
+    run.bound.insert(Root::Package);
+    assert!(field.publish(&run, Policy::default()).unwrap().path_bound);
+    assert!(field.hits("one") && !field.hits("two"));
 }

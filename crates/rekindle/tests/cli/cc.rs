@@ -31,6 +31,10 @@ fn a_compile_is_reused_until_something_that_it_reads_changes() {
         assert_eq!(lab.fate(&line), "hit", "what it was before is found again");
         assert_eq!(lab.fate(&line.replace("-O1", "-O2")), "miss");
         assert_eq!(lab.fate(&line.replace("-O1", "-O1 -DX")), "miss");
+        // Under verification it is compiled again, and nothing else comes of it.
+        let (done, fate) = lab.run_command(lab.command(&line).env("REKINDLE_VERIFY", "1"));
+        done.ok();
+        assert_eq!(fate, "miss");
         lab.put("unrelated.h", "");
         assert_eq!(lab.fate(&line), "hit");
     }

@@ -85,6 +85,8 @@ impl Lab {
 
     pub(crate) fn run_command(&self, command: &mut Command) -> (Done, String) {
         let before = self.fates().len();
+        // What was written in the tick of the clock in which a compile begins may be written during it.
+        rekindle_fsx::time::await_next_stamp();
         let done = Done::from(command.output().unwrap());
         let fates = self.fates();
         (done, fates[before..].join(" "))

@@ -219,3 +219,26 @@ fn a_recached_run_runs() {
     let run = lab.anew(&["build"]);
     assert_eq!(step(&run, "app")["miss"]["reason"], "recache");
 }
+
+/// A hit that is to be verified runs, and is compared with what the store has.
+#[test]
+fn a_verified_run_is_compared() {
+    for (script, reason) in [
+        (r#"fn main() { make("x") }"#, "recache"),
+        (
+            r#"fn main() { make(format!("{}", std::process::id())) }"#,
+            "verify_mismatch",
+        ),
+    ] {
+        let mut lab = lab(script);
+        lab.anew(&["build"]);
+        lab.set("REKINDLE_VERIFY", "1");
+        let run = lab.anew(&["build"]);
+        assert_eq!(
+            step(&run, "app")["miss"]["reason"],
+            reason,
+            "{:#}",
+            step(&run, "app")
+        );
+    }
+}

@@ -366,10 +366,11 @@ pub fn assembler_word_is_known(word: &[u8]) -> bool {
         })
 }
 
-/// Whether a word for the preprocessor is one that its driver would take, too.
+/// Whether a word for the preprocessor is one that its driver would take, too. A definition that may hold a
+/// path is looked at only where it is the driver's own.
 #[must_use]
 pub fn preprocessor_word_is_known(word: &[u8]) -> bool {
-    matches!(word, [b'-', b'D' | b'U', _, ..])
+    matches!(word, [b'-', b'D' | b'U', _, ..]) && !word.contains(&b'/')
 }
 
 /// Whether a word for clang's inner command line changes code by its text alone.
@@ -475,6 +476,7 @@ mod tests {
         }
         assert!(preprocessor_word_is_known(b"-DX"));
         assert!(!preprocessor_word_is_known(b"-MD"));
+        assert!(!preprocessor_word_is_known(b"-DX=/a/b"));
         for known in ["-target-feature", "+avx2", "-sse4.1", "-fopenmp"] {
             assert!(inner_word_is_known(known.as_bytes()), "{known}");
         }

@@ -22,19 +22,19 @@ use std::process::Command;
 use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher};
-use rekindle_events::{
-    EventKind, MissReason, Refusal, StepEvent, StepFate, StepTimes, UncacheableReason,
-};
+use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate, UncacheableReason};
 use rekindle_key::Roots;
 use rekindle_key::cc::{Archive, Compile, NotACompile, Tool, response};
+use rekindle_key::step::StepEntry;
 use rekindle_observe::Redirect;
 use rekindle_outputs::environment::{Environment, processor};
 use rekindle_outputs::files::Files;
 use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Step, Streams};
 use rekindle_store::LocalStore;
 
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::publish::micros;
+use crate::scripts;
 use crate::settings::Settings;
 use around::real;
 use family::Identity;
@@ -320,10 +320,15 @@ impl Call<'_> {
         let step = self.step(job, program);
         let mut event = self.event(job);
         let mut reason = MissReason::Recache;
+        let mut expected = None;
         if !self.settings.recache {
             let looked_up = self.engine.look_up(&step);
             event.times.lookup_us = micros(self.start.elapsed());
             reason = match looked_up {
+                LookedUp::Hit(found) if self.settings.verify => {
+                    expected = Some(found.entry);
+                    MissReason::Recache
+                }
                 LookedUp::Hit(found) => match self.hit(job, (&step, &found), &mut event, streams) {
                     Ok(dealt) => return Ok(dealt),
                     Err(reason) => reason,
@@ -332,7 +337,7 @@ impl Call<'_> {
             };
         }
         event.miss = Some(reason);
-        self.miss(job, &step, event, streams)
+        self.miss(job, (&step, expected.as_ref()), event, streams)
     }
 
     fn hit(
@@ -362,7 +367,7 @@ impl Call<'_> {
     fn miss(
         &self,
         job: &Job,
-        step: &Step<'_>,
+        (step, expected): (&Step<'_>, Option<&StepEntry>),
         mut event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<Dealt> {
@@ -393,17 +398,9 @@ impl Call<'_> {
             unkeyed: LEADING,
             ..Policy::default()
         };
-        match judged.and_then(|()| self.engine.publish(step, &ran, policy)) {
-            Ok(published) => {
-                event.key = Some(published.key);
-                event.bytes = published.bytes;
-                event.path_bound = published.path_bound;
-            }
-            Err(refusal) => {
-                event.fate = StepFate::Refused;
-                event.refused = Some(refusal);
-            }
-        }
+        let published = judged.and_then(|()| self.engine.publish(step, &ran, policy));
+        scripts::verify(&self.engine, expected, &published, &mut event);
+        journal::stored(&mut event, published);
         event.times.publish_us = micros(publish_start.elapsed());
         let code = ran.exit_code;
         self.finish(event);
@@ -445,7 +442,7 @@ impl Call<'_> {
 
     /// The real program is to run, and nobody may learn anything of it.
     fn refused(&self, refusal: Refusal) -> Dealt {
-        let mut event = self.blank("cc", String::new());
+        let mut event = journal::step(self.environment, "cc", String::new());
         event.fate = StepFate::Refused;
         event.refused = Some(refusal);
         self.finish(event);
@@ -454,29 +451,7 @@ impl Call<'_> {
 
     fn event(&self, job: &Job) -> StepEvent {
         let kind = job.kind().split(' ').next().unwrap_or_default();
-        self.blank(kind, job.name())
-    }
-
-    fn blank(&self, kind: &str, id: String) -> StepEvent {
-        let variable = |name| {
-            let value = self.environment.get(name).unwrap_or_default();
-            value.to_string_lossy().into_owned()
-        };
-        StepEvent {
-            kind: kind.to_owned(),
-            package: variable("CARGO_PKG_NAME"),
-            version: variable("CARGO_PKG_VERSION"),
-            id,
-            fate: StepFate::Miss,
-            miss: None,
-            refused: None,
-            key: None,
-            path_bound: false,
-            times: StepTimes::default(),
-            bytes: 0,
-            saved_us: 0,
-            exit_code: 0,
-        }
+        journal::step(self.environment, kind, job.name())
     }
 
     fn finish(&self, mut event: StepEvent) {

@@ -10,6 +10,7 @@ pub(super) enum Act {
     /// `openat2`: the flags are in the structure that this argument points to.
     Open2(usize),
     /// `creat`.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "an old call"))]
     Create,
     /// Asks whether it is there; the flags are this argument, where there are some.
     Look(Option<usize>),

@@ -18,6 +18,10 @@ pub(super) struct Facts {
     pub(super) rust: bool,
     /// It can reach `environ`.
     pub(super) environ: bool,
+    /// Slots of its global offset table that lead to `environ`: addresses before it is loaded.
+    pub(super) slots: Vec<u64>,
+    /// Where it begins, in the same way.
+    pub(super) entry: u64,
     /// Variables that functions of the C library read on its behalf.
     pub(super) names: Vec<&'static str>,
 }
@@ -184,9 +188,39 @@ fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
             }
         }
     }
+    if facts.environ
+        && let Some(relocations) = named(b".rela.dyn")
+        && let (Some(symbols), Some(strings)) = (symbols, named(b".dynstr"))
+    {
+        let relocations = piece(file, relocations.offset, relocations.size)?;
+        let symbols = piece(file, symbols.offset, symbols.size)?;
+        let strings = piece(file, strings.offset, strings.size)?;
+        facts.entry = number(head, 24, 8)?;
+        facts.slots = slots(&relocations, &symbols, &strings).unwrap_or_default();
+    }
     facts.names.sort_unstable();
     facts.names.dedup();
     Some(facts)
+}
+
+/// The slots that lead to `environ`; `None` where it is reached in other ways as well.
+fn slots(relocations: &[u8], symbols: &[u8], strings: &[u8]) -> Option<Vec<u64>> {
+    #[cfg(target_arch = "x86_64")]
+    const SLOT: u64 = 6;
+    #[cfg(target_arch = "aarch64")]
+    const SLOT: u64 = 1025;
+    let mut slots = Vec::new();
+    for relocation in relocations.as_chunks::<24>().0 {
+        let symbol = index(relocation, 12, 4)?;
+        let name = index(symbols, symbol * 24, 4)?;
+        if ENVIRON.contains(&string(strings, name)) {
+            if number(relocation, 8, 4)? != SLOT {
+                return None;
+            }
+            slots.push(number(relocation, 0, 8)?);
+        }
+    }
+    Some(slots)
 }
 
 fn sections(file: &Reader, head: &[u8]) -> Option<Vec<Section>> {

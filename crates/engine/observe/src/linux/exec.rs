@@ -49,6 +49,7 @@ impl Supervisor {
         let now = Process {
             program: started.program,
             facts: started.facts,
+            unguarded: false,
             reported: false,
             redirected: is_redirector || before.is_some_and(|process| process.redirected),
             silent: is_redirector || elsewhere,

@@ -1,5 +1,6 @@
 //! What the preload library and nested observers say: see `protocol.rs`.
 
+use super::elf::Facts;
 use super::listener::Call;
 use super::peer;
 use super::record::{Record, is_under, to_path};
@@ -12,7 +13,7 @@ const LONGEST: u64 = 256 << 20;
 
 /// Whether an `openat` is such a message.
 pub(super) fn is_one(call: &Call) -> bool {
-    (protocol::ASK..=protocol::HELLO).contains(&call.int(0))
+    (protocol::VARIABLES..=protocol::HELLO).contains(&call.int(0))
 }
 
 impl Supervisor {
@@ -25,6 +26,8 @@ impl Supervisor {
             protocol::GETENV => self.getenv(call, who),
             protocol::CLOCK => self.clock(call, who, false),
             protocol::RANDOM => self.clock(call, who, true),
+            protocol::GUARDED => self.guarded(who),
+            protocol::VARIABLES => self.read_as_a_whole(who),
             protocol::BEGIN => self.begin(call, who),
             protocol::END => self.ends(call),
             protocol::FETCH => self.fetch(call),
@@ -49,12 +52,19 @@ impl Supervisor {
             process.facts.clone(),
             process.redirected,
         );
+        let is_trusted = is_under(&program, &self.record(who.scope).trusted);
+        let count = facts.slots.len();
+        let guards =
+            !silent && !is_trusted && facts.rust && (1..=protocol::MOST_SLOTS).contains(&count);
+        if let Some(process) = self.processes.get(who.thread) {
+            process.unguarded = guards;
+        }
         let record = self.record(who.scope);
         if !silent && !is_under(&program, &record.trusted) {
             if !facts.rust {
                 record.doubt(&program, EnvDoubt::Main);
             }
-            if facts.environ {
+            if facts.environ && !guards {
                 record.doubt(&program, EnvDoubt::Environ(to_path(&program)));
             }
             for name in &facts.names {
@@ -66,14 +76,35 @@ impl Supervisor {
             record.name(b"LD_LIBRARY_PATH");
         }
         let redirect = self.redirect.as_ref().filter(|_| !redirected);
-        let Some(bytes) = redirect.and_then(encode) else {
+        let redirect = redirect.and_then(encode);
+        if redirect.is_none() && !guards {
             return 0;
-        };
+        }
+        let mut bytes = slots(&facts, guards);
+        bytes.extend(redirect.unwrap_or_default());
         let room = usize::try_from(call.arguments[2]).unwrap_or(0);
         if bytes.len() > room || peer::write(who.thread, call.arguments[1], &bytes).is_err() {
             return 0;
         }
         i64::try_from(bytes.len()).unwrap_or(0)
+    }
+
+    fn guarded(&mut self, who: Who) -> i64 {
+        if let Some(process) = self.processes.get(who.thread) {
+            process.unguarded = false;
+        }
+        0
+    }
+
+    fn read_as_a_whole(&mut self, who: Who) -> i64 {
+        use std::os::unix::ffi::OsStrExt;
+        if !who.silent {
+            let program = self.program(who);
+            let doubt = EnvDoubt::Environ(program.clone());
+            self.record(who.scope)
+                .doubt(program.as_os_str().as_bytes(), doubt);
+        }
+        0
     }
 
     fn getenv(&mut self, call: &Call, who: Who) -> i64 {
@@ -193,6 +224,16 @@ impl Supervisor {
         self.record(who.scope).add(&seen);
         1
     }
+}
+
+/// The first part of a reply: what the preload library is to guard.
+fn slots(facts: &Facts, guards: bool) -> Vec<u8> {
+    let guarded = if guards { facts.slots.as_slice() } else { &[] };
+    let words = [facts.entry, guarded.len() as u64];
+    let words = words.iter().chain(guarded);
+    let mut bytes: Vec<u8> = words.flat_map(|word| word.to_ne_bytes()).collect();
+    bytes.resize(protocol::SLOTS_SIZE, 0);
+    bytes
 }
 
 /// The text that the preload library reads.

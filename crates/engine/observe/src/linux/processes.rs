@@ -17,6 +17,8 @@ pub(super) struct Process {
     /// What it runs.
     pub(super) program: Vec<u8>,
     pub(super) facts: Rc<Facts>,
+    /// Whether it is to be told whether it reads its variables as a whole, and has not been yet.
+    pub(super) unguarded: bool,
     /// Whether the preload library has said that it is there.
     pub(super) reported: bool,
     /// Whether it is the redirector or was started by it.

@@ -177,6 +177,11 @@ impl Supervisor {
 
     /// A process ends, or starts another program, without having said that it can be watched.
     pub(super) fn settle(&mut self, process: &Process) {
+        if process.unguarded && !process.silent {
+            let program = process.program.clone();
+            let doubt = EnvDoubt::Environ(to_path(&program));
+            self.record(process.scope).doubt(&program, doubt);
+        }
         if !process.reported && !process.silent {
             let program = process.program.clone();
             self.record(process.scope)
@@ -410,6 +415,7 @@ impl Supervisor {
     fn device(&mut self, who: Who, path: &[u8]) {
         match super::places::device(path) {
             super::places::Device::Nothing => {}
+            super::places::Device::Random if self.is_trusted(who) => {}
             super::places::Device::Random => {
                 let by = self.program(who);
                 self.record(who.scope).contact(Contact::Random { by });

@@ -38,6 +38,64 @@ fn all_variables() {
     assert_eq!(doubts(&seen, ENVIRON), [EnvDoubt::Environ(ENVIRON.into())]);
 }
 
+/// Most build scripts that start something hand their variables on as they are.
+#[test]
+fn a_program_that_only_starts_others_does_not_read_all() {
+    let lab = Lab::new();
+    let mut command = std::process::Command::new(ENVIRON);
+    let observed = lab.observed(
+        command
+            .args(["run", PLAIN, "env", "INSIDE"])
+            .env("INSIDE", "1"),
+    );
+    assert!(observed.status.success());
+    assert_eq!(doubts(&observed.observation, ENVIRON), []);
+    assert!(!observed.observation.env.all());
+    assert!(
+        observed
+            .observation
+            .env
+            .names
+            .contains(OsStr::new("INSIDE"))
+    );
+    let mut command = std::process::Command::new(ENVIRON);
+    let observed = lab.observed(command.args(["runwith", "/usr/bin:/bin", "true"]));
+    assert!(observed.status.success());
+    assert_eq!(
+        doubts(&observed.observation, ENVIRON),
+        [EnvDoubt::Environ(ENVIRON.into())]
+    );
+}
+
+/// Guarding is not to be noticed: values that are set are read, and crashes are as they are without.
+#[test]
+fn a_guarded_program_behaves_as_ever() {
+    use std::os::unix::process::CommandExt;
+    for act in ["again", "overflow", "null", "vars"] {
+        let said = |observed: bool| {
+            let lab = Lab::new();
+            let mut command = std::process::Command::new(ENVIRON);
+            let output = lab.beside("output");
+            let file = std::fs::File::create(&output).expect("made");
+            let errors = file.try_clone().expect("cloned");
+            command.arg0("subject").arg(act).stdout(file).stderr(errors);
+            let status = if observed {
+                lab.observed(command.env("LD_PRELOAD", "")).status
+            } else {
+                command.env("LD_PRELOAD", "").status().expect("run")
+            };
+            let text = std::fs::read_to_string(output).expect("read");
+            // A thread's number is in the message.
+            let text: String = text
+                .chars()
+                .filter(|c| !c.is_ascii_digit() || act == "again")
+                .collect();
+            (status, text)
+        };
+        assert_eq!(said(true), said(false), "{act}");
+    }
+}
+
 #[test]
 fn without_the_library_all_may_have_been_read() {
     let mut lab = Lab::new();
@@ -163,7 +221,10 @@ fn a_trusted_program_may_draw_lots_and_a_foreign_library_in_it_may_not() {
     let mut lab = Lab::new();
     let trusted = Path::new(PLAIN).parent().map(PathBuf::from);
     lab.options.trusted.extend(trusted);
-    assert_eq!(lab.play(&["lots"]).contacts.len(), 0);
+    assert_eq!(
+        lab.play(&["lots", "open", "/dev/urandom"]).contacts.len(),
+        0
+    );
     let Some(library) = compiled(
         &lab,
         NAME,

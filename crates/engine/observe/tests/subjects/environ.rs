@@ -1,11 +1,18 @@
 //! A program that the tests observe, which can reach `environ`.
 #![allow(
+    unsafe_code,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "it plays somebody else's program"
 )]
 
 use std::process::Command;
+
+#[allow(unconditional_recursion, reason = "it is to overflow")]
+fn overflow(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 100]);
+    overflow(depth + 1) + room[7]
+}
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
@@ -16,6 +23,22 @@ fn main() {
             let program = arguments.next().expect("a program");
             let status = Command::new(program).args(arguments).status();
             std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+        }
+        Some("again") => {
+            // SAFETY: this program has one thread.
+            unsafe { std::env::set_var("ADDED", "1") };
+            let all = std::env::vars_os().collect::<Vec<_>>();
+            // SAFETY: as above.
+            unsafe { std::env::set_var("ADDED", "2") };
+            let more = std::env::vars_os().collect::<Vec<_>>();
+            println!("{} {:?}", all.len() == more.len(), std::env::var("ADDED"));
+            let value = more.iter().find(|(name, _)| name == "ADDED");
+            println!("{value:?}");
+        }
+        Some("overflow") => println!("{}", overflow(1)),
+        Some("null") => {
+            // SAFETY: none: it is to be killed.
+            unsafe { std::ptr::null::<u8>().read_volatile() };
         }
         // With another environment the child's program is looked for on another path.
         Some("runwith") => {
