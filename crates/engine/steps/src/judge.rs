@@ -86,7 +86,16 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     let whole_environment = !doubts(&observation.env).is_empty();
     let mut names: Vec<Name> = names.into_iter().collect();
-    names.extend(variables(&observation.env, whole_environment, policy));
+    names.extend(names_of_variables(
+        &observation.env,
+        whole_environment,
+        policy,
+    ));
+    let is_listed =
+        |(path, seen): (&PathBuf, &Seen)| seen.has(Seen::LISTED) && search.contains(path);
+    if observation.files.iter().any(is_listed) {
+        names.push(Name::Variable(variables::SEARCHED.to_vec()));
+    }
     Ok(Judged {
         names: PathSet { names },
         may_be_dated,
@@ -485,11 +494,13 @@ fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
 }
 
 /// The variables that are keyed: those that were asked for, then all where they were read as a whole.
-fn variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
+fn names_of_variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
     let keyed = asked.filter(|name| {
         let leads = |other: &&str| other.as_bytes() == *name;
-        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(leads)
+        *name != variables::SEARCHED
+            && !is_among(name, NEVER_KEYED)
+            && !policy.unkeyed.iter().any(leads)
     });
     let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
     if whole {

@@ -140,21 +140,29 @@ impl Present<'_> {
         }
     }
 
-    /// What a name on `PATH` leads to: where that is, and its bytes. A compiler finds its own files from
-    /// where it lies.
+    /// What a name on `PATH` leads to: where the first of that name is, and where the first program, with
+    /// its bytes. A compiler finds its own files from where it lies.
     fn lookup(&self, name: &[u8]) -> String {
-        let found = self.environment.find_program(OsStr::from_bytes(name));
-        let Some(path) = found.and_then(|path| rekindle_fsx::canonicalize(&path).ok()) else {
+        let name = OsStr::from_bytes(name);
+        let first = search_path(self.environment)
+            .into_iter()
+            .map(|directory| directory.join(name))
+            .find(|path| rekindle_fsx::exists(path));
+        let Some(first) = first else {
             return NOTHING.to_owned();
         };
-        match self.files.tool(&path) {
-            Ok(digest) => DigestHasher::new()
-                .field(&self.roots.canonical(&path))
-                .field(digest.as_bytes())
-                .finish()
-                .to_hex(),
-            Err(error) => unread(&path, &error),
+        let mut hasher = DigestHasher::new();
+        hasher.field(&self.roots.canonical(&first));
+        let program = self.environment.find_program(name);
+        if let Some(path) = program.and_then(|path| rekindle_fsx::canonicalize(&path).ok()) {
+            match self.files.tool(&path) {
+                Ok(digest) => hasher
+                    .field(&self.roots.canonical(&path))
+                    .field(digest.as_bytes()),
+                Err(error) => return unread(&path, &error),
+            };
         }
+        hasher.finish().to_hex()
     }
 
     fn push_variable(&self, manifest: &mut Manifest, name: &[u8]) {
@@ -171,7 +179,8 @@ impl Present<'_> {
         manifest.push(Tag::Variable, "", "all");
         for (name, _) in self.environment.iter() {
             let name = name.as_bytes();
-            let is_left_out = variables::is_among(name, NEVER_KEYED)
+            let is_left_out = name == variables::SEARCHED
+                || variables::is_among(name, NEVER_KEYED)
                 || variables::is_among(name, NOT_KEYED_AS_A_WHOLE);
             if !is_left_out {
                 self.push_variable(manifest, name);
@@ -214,8 +223,9 @@ fn unread(path: &Path, error: &std::io::Error) -> String {
 
 /// The directories of `PATH` as they really are.
 pub(crate) fn search_path(environment: &Environment) -> Vec<PathBuf> {
-    let path = environment.get("PATH").unwrap_or_default();
-    std::env::split_paths(path)
+    // Where it is not set, no directory is searched; an empty part of it is the step's own.
+    let path = environment.get("PATH").into_iter();
+    path.flat_map(std::env::split_paths)
         .map(|dir| environment.cwd.join(dir))
         .map(|dir| rekindle_fsx::canonicalize(&dir).unwrap_or(dir))
         .collect()
