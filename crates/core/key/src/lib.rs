@@ -6,7 +6,7 @@
 //! digest of; [`table`] says which inputs there are, and what is left out and why; [`pathset`] is what
 //! such an invocation was seen to read; [`entry`] is what it made; [`depinfo`] and [`makefile`] read
 //! what compilers and linkers say they read; [`explain`] compares two manifests. [`step`] is the entry of
-//! any other program that was run observed, [`variables`] how its environment is keyed; [`cc`] takes the
+//! any other program that was run observed, [`loader`] reads the system's index of libraries, [`variables`] how its environment is keyed; [`cc`] takes the
 //! command lines of C compilers and archivers apart.
 
 pub mod arguments;
@@ -15,6 +15,7 @@ pub mod depinfo;
 pub mod entry;
 pub mod explain;
 mod invocation;
+pub mod loader;
 pub mod makefile;
 pub mod manifest;
 pub mod outdir;

@@ -44,6 +44,8 @@ pub enum Name {
     Variable(Vec<u8>),
     /// All variables: a step read them as a whole.
     Variables,
+    /// A library that the dynamic loader may have looked for, by its name.
+    Library(Vec<u8>),
 }
 
 /// One set of names.

@@ -150,6 +150,7 @@ pub fn names(manifest: &Manifest) -> PathSet {
                 Tag::Link => Name::Link(name),
                 Tag::RanProgram => Name::Program(name),
                 Tag::Lookup => Name::Lookup(name),
+                Tag::Library => Name::Library(name),
                 Tag::Variable => Name::Variable(name),
                 _ => return None,
             })

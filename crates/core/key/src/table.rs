@@ -118,6 +118,8 @@ tags! {
         "PATH says which program is started: what it leads to counts, not what it says.";
     Variable = 37, Env, "Variables that the step was seen to read, by digest of the value",
         "Values are kept as digests alone; those that cargo or the system gives as paths are named relative to their roots.";
+    Library = 38, Program, "Shared libraries that were looked for: which files their names lead to in the loader's index",
+        "The index itself is another whenever any package is installed; what a name leads to decides what is loaded.";
 }
 
 /// Something a key leaves out.

@@ -136,6 +136,10 @@ pub const NOT_KEYED_AS_A_WHOLE: &[LeftOut] = &[
     },
 ];
 
+/// Where programs are looked for. What a search finds is keyed, for every name that was looked for: its
+/// value counts where a step listed one of its directories, or made something of it.
+pub const SEARCHED: &[u8] = b"PATH";
+
 /// Variables whose values are paths, or lists of them, of this machine.
 const PATHS: &[&str] = &[
     "OUT_DIR",

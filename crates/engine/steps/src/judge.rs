@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_events::Refusal;
 use rekindle_key::Roots;
+use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
@@ -86,7 +87,16 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     let whole_environment = !doubts(&observation.env).is_empty();
     let mut names: Vec<Name> = names.into_iter().collect();
-    names.extend(variables(&observation.env, whole_environment, policy));
+    names.extend(names_of_variables(
+        &observation.env,
+        whole_environment,
+        policy,
+    ));
+    let is_listed =
+        |(path, seen): (&PathBuf, &Seen)| seen.has(Seen::LISTED) && search.contains(path);
+    if observation.files.iter().any(is_listed) {
+        names.push(Name::Variable(variables::SEARCHED.to_vec()));
+    }
     Ok(Judged {
         names: PathSet { names },
         may_be_dated,
@@ -383,6 +393,14 @@ pub fn push_path(
     names: &mut BTreeSet<Name>,
 ) {
     let name = || roots.canonical(path);
+    // What is in the loader's index counts name by name.
+    if path.as_os_str().as_bytes() == loader::INDEX {
+        return;
+    }
+    let file_name = path.file_name().unwrap_or_default().as_bytes();
+    if loader::is_library(file_name) && (seen.has(Seen::READ) || seen.has(Seen::MISSING)) {
+        names.insert(Name::Library(file_name.to_vec()));
+    }
     if seen.has(Seen::READ) && programs.contains(path) {
         names.insert(Name::Program(name()));
     } else if seen.has(Seen::READ) {
@@ -485,11 +503,13 @@ fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
 }
 
 /// The variables that are keyed: those that were asked for, then all where they were read as a whole.
-fn variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
+fn names_of_variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
     let keyed = asked.filter(|name| {
         let leads = |other: &&str| other.as_bytes() == *name;
-        !is_among(name, NEVER_KEYED) && !policy.unkeyed.iter().any(leads)
+        *name != variables::SEARCHED
+            && !is_among(name, NEVER_KEYED)
+            && !policy.unkeyed.iter().any(leads)
     });
     let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
     if whole {

@@ -10,7 +10,7 @@ use rekindle_fsx::{FileKind, StatSig};
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::NOTHING;
 use rekindle_key::variables::{self, NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, value_of};
-use rekindle_key::{Manifest, Roots, Tag};
+use rekindle_key::{Manifest, Roots, Tag, loader};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
 use rekindle_outputs::placeholder::Placeholder;
@@ -51,6 +51,7 @@ impl Present<'_> {
             Name::Listing(path) => manifest.push(Tag::Listing, path, self.listing(path)),
             Name::Link(path) => manifest.push(Tag::Link, path, self.link(path)),
             Name::Lookup(name) => manifest.push(Tag::Lookup, name, self.lookup(name)),
+            Name::Library(name) => manifest.push(Tag::Library, name, library(name)),
             Name::Variable(name) => self.push_variable(manifest, name),
             Name::Variables => self.push_variables(manifest),
             Name::Directory(root) => {
@@ -140,21 +141,29 @@ impl Present<'_> {
         }
     }
 
-    /// What a name on `PATH` leads to: where that is, and its bytes. A compiler finds its own files from
-    /// where it lies.
+    /// What a name on `PATH` leads to: where the first of that name is, and where the first program, with
+    /// its bytes. A compiler finds its own files from where it lies.
     fn lookup(&self, name: &[u8]) -> String {
-        let found = self.environment.find_program(OsStr::from_bytes(name));
-        let Some(path) = found.and_then(|path| rekindle_fsx::canonicalize(&path).ok()) else {
+        let name = OsStr::from_bytes(name);
+        let first = search_path(self.environment)
+            .into_iter()
+            .map(|directory| directory.join(name))
+            .find(|path| rekindle_fsx::exists(path));
+        let Some(first) = first else {
             return NOTHING.to_owned();
         };
-        match self.files.tool(&path) {
-            Ok(digest) => DigestHasher::new()
-                .field(&self.roots.canonical(&path))
-                .field(digest.as_bytes())
-                .finish()
-                .to_hex(),
-            Err(error) => unread(&path, &error),
+        let mut hasher = DigestHasher::new();
+        hasher.field(&self.roots.canonical(&first));
+        let program = self.environment.find_program(name);
+        if let Some(path) = program.and_then(|path| rekindle_fsx::canonicalize(&path).ok()) {
+            match self.files.tool(&path) {
+                Ok(digest) => hasher
+                    .field(&self.roots.canonical(&path))
+                    .field(digest.as_bytes()),
+                Err(error) => return unread(&path, &error),
+            };
         }
+        hasher.finish().to_hex()
     }
 
     fn push_variable(&self, manifest: &mut Manifest, name: &[u8]) {
@@ -171,13 +180,29 @@ impl Present<'_> {
         manifest.push(Tag::Variable, "", "all");
         for (name, _) in self.environment.iter() {
             let name = name.as_bytes();
-            let is_left_out = variables::is_among(name, NEVER_KEYED)
+            let is_left_out = name == variables::SEARCHED
+                || variables::is_among(name, NEVER_KEYED)
                 || variables::is_among(name, NOT_KEYED_AS_A_WHOLE);
             if !is_left_out {
                 self.push_variable(manifest, name);
             }
         }
     }
+}
+
+/// What a library's name leads to in the loader's index; where that has an unknown form, what is in it.
+fn library(name: &[u8]) -> String {
+    let path = Path::new(OsStr::from_bytes(loader::INDEX));
+    let index = match rekindle_fsx::read(path) {
+        Ok(index) => index,
+        Err(error) => return unread(path, &error),
+    };
+    let entries = loader::entries(&index, name).unwrap_or_else(|| vec![&index]);
+    let mut hasher = DigestHasher::new();
+    for entry in entries {
+        hasher.field(entry);
+    }
+    hasher.finish().to_hex()
 }
 
 /// What is at a path, as one says it. What stands for a file counts as one.
@@ -214,8 +239,9 @@ fn unread(path: &Path, error: &std::io::Error) -> String {
 
 /// The directories of `PATH` as they really are.
 pub(crate) fn search_path(environment: &Environment) -> Vec<PathBuf> {
-    let path = environment.get("PATH").unwrap_or_default();
-    std::env::split_paths(path)
+    // Where it is not set, no directory is searched; an empty part of it is the step's own.
+    let path = environment.get("PATH").into_iter();
+    path.flat_map(std::env::split_paths)
         .map(|dir| environment.cwd.join(dir))
         .map(|dir| rekindle_fsx::canonicalize(&dir).unwrap_or(dir))
         .collect()

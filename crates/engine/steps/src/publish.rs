@@ -168,7 +168,9 @@ impl Engine<'_> {
 fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &Judged) -> Wanted<'a> {
     let is_looked_for = |name: &[u8]| {
         let is_shells = name == variables::SHELLS_DIRECTORY && judged.elsewhere.is_some();
-        is_shells || (judged.whole_environment && is_among(name, NOT_KEYED_AS_A_WHOLE))
+        is_shells
+            || name == variables::SEARCHED
+            || (judged.whole_environment && is_among(name, NOT_KEYED_AS_A_WHOLE))
     };
     let values = step
         .environment

@@ -509,21 +509,21 @@ fn tools_are_judged_by_what_is_known_of_them() {
 #[test]
 fn a_variable_that_only_leads_somewhere_is_no_input() {
     let mut field = Field::new();
-    field.set("PATH", "/bin");
+    field.set("TOOLS", "/bin");
     let observe = |observation: &mut Observation| {
-        observation.env.names.insert("PATH".into());
+        observation.env.names.insert("TOOLS".into());
     };
     let unkeyed = Policy {
-        unkeyed: &["PATH"],
+        unkeyed: &["TOOLS"],
         ..Policy::default()
     };
     field.publish(&ran(observe), unkeyed).unwrap();
-    field.set("PATH", "/usr/bin");
+    field.set("TOOLS", "/usr/bin");
     assert!(field.hits("one"));
     let field = Field::new();
     field.publish(&ran(observe), Policy::default()).unwrap();
     let mut field = field;
-    field.set("PATH", "/usr/bin");
+    field.set("TOOLS", "/usr/bin");
     assert!(!field.hits("one"));
 }
 
@@ -538,4 +538,62 @@ fn a_caller_may_know_of_a_real_path_that_no_output_holds() {
     run.bound.insert(Root::Package);
     assert!(field.publish(&run, Policy::default()).unwrap().path_bound);
     assert!(field.hits("one") && !field.hits("two"));
+}
+
+#[test]
+fn what_path_leads_to_counts_and_not_what_it_says() {
+    let program = |field: &Field, name: &str| {
+        field.put(name, "#!/bin/sh\n");
+        rekindle_fsx::set_mode(&field.path(name), 0o755).unwrap();
+    };
+    let path = |field: &Field, dirs: &[&str]| {
+        let dirs: Vec<String> = dirs
+            .iter()
+            .map(|dir| field.path(dir).display().to_string())
+            .collect();
+        dirs.join(":")
+    };
+    let looked_for = |field: &Field, more: Option<Seen>| {
+        let (tool, none) = (field.path("bin/tool"), field.path("bin/none"));
+        let bin = field.path("bin");
+        move |observation: &mut Observation| {
+            observation.env.names.insert("PATH".into());
+            observation.files.insert(tool.clone(), Seen::READ);
+            observation.programs.insert(tool);
+            observation.files.insert(none, Seen::MISSING);
+            observation.files.extend(more.map(|seen| (bin, seen)));
+        }
+    };
+    for (more, counts) in [(None, false), (Some(Seen::LISTED), true)] {
+        let mut field = Field::new();
+        program(&field, "bin/tool");
+        let before = path(&field, &["bin"]);
+        field.set("PATH", &before);
+        let run = ran(looked_for(&field, more));
+        field.publish(&run, Policy::default()).unwrap();
+        assert!(field.hits("one"));
+        program(&field, "other/unrelated");
+        let after = path(&field, &["other", "bin"]);
+        field.set("PATH", &after);
+        assert_eq!(field.hits("one"), !counts);
+        for name in ["other/none", "other/tool"] {
+            program(&field, name);
+            assert!(!field.hits("one"), "{name}");
+            rekindle_fsx::remove_file(&field.path(name)).unwrap();
+        }
+        // One that cannot be started may be found by who only looks.
+        field.put("other/tool", "");
+        assert!(!field.hits("one"));
+    }
+    // What was made of the value is made of the value.
+    let mut field = Field::new();
+    program(&field, "bin/tool");
+    let before = path(&field, &["bin"]);
+    field.set("PATH", &before);
+    field.put("one/out/made", &before);
+    let run = ran(looked_for(&field, None));
+    field.publish(&run, Policy::default()).unwrap();
+    let after = path(&field, &["other", "bin"]);
+    field.set("PATH", &after);
+    assert!(!field.hits("one"));
 }

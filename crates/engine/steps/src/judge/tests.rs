@@ -13,3 +13,25 @@ fn compilers_are_known_by_their_kind() {
     check("/usr/bin/clang-14", true);
     check("/t/debug/build/x-1/build-script-build", false);
 }
+
+/// The loader's index is another whenever any package is installed: what it says of the libraries that were
+/// loaded counts.
+#[test]
+fn the_loaders_index_counts_library_by_library() {
+    let names = |path: &str, seen| {
+        let mut names = BTreeSet::new();
+        let roots = Roots::new(Path::new("/"), []);
+        push_path(&roots, Path::new(path), seen, &BTreeSet::new(), &mut names);
+        names.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(names("/etc/ld.so.cache", Seen::READ), []);
+    let library = || Name::Library(b"libz.so.1".to_vec());
+    assert_eq!(
+        names("/lib/libz.so.1", Seen::READ),
+        [Name::File(b"/lib/libz.so.1".to_vec()), library()]
+    );
+    assert_eq!(
+        names("/lib/libz.so.1", Seen::MISSING),
+        [Name::Kind(b"/lib/libz.so.1".to_vec()), library()]
+    );
+}
