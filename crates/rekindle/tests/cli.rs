@@ -77,3 +77,5 @@ mod snapshots;
 mod stand_in;
 #[path = "cli/step.rs"]
 mod step;
+#[path = "cli/undeclared.rs"]
+mod undeclared;

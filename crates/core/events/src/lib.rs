@@ -155,6 +155,9 @@ pub struct UnitEvent {
     /// Whether the outputs hold a real path, so that only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,
+    /// Whether it was made from something that nobody declared, which cargo does not watch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undeclared: bool,
     /// The directory below `incremental` that the compile wrote its state to, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incremental: Option<String>,

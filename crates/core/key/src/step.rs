@@ -159,6 +159,13 @@ pub fn names(manifest: &Manifest) -> PathSet {
     PathSet { names }
 }
 
+/// Whether a manifest holds anything that was only seen to be read, declared by nobody.
+#[must_use]
+pub fn has_undeclared(manifest: &Manifest) -> bool {
+    let of_outputs = |name: &Name| matches!(name, Name::Directory(_));
+    !names(manifest).names.iter().all(of_outputs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use rekindle_events::{
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
 use rekindle_key::roots::json_escaped;
-use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir};
+use rekindle_key::{Invocation, Manifest, NotAUnit, arguments, outdir, step};
 use rekindle_outputs::launch;
 use rekindle_outputs::placeholder::Placeholder;
 use rekindle_store::{LocalStore, Space, Store};
@@ -366,6 +366,7 @@ impl Call<'_> {
             .map(|output| output.name.clone())
             .collect();
         event.path_bound = entry.path_bound;
+        event.undeclared = step::has_undeclared(manifest);
         event.linker.clone_from(&entry.linker);
         event.saved_us = entry.compile_us;
         let ready = self.before_script(unit.invocation, event, streams);
@@ -418,6 +419,7 @@ impl Call<'_> {
         match publish::collect(unit, inputs, &ran, linked.as_ref()) {
             Ok(made) => {
                 event.outputs = made.outputs.iter().map(|path| file_name(path)).collect();
+                event.undeclared = step::has_undeclared(&made.entry.manifest);
                 let published = publish::publish(unit, inputs, made);
                 if let Some(error) = &published.store_error {
                     self.warn_of_store(error);
@@ -533,6 +535,7 @@ impl Call<'_> {
             key: None,
             outputs: Vec::new(),
             path_bound: false,
+            undeclared: false,
             incremental: None,
             times: UnitTimes::default(),
             bytes: 0,

@@ -60,6 +60,7 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
             format!("lib{package}-{package}id.rmeta"),
         ],
         path_bound: false,
+        undeclared: false,
         incremental: None,
         times: UnitTimes::default(),
         bytes: 0,

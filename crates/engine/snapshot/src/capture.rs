@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub seen: &'a HashSet<String>,
     /// Those of them whose outputs hold a real path.
     pub bound: &'a HashSet<String>,
+    /// Those that were made from something that nobody declared.
+    pub undeclared: &'a HashSet<String>,
     /// Which units wrote incremental state in this run, by the state's directory.
     pub states: &'a HashMap<String, String>,
     /// The program that placeholders of programs start.
@@ -94,6 +96,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
         here: request.here,
         began_ns: request.began_ns,
         bound: request.bound,
+        undeclared: request.undeclared,
         seen: request.seen,
         launcher: request.launcher,
         scripts: &scripts,

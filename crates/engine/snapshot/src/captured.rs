@@ -40,6 +40,9 @@ pub enum LeftOut {
     /// A unit that it was built with is not captured.
     #[error("a unit that it was built with is not captured")]
     WithoutDependency,
+    /// It was made from something that cargo does not watch: the unit cache looks at it each time.
+    #[error("a macro read what it does not declare")]
+    Undeclared,
     /// A source was changed after its build began.
     #[error("`{0}` was changed while it was built")]
     Changed(String),
@@ -56,6 +59,8 @@ pub(crate) struct Capturing<'a> {
     pub(crate) began_ns: i64,
     /// Units whose outputs hold a real path, as far as the unit cache saw them.
     pub(crate) bound: &'a HashSet<String>,
+    /// Units that were made from something undeclared.
+    pub(crate) undeclared: &'a HashSet<String>,
     /// Units that the unit cache saw.
     pub(crate) seen: &'a HashSet<String>,
     pub(crate) launcher: &'a Path,
@@ -105,6 +110,9 @@ impl<'a> Capture<'a> {
         let invoked_ns = rekindle_fsx::stat(&invoked)?.mtime_ns;
         if invoked_ns < self.all.began_ns - COARSE_CLOCK_NS {
             return Err(LeftOut::NotOurs);
+        }
+        if self.all.undeclared.contains(&self.place.id) {
+            return Err(LeftOut::Undeclared);
         }
         let entries = self.entries(&hash_name, outputs)?;
         let used = if is_script_run {

@@ -405,6 +405,7 @@ fn take(project: &Project, format: Format) -> Result<(), CommandError> {
         began_ns: 0,
         seen: &nothing,
         bound: &nothing,
+        undeclared: &nothing,
         states: &HashMap::new(),
         launcher: &launcher()?,
         incremental: true,

@@ -88,7 +88,7 @@ pub(crate) fn program(project: &Project) -> String {
     done.ok().stdout.trim().to_owned()
 }
 
-fn started(stats: &Value) -> [u64; 3] {
+pub(crate) fn started(stats: &Value) -> [u64; 3] {
     ["rustc", "linker", "build_script"].map(|name| stats["processes"][name].as_u64().unwrap())
 }
 

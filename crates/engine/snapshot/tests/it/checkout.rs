@@ -126,6 +126,7 @@ impl Checkout {
                 seen: &nothing,
                 states: &HashMap::new(),
                 bound: &nothing,
+                undeclared: &nothing,
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 incremental: true,
             },

@@ -199,7 +199,9 @@ impl<'a> Snapshots<'a> {
     }
 
     fn capture_target(&self, events: &[Event], began: Instant) -> Event {
-        let (mut seen, mut bound, mut states) = (HashSet::new(), HashSet::new(), HashMap::new());
+        let (mut seen, mut bound, mut undeclared) =
+            (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut states = HashMap::new();
         for event in events {
             let EventKind::Unit(unit) = &event.kind else {
                 continue;
@@ -209,6 +211,9 @@ impl<'a> Snapshots<'a> {
             }
             if unit.uncacheable.is_none() {
                 seen.insert(unit.id.clone());
+                if unit.undeclared {
+                    undeclared.insert(unit.id.clone());
+                }
                 if unit.path_bound {
                     bound.insert(unit.id.clone());
                 }
@@ -221,6 +226,7 @@ impl<'a> Snapshots<'a> {
             began_ns: self.began_ns,
             seen: &seen,
             bound: &bound,
+            undeclared: &undeclared,
             states: &states,
             launcher: &self.launcher,
             incremental: true,

@@ -1,0 +1,64 @@
+//! A fresh checkout whose macros read what cargo does not watch: right where plain cargo is stale.
+
+use crate::project::Project;
+use crate::snapshots::{assert_fresh, commit, fresh_clone, git, program, rekindle, started};
+
+const MACRO: &str = "#[proc_macro] pub fn text(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+     let file = format!(\"{}/data\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
+     format!(\"{:?}\", std::fs::read_to_string(file).unwrap()).parse().unwrap()\n}";
+
+fn workspace() -> Project {
+    let project = Project::new("");
+    std::fs::remove_dir_all(project.path("ws/src")).unwrap();
+    let manifest = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{rest}")
+    };
+    for (file, text) in [
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"mac\", \"app\", \"other\"]\nresolver = \"2\"\n",
+        ),
+        (
+            "mac/Cargo.toml",
+            &manifest("mac", "[lib]\nproc-macro = true\n"),
+        ),
+        ("mac/src/lib.rs", MACRO),
+        (
+            "app/Cargo.toml",
+            &manifest("app", "[dependencies]\nmac = { path = \"../mac\" }\n"),
+        ),
+        ("app/data", "one"),
+        (
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", mac::text!()); }",
+        ),
+        ("other/Cargo.toml", &manifest("other", "")),
+        ("other/src/lib.rs", ""),
+        (".gitignore", "target\n"),
+    ] {
+        project.put(&format!("ws/{file}"), text);
+    }
+    git(&project, &["init", "-q", "-b", "main"]);
+    commit(&project, "first");
+    project
+}
+
+#[test]
+fn a_macros_undeclared_input_is_looked_at_in_a_fresh_checkout() {
+    let project = workspace();
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(program(&project), "one");
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_fresh(&project);
+
+    fresh_clone(&project);
+    project.put("ws/app/data", "two");
+    commit(&project, "second");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(program(&project), "two");
+    let stats = project.stats();
+    assert_eq!(started(&stats)[0], 1, "the program alone: {stats:#}");
+    assert_fresh(&project);
+}
