@@ -25,6 +25,21 @@ use crate::trees;
 /// A unit that was not used for this many revisions goes.
 const REVISIONS_MAX: u32 = 8;
 
+/// What was seen of units in a run, by their ids.
+#[derive(Clone, Debug, Default)]
+pub struct Saw {
+    /// Units that the unit cache saw.
+    pub units: HashSet<String>,
+    /// Those of them whose outputs hold a real path.
+    pub bound: HashSet<String>,
+    /// Those that were made from something that nobody declared.
+    pub undeclared: HashSet<String>,
+    /// Runs of build scripts that wrote outside of their directory.
+    pub wrote_outside: HashSet<String>,
+    /// Which units wrote incremental state, by the state's directory.
+    pub states: HashMap<String, String>,
+}
+
 /// What a run built, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -34,14 +49,8 @@ pub struct Request<'a> {
     pub revision: Option<&'a str>,
     /// When the run began: nanoseconds since 1970.
     pub began_ns: i64,
-    /// Units that the unit cache saw in this run.
-    pub seen: &'a HashSet<String>,
-    /// Those of them whose outputs hold a real path.
-    pub bound: &'a HashSet<String>,
-    /// Those that were made from something that nobody declared.
-    pub undeclared: &'a HashSet<String>,
-    /// Which units wrote incremental state in this run, by the state's directory.
-    pub states: &'a HashMap<String, String>,
+    /// What was seen of units while it ran.
+    pub saw: &'a Saw,
     /// The program that placeholders of programs start.
     pub launcher: &'a Path,
     /// Whether incremental state is captured.
@@ -95,9 +104,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
         store,
         here: request.here,
         began_ns: request.began_ns,
-        bound: request.bound,
-        undeclared: request.undeclared,
-        seen: request.seen,
+        saw: request.saw,
         launcher: request.launcher,
         scripts: &scripts,
     };
@@ -114,11 +121,32 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
             None => captured.busy.push(profile.name.clone()),
         }
     }
+    forget_scripts(&mut works, &mut captured);
     resolve(&mut works, &mut captured);
     for work in works {
         work.write(&all, request, &mut captured)?;
     }
     Ok(captured)
+}
+
+/// Leaves out the runs of build scripts whose package has a unit that is left out: it alone would say which
+/// files the script wrote among the sources, and a fresh run would not write them.
+fn forget_scripts(works: &mut [Work<'_>], captured: &mut Captured) {
+    let of_others = |reason: &LeftOut| matches!(reason, LeftOut::NotOurs | LeftOut::WroteOutside);
+    let without: HashSet<String> = captured
+        .left_out
+        .iter()
+        .filter(|(_, _, reason)| !of_others(reason))
+        .map(|(package, _, _)| package.clone())
+        .collect();
+    for work in works {
+        let scripts = work.built.extract_if(.., |built| {
+            built.is_script_run() && without.contains(&built.unit.package)
+        });
+        captured
+            .left_out
+            .extend(scripts.map(|script| (script.unit.package, script.unit.id, LeftOut::Script)));
+    }
 }
 
 /// Replaces the hashes of dependencies by their builds. A unit that was built with one that is not
@@ -390,7 +418,7 @@ fn merge(
     }
     units.sort_by(|a, b| a.id.cmp(&b.id));
     let incremental = if request.incremental {
-        let states = (request.states, last);
+        let states = (&request.saw.states, last);
         incremental::capture(all, profile, states, &units, generation, captured)?
     } else {
         Vec::new()

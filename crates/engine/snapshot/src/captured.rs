@@ -1,6 +1,6 @@
 //! One unit, as it is captured: its files, and what they were made from.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +14,7 @@ use rekindle_outputs::placeholder::{self, Placeholder};
 use rekindle_outputs::{localise, record};
 use rekindle_store::{LocalStore, Store};
 
+use crate::capture::Saw;
 use crate::fingerprint;
 use crate::inputs::{self, Breadth, Inputs, Where};
 use crate::layout::{Place, Profile, is_hash_name};
@@ -40,6 +41,12 @@ pub enum LeftOut {
     /// A unit that it was built with is not captured.
     #[error("a unit that it was built with is not captured")]
     WithoutDependency,
+    /// The run of a build script, of a package of which another unit is not captured.
+    #[error("its package has a unit that is not captured, for which it may write sources")]
+    Script,
+    /// It made something elsewhere, which is not there in a fresh checkout.
+    #[error("it writes outside of where its outputs go")]
+    WroteOutside,
     /// It was made from something that cargo does not watch: the unit cache looks at it each time.
     #[error("a macro read what it does not declare")]
     Undeclared,
@@ -57,12 +64,8 @@ pub(crate) struct Capturing<'a> {
     pub(crate) here: &'a Where,
     /// When the run began: nanoseconds since 1970.
     pub(crate) began_ns: i64,
-    /// Units whose outputs hold a real path, as far as the unit cache saw them.
-    pub(crate) bound: &'a HashSet<String>,
-    /// Units that were made from something undeclared.
-    pub(crate) undeclared: &'a HashSet<String>,
-    /// Units that the unit cache saw.
-    pub(crate) seen: &'a HashSet<String>,
+    /// What was seen of units.
+    pub(crate) saw: &'a Saw,
     pub(crate) launcher: &'a Path,
     pub(crate) scripts: &'a Scripts,
 }
@@ -94,7 +97,7 @@ impl<'a> Capture<'a> {
             cost: Cost::default(),
             files: Vec::new(),
             inodes: HashMap::new(),
-            path_bound: all.bound.contains(&place.id),
+            path_bound: all.saw.bound.contains(&place.id),
         }
     }
 
@@ -111,8 +114,11 @@ impl<'a> Capture<'a> {
         if invoked_ns < self.all.began_ns - COARSE_CLOCK_NS {
             return Err(LeftOut::NotOurs);
         }
-        if self.all.undeclared.contains(&self.place.id) {
+        if self.all.saw.undeclared.contains(&self.place.id) {
             return Err(LeftOut::Undeclared);
+        }
+        if self.all.saw.wrote_outside.contains(&self.place.id) {
+            return Err(LeftOut::WroteOutside);
         }
         let entries = self.entries(&hash_name, outputs)?;
         let used = if is_script_run {
@@ -382,7 +388,7 @@ impl<'a> Capture<'a> {
                 localised: false,
             }));
         }
-        if !self.all.seen.contains(&self.place.id) {
+        if !self.all.saw.units.contains(&self.place.id) {
             self.path_bound |= self.file_holds_path(&entry.path)?;
         }
         let mut object = self.store(&entry.path, entry.sig.is_executable(), form)?;
@@ -412,7 +418,7 @@ impl<'a> Capture<'a> {
         let digest = localise::canonical_digest(&entry.path, &replacements)?;
         let localised = rekindle_fsx::hash_file(&entry.path)?.0 != digest;
         self.cost.hashed_bytes += entry.sig.size;
-        if !self.all.seen.contains(&self.place.id) {
+        if !self.all.saw.units.contains(&self.place.id) {
             self.path_bound |= self.file_holds_path(&entry.path)?;
         }
         if self.all.store.has_object(&digest, entry.sig.size) {
@@ -518,6 +524,14 @@ pub(crate) struct Built {
     /// Those of the units that it was built with.
     pub(crate) needs: Vec<u64>,
     pub(crate) cost: Cost,
+}
+
+impl Built {
+    /// Whether it is the run of a build script.
+    pub(crate) fn is_script_run(&self) -> bool {
+        let hash = self.unit.files.last();
+        hash.is_some_and(|file| file.path.contains("/run-build-script-"))
+    }
 }
 
 /// What the build made, dep-info apart: that is rewritten from place to place.

@@ -303,6 +303,13 @@ fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
     kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(&kind))
 }
 
+/// Whether what is written there leaves nothing behind. In `/dev/shm` are files like any others.
+#[must_use]
+pub fn is_no_file(path: &Path) -> bool {
+    let is_device = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    is_device || path.starts_with("/proc/self")
+}
+
 /// A temporary file that the run made is gone at its end; whatever else it changed outside of its
 /// directories cannot be replayed. What was removed may have been there before: it was not where it
 /// was looked for in vain first, and does not matter where temporary files lie.
@@ -320,7 +327,7 @@ fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusa
     };
     for path in &ran.observation.writes {
         let is_output = step.places.iter().any(|place| place.holds(path));
-        if is_output || path.starts_with("/dev") || path.starts_with("/proc/self") {
+        if is_output || is_no_file(path) {
             continue;
         }
         let seen = ran.observation.files.get(path).copied().unwrap_or_default();

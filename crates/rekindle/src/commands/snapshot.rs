@@ -1,7 +1,7 @@
 //! `rekindle snapshot` and `rekindle materialise`: looking at snapshots, and doing by hand what a run of
 //! cargo does by itself.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rekindle::cargo_config::CargoConfig;
@@ -397,16 +397,12 @@ struct LeftJson {
 
 /// Captures everything that is there, also what other tools built: who asks for it vouches for it.
 fn take(project: &Project, format: Format) -> Result<(), CommandError> {
-    let nothing = HashSet::new();
     let wanted = &project.selection.wanted;
     let request = capture::Request {
         here: &project.here(),
         revision: wanted.git.as_ref().map(|git| git.head.as_str()),
         began_ns: 0,
-        seen: &nothing,
-        bound: &nothing,
-        undeclared: &nothing,
-        states: &HashMap::new(),
+        saw: &capture::Saw::default(),
         launcher: &launcher()?,
         incremental: true,
     };

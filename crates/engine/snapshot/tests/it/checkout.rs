@@ -1,13 +1,12 @@
 //! A checkout that is built with plain cargo, and its snapshot.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rekindle_base::{Digest, Moment};
 use rekindle_snapshot::base::{self, Made, Wanted};
-use rekindle_snapshot::capture::{self, Captured};
+use rekindle_snapshot::capture::{self, Captured, Saw};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::restore::{self, Restored};
 use rekindle_store::LocalStore;
@@ -116,17 +115,13 @@ impl Checkout {
     }
 
     pub(crate) fn capture(&mut self) -> Captured {
-        let nothing = HashSet::new();
         let captured = capture::capture(
             &self.store,
             &capture::Request {
                 here: &self.here(),
                 revision: None,
                 began_ns: self.began_ns,
-                seen: &nothing,
-                states: &HashMap::new(),
-                bound: &nothing,
-                undeclared: &nothing,
+                saw: &Saw::default(),
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 incremental: true,
             },

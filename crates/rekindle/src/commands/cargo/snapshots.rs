@@ -2,7 +2,6 @@
 //!
 //! A fault here costs a warning, and the build goes on with the unit cache alone.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -12,12 +11,12 @@ use rekindle::layout::Layout;
 use rekindle::{Surroundings, git, selection};
 use rekindle_base::{Clock, SystemClock};
 use rekindle_events::{
-    Collected, Event, EventKind, PackagesRestored, ProfileSkipped, SnapshotCaptured,
+    Collected, Event, EventKind, PackagesRestored, ProfileSkipped, Refusal, SnapshotCaptured,
     SnapshotRestored, UnitLeft, WarningEvent,
 };
 use rekindle_outputs::{lost, materialise};
 use rekindle_snapshot::base::{self, Chosen, Made, NoBase, Wanted};
-use rekindle_snapshot::capture::{self, Captured};
+use rekindle_snapshot::capture::{self, Captured, Saw};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::layout::Profile;
 use rekindle_snapshot::registry::{self, Readers};
@@ -199,35 +198,13 @@ impl<'a> Snapshots<'a> {
     }
 
     fn capture_target(&self, events: &[Event], began: Instant) -> Event {
-        let (mut seen, mut bound, mut undeclared) =
-            (HashSet::new(), HashSet::new(), HashSet::new());
-        let mut states = HashMap::new();
-        for event in events {
-            let EventKind::Unit(unit) = &event.kind else {
-                continue;
-            };
-            if let Some(state) = &unit.incremental {
-                states.insert(state.clone(), unit.id.clone());
-            }
-            if unit.uncacheable.is_none() {
-                seen.insert(unit.id.clone());
-                if unit.undeclared {
-                    undeclared.insert(unit.id.clone());
-                }
-                if unit.path_bound {
-                    bound.insert(unit.id.clone());
-                }
-            }
-        }
+        let saw = saw(events);
         let revision = self.wanted.git.as_ref().map(|git| git.head.as_str());
         let request = capture::Request {
             here: &self.here,
             revision,
             began_ns: self.began_ns,
-            seen: &seen,
-            bound: &bound,
-            undeclared: &undeclared,
-            states: &states,
+            saw: &saw,
             launcher: &self.launcher,
             incremental: true,
         };
@@ -254,6 +231,35 @@ impl<'a> Snapshots<'a> {
             micros(began),
         ))))
     }
+}
+
+/// What a run's log says of units.
+fn saw(events: &[Event]) -> Saw {
+    let mut saw = Saw::default();
+    for event in events {
+        match &event.kind {
+            EventKind::Unit(unit) => {
+                if let Some(state) = &unit.incremental {
+                    saw.states.insert(state.clone(), unit.id.clone());
+                }
+                if unit.uncacheable.is_some() {
+                    continue;
+                }
+                saw.units.insert(unit.id.clone());
+                if unit.undeclared {
+                    saw.undeclared.insert(unit.id.clone());
+                }
+                if unit.path_bound {
+                    saw.bound.insert(unit.id.clone());
+                }
+            }
+            EventKind::Step(step) if matches!(step.refused, Some(Refusal::WroteOutside { .. })) => {
+                saw.wrote_outside.insert(step.id.clone());
+            }
+            _ => {}
+        }
+    }
+    saw
 }
 
 /// Nothing larger is a placeholder.
