@@ -182,6 +182,10 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "the sysroot is keyed as a whole and names the toolchain, crates are keyed by content, the state is checked by the compiler",
     },
     Exclusion {
+        what: "of observed compiles: Rekindle's own program, `/dev/fd`, the links by which the linker's driver is found, and that the directories above sources and outputs are there",
+        reason: "the driver is keyed by content as it is found; the others are there in every build",
+    },
+    Exclusion {
         what: "of observed compiles: `/etc/ld.so.cache`, `/etc/ld.so.preload`, `/etc/malloc.conf`, shared libraries in the system's directories and in those of LD_LIBRARY_PATH, and where the loader looks for better ones",
         reason: "the loader reads them for the compiler itself, whose results do not depend on them",
     },

@@ -20,6 +20,7 @@ use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
 use rekindle_steps::judge;
 
 use crate::inputs::Unit;
+use crate::link::LinkPlan;
 use crate::natives;
 
 /// How a compile is observed.
@@ -222,6 +223,8 @@ struct Rules {
     /// What dep-info names, and the directories above.
     declared: BTreeSet<PathBuf>,
     above: BTreeSet<PathBuf>,
+    /// Our own program, and the links by which the linker's driver is found, which is keyed as such.
+    tools: BTreeSet<PathBuf>,
     /// Where the loader looks for libraries.
     loader: Vec<PathBuf>,
     /// Where the compiler looks for native libraries.
@@ -246,9 +249,10 @@ impl Rules {
                 files.insert(real(&path));
             }
         }
+        let out_dir = real(&unit.roots.absolute(&unit.invocation.out_dir));
         let above = files
             .iter()
-            .chain([&cwd])
+            .chain([&cwd, &out_dir])
             .flat_map(|path| path.ancestors())
             .map(Path::to_owned)
             .collect();
@@ -263,6 +267,7 @@ impl Rules {
             roots: Roots::new(&cwd, roots),
             declared: files,
             above,
+            tools: tools(unit),
             loader,
             natives: natives::searched(unit.invocation)
                 .map(|dir| real(&unit.roots.absolute(dir)))
@@ -275,7 +280,10 @@ impl Rules {
         if self.declared.contains(path) && !seen.has(Seen::LISTED) {
             return true;
         }
-        // The compiler looks at the directories of its sources.
+        if self.tools.contains(path) {
+            return true;
+        }
+        // The compiler looks at the directories of its sources and outputs.
         if seen == Seen::THERE && self.above.contains(path) {
             return true;
         }
@@ -304,6 +312,24 @@ impl Rules {
         let mut natives = self.natives.iter();
         natives.any(|dir| path == dir || (is_library && path.parent() == Some(dir)))
     }
+}
+
+/// See [`Rules`]. `/dev/fd` is a link of the system's to `/proc/self/fd`, of any process.
+fn tools(unit: &Unit<'_>) -> BTreeSet<PathBuf> {
+    let environment = unit.context.environment;
+    let mut tools = BTreeSet::from([PathBuf::from("/dev/fd"), real(&environment.program)]);
+    let driver = unit.link.as_ref().map(LinkPlan::driver);
+    let mut next = driver.and_then(|driver| environment.find_program(driver));
+    while let Some(path) = next {
+        let path = real_parent(&path);
+        let to = rekindle_fsx::read_link(&path).ok();
+        next = to.and_then(|to| Some(path.parent()?.join(to)));
+        // A chain that comes back to itself leads nowhere.
+        if !tools.insert(path) {
+            break;
+        }
+    }
+    tools
 }
 
 /// Directories of libraries for better processors.
