@@ -159,17 +159,55 @@ pub fn names(manifest: &Manifest) -> PathSet {
     PathSet { names }
 }
 
-/// Whether a manifest holds anything that was only seen to be read, declared by nobody.
+/// Whether a manifest holds anything that was only seen to be read, declared by nobody, and may change.
 #[must_use]
 pub fn has_undeclared(manifest: &Manifest) -> bool {
-    let of_outputs = |name: &Name| matches!(name, Name::Directory(_));
-    !names(manifest).names.iter().all(of_outputs)
+    names(manifest).names.iter().any(may_change)
+}
+
+/// Sources of packages never change: cargo checks them when it unpacks them. The compiler looks at those of
+/// other crates, and in vain for those that the toolchain was made from, where it names places in them.
+fn may_change(name: &Name) -> bool {
+    const NEVER: [&[u8]; 3] = [
+        b"{cargo-home}/registry/src/",
+        b"{cargo-home}/git/checkouts/",
+        b"/rustc/",
+    ];
+    match name {
+        Name::Directory(_) => false,
+        Name::File(path) | Name::Kind(path) | Name::Listing(path) | Name::Link(path) => {
+            !NEVER.iter().any(|prefix| path.starts_with(prefix))
+        }
+        _ => true,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_may_change_is_undeclared() {
+        let check = |tag, name: &str, expected: bool| {
+            let mut manifest = Manifest::new();
+            manifest.push(Tag::Source, "{workspace}/src/lib.rs", "declared");
+            manifest.push(Tag::Directory, "{target}", "/t");
+            assert!(!has_undeclared(&manifest));
+            manifest.push(tag, name, "value");
+            assert_eq!(has_undeclared(&manifest), expected, "{name}");
+        };
+        check(Tag::ReadFile, "{workspace}/migrations/1.sql", true);
+        check(Tag::Looked, "/etc/zoneinfo", true);
+        check(Tag::Variable, "DATABASE_URL", true);
+        check(
+            Tag::ReadFile,
+            "{cargo-home}/registry/src/r/quote-1.0.0/src/lib.rs",
+            false,
+        );
+        check(Tag::ReadFile, "{cargo-home}/config.toml", true);
+        check(Tag::Looked, "/rustc/0123/library/core/src/panic.rs", false);
+    }
 
     fn entry(outputs: &[(&str, Body)]) -> StepEntry {
         StepEntry {

@@ -182,7 +182,7 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "the sysroot is keyed as a whole and names the toolchain, crates are keyed by content, the state is checked by the compiler",
     },
     Exclusion {
-        what: "of observed compiles: Rekindle's own program, `/dev/fd`, the links by which the linker's driver is found, and that the directories above sources and outputs are there",
+        what: "of observed compiles: Rekindle's own program, `/dev/fd`, the links by which the linker's driver is found, and that the directories above sources, outputs, toolchain and cargo's home are there",
         reason: "the driver is keyed by content as it is found; the others are there in every build",
     },
     Exclusion {

@@ -250,9 +250,12 @@ impl Rules {
             }
         }
         let out_dir = real(&unit.roots.absolute(&unit.invocation.out_dir));
+        let sysroot = real(&unit.toolchain.sysroot);
+        let cargo_home = real(&unit.context.settings.cargo_home);
+        let program = real(&unit.context.environment.program);
         let above = files
             .iter()
-            .chain([&cwd, &out_dir])
+            .chain([&cwd, &out_dir, &sysroot, &cargo_home, &program])
             .flat_map(|path| path.ancestors())
             .map(Path::to_owned)
             .collect();

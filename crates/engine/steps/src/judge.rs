@@ -334,7 +334,8 @@ fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusa
         let was_there = [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
             .into_iter()
             .any(|there| seen.has(there));
-        let was_missing = seen.has(Seen::MISSING) || policy.tidies || is_for_temporary(path);
+        let is_temporary = is_for_temporary(path) || is_compilers_temporary(path);
+        let was_missing = seen.has(Seen::MISSING) || policy.tidies || is_temporary;
         if was_there || !was_missing || rekindle_fsx::exists(path) {
             return Err(Refusal::WroteOutside {
                 path: path.display().to_string(),
@@ -342,6 +343,18 @@ fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusa
         }
     }
     Ok(())
+}
+
+/// Whether it lies in a directory that rustc makes beside its output for the time of a compile, under a name
+/// that it draws: `rmetaX5DIhb/full.rmeta`. A directory that was there before would be another one.
+fn is_compilers_temporary(path: &Path) -> bool {
+    path.components().any(|part| {
+        let name = part.as_os_str().as_bytes();
+        let drawn = [b"rmeta".as_slice(), b"rustc"]
+            .iter()
+            .find_map(|begin| name.strip_prefix(*begin));
+        drawn.is_some_and(|drawn| drawn.len() == 6 && drawn.iter().all(u8::is_ascii_alphanumeric))
+    })
 }
 
 /// Whether it is what the run made and removed, or was about to make: see [`check_writes`].

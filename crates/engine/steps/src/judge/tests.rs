@@ -35,3 +35,15 @@ fn the_loaders_index_counts_library_by_library() {
         [Name::Kind(b"/lib/libz.so.1".to_vec()), library()]
     );
 }
+
+#[test]
+fn what_a_compiler_draws_is_known_by_its_name() {
+    let check = |path: &str, expected: bool| {
+        assert_eq!(is_compilers_temporary(Path::new(path)), expected, "{path}");
+    };
+    check("/p/rmetaX5DIhb", true);
+    check("/p/rustcAbC123/full.rmeta", true);
+    check("/p/rustc", false);
+    check("/p/rmeta-notes", false);
+    check("/p/src/rustc_flags", false);
+}
