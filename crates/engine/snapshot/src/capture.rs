@@ -195,6 +195,8 @@ struct Known {
     unchanged: HashMap<String, (usize, bool)>,
     /// Indices of units that are not.
     changed: Vec<usize>,
+    /// All units that are there.
+    ids: HashSet<String>,
 }
 
 impl Known {
@@ -245,6 +247,7 @@ impl Known {
             tree,
             unchanged,
             changed,
+            ids: places.iter().map(|place| place.id.clone()).collect(),
         }
     }
 
@@ -419,7 +422,8 @@ fn merge(
     units.sort_by(|a, b| a.id.cmp(&b.id));
     let incremental = if request.incremental {
         let states = (&request.saw.states, last);
-        incremental::capture(all, profile, states, &units, generation, captured)?
+        let units = (units.as_slice(), &known.ids);
+        incremental::capture(all, profile, states, units, generation, captured)?
     } else {
         Vec::new()
     };

@@ -27,7 +27,7 @@ pub(crate) fn capture(
     all: &Capturing<'_>,
     profile: &Profile,
     (written, last): (&HashMap<String, String>, Option<&Tree>),
-    units: &[Unit],
+    (units, there_ids): (&[Unit], &HashSet<String>),
     generation: u32,
     captured: &mut Captured,
 ) -> io::Result<Vec<Incremental>> {
@@ -38,9 +38,11 @@ pub(crate) fn capture(
         .map(|state| (state.name.as_str(), state))
         .collect();
     let crates = crate_names(units);
+    // A unit may be there and not be captured: it has state all the same.
     let is_live = |name: &str| {
-        let name = name.rsplit_once('-').map_or(name, |(name, _)| name);
-        crates.contains(name)
+        let unit = written.get(name).or_else(|| Some(&before.get(name)?.unit));
+        let crate_name = name.rsplit_once('-').map_or(name, |(name, _)| name);
+        crates.contains(crate_name) || unit.is_some_and(|unit| there_ids.contains(unit))
     };
     let mut states = Vec::new();
     let mut there = HashSet::new();

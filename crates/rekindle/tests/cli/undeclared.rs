@@ -1,6 +1,6 @@
 //! A fresh checkout whose macros read what cargo does not watch: right where plain cargo is stale.
 
-use crate::project::Project;
+use crate::project::{Done, Project};
 use crate::snapshots::{assert_fresh, commit, fresh_clone, git, program, rekindle, started};
 
 const MACRO: &str = "#[proc_macro] pub fn text(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
@@ -61,4 +61,30 @@ fn a_macros_undeclared_input_is_looked_at_in_a_fresh_checkout() {
     let stats = project.stats();
     assert_eq!(started(&stats)[0], 1, "the program alone: {stats:#}");
     assert_fresh(&project);
+}
+
+/// What is compiled when its own source changes begins with the state of the compile before.
+#[test]
+fn what_is_left_out_keeps_its_incremental_state() {
+    let project = workspace();
+    let build = || {
+        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+        let command = command
+            .env_remove("REKINDLE_SNAPSHOT")
+            .env("CARGO_INCREMENTAL", "1");
+        Done::from(command.output().unwrap()).ok();
+    };
+    build();
+    // A checkout in which it is a hit, and one that comes after that.
+    for _ in 0..2 {
+        fresh_clone(&project);
+        build();
+        let dir = project.path("ws/target/debug/incremental");
+        let names = rekindle_fsx::list_names(&dir).unwrap();
+        let waits = |name: &std::ffi::OsString| {
+            let name = name.to_string_lossy();
+            name.starts_with("app-") && name.ends_with(".rekindle")
+        };
+        assert!(names.iter().any(waits), "{names:?}");
+    }
 }
