@@ -76,8 +76,10 @@ impl Entry {
     }
 }
 
-/// Entries may come from elsewhere: a name must not lead out of the output directory.
-fn is_plain(name: &str) -> bool {
+/// Whether it is one file's name. What is stored may come from elsewhere: a name must not lead out of the
+/// directory that it is meant for.
+#[must_use]
+pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 

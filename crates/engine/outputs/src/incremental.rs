@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use rekindle_fsx::place::Wish;
+use rekindle_key::entry::is_plain;
 use rekindle_store::{LocalStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -174,10 +175,6 @@ pub fn fill_all(target: &Path) -> Materialised {
 
 fn place(incremental: &Path, crate_name: &str, unit: &str) -> PathBuf {
     incremental.join(format!("{crate_name}-{unit}{ENDING}"))
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
 /// The newest session of a crate's directory that was finished. Sessions begin with their time, in

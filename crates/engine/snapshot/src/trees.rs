@@ -1,6 +1,7 @@
 //! Trees as records of the store.
 
 use rekindle_base::Digest;
+use rekindle_key::entry::is_plain;
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 
 use crate::model::{Body, File, Tree};
@@ -70,10 +71,6 @@ fn same_ok(files: &[File]) -> bool {
 /// later file could follow.
 fn file_ok(file: &File) -> bool {
     file.path.split('/').all(is_plain) && file.mode <= 0o777
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
 #[cfg(test)]

@@ -11,14 +11,25 @@ const MAIN: &str = "fn main() { println!(\"{}{}\", lib::word(), env!(\"MADE\"));
 const SCRIPT: &str = "fn main() { println!(\"cargo:rerun-if-changed=made\"); println!(\"cargo:rustc-env=MADE={}\", \
      std::fs::read_to_string(\"made\").unwrap().trim()); }";
 
-/// A workspace of a library and a program with a build script, in git.
-pub(crate) fn workspace() -> Project {
+pub(crate) fn manifest(name: &str, rest: &str) -> String {
+    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{rest}")
+}
+
+/// A workspace of these files, in git.
+pub(crate) fn in_git(files: &[(&str, &str)]) -> Project {
     let project = Project::new("");
     std::fs::remove_dir_all(project.path("ws/src")).unwrap();
-    let manifest = |name: &str, rest: &str| {
-        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{rest}")
-    };
-    for (file, text) in [
+    for (file, text) in files {
+        project.put(&format!("ws/{file}"), text);
+    }
+    git(&project, &["init", "-q", "-b", "main"]);
+    commit(&project, "first");
+    project
+}
+
+/// A workspace of a library and a program with a build script, in git.
+pub(crate) fn workspace() -> Project {
+    in_git(&[
         (
             "Cargo.toml",
             "[workspace]\nmembers = [\"lib\", \"app\"]\nresolver = \"2\"\n",
@@ -38,12 +49,7 @@ pub(crate) fn workspace() -> Project {
             "#[test] fn t() { assert_eq!(lib::word(), \"one\") }",
         ),
         (".gitignore", "target\n"),
-    ] {
-        project.put(&format!("ws/{file}"), text);
-    }
-    git(&project, &["init", "-q", "-b", "main"]);
-    commit(&project, "first");
-    project
+    ])
 }
 
 pub(crate) fn git(project: &Project, arguments: &[&str]) {

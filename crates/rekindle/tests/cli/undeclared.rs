@@ -1,19 +1,16 @@
 //! A fresh checkout whose macros read what cargo does not watch: right where plain cargo is stale.
 
 use crate::project::{Done, Project};
-use crate::snapshots::{assert_fresh, commit, fresh_clone, git, program, rekindle, started};
+use crate::snapshots::{
+    assert_fresh, commit, fresh_clone, in_git, manifest, program, rekindle, started,
+};
 
 const MACRO: &str = "#[proc_macro] pub fn text(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
      let file = format!(\"{}/data\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
      format!(\"{:?}\", std::fs::read_to_string(file).unwrap()).parse().unwrap()\n}";
 
 fn workspace() -> Project {
-    let project = Project::new("");
-    std::fs::remove_dir_all(project.path("ws/src")).unwrap();
-    let manifest = |name: &str, rest: &str| {
-        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{rest}")
-    };
-    for (file, text) in [
+    in_git(&[
         (
             "Cargo.toml",
             "[workspace]\nmembers = [\"mac\", \"app\", \"other\"]\nresolver = \"2\"\n",
@@ -35,12 +32,7 @@ fn workspace() -> Project {
         ("other/Cargo.toml", &manifest("other", "")),
         ("other/src/lib.rs", ""),
         (".gitignore", "target\n"),
-    ] {
-        project.put(&format!("ws/{file}"), text);
-    }
-    git(&project, &["init", "-q", "-b", "main"]);
-    commit(&project, "first");
-    project
+    ])
 }
 
 #[test]
