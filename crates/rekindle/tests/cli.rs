@@ -65,6 +65,8 @@ mod registry;
 mod registry_kill;
 #[path = "cli/registry_lab.rs"]
 mod registry_lab;
+#[path = "cli/registry_moved.rs"]
+mod registry_moved;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/scripts_refused.rs"]

@@ -18,7 +18,7 @@ use crate::incremental;
 use crate::inputs::{Inputs, Where};
 use crate::layout::{Place, Profile};
 use crate::ledger::Ledger;
-use crate::model::{Body, Tree, Unit};
+use crate::model::{Body, Site, Tree, Unit};
 use crate::scripts::Scripts;
 use crate::trees;
 
@@ -364,14 +364,17 @@ fn must_age(request: &Request<'_>, tree: &Tree, known: &Known) -> bool {
     })
 }
 
-/// Takes the fingerprint that was placed for the recorded one: units that are built now name its hash.
+/// Takes the fingerprint and the dep-info that were placed for the recorded ones: units that are built now name
+/// the one's hash, and the other names sources of this place.
 fn as_placed(profile: &Profile, unit: &mut Unit) {
     let Some(hash) = unit.files.last().map(|file| file.path.clone()) else {
         return;
     };
     let json = format!("{hash}.json");
     for file in &mut unit.files {
-        if (file.path == hash || file.path == json)
+        let is_rewritten = file.path == hash || file.path == json || file.path.ends_with(".d");
+        if is_rewritten
+            && matches!(file.body, Body::Inline(_))
             && let Ok(bytes) = rekindle_fsx::read(&profile.path.join(&file.path))
         {
             file.body = Body::Inline(bytes);
@@ -382,6 +385,13 @@ fn as_placed(profile: &Profile, unit: &mut Unit) {
 fn generation(request: &Request<'_>, tree: &Tree) -> u32 {
     let is_other = request.revision != Some(tree.revision.as_str());
     tree.generation + u32::from(is_other)
+}
+
+/// Whether a unit that was not restored here would pass for one that was built here: a tree has one place.
+fn is_of_another_place(site: &Site, here: &Site, unit: &Unit) -> bool {
+    let rehomed = site.cargo_home != here.cargo_home;
+    (unit.path_bound && site != here)
+        || (rehomed && (unit.home.bound || unit.home.source.is_some()))
 }
 
 /// The new tree: what was built, what is unchanged, and what the last one had besides, for a while.
@@ -396,6 +406,7 @@ fn merge(
 ) -> io::Result<Tree> {
     let last = known.tree.as_ref().map(|(_, tree)| tree);
     let generation = last.map_or(0, |tree| generation(request, tree));
+    let here = all.here.site();
     let mut units = built;
     for unit in &mut units {
         unit.used = generation;
@@ -403,6 +414,11 @@ fn merge(
     let new: HashSet<String> = units.iter().map(|unit| unit.id.clone()).collect();
     for unit in last.iter().flat_map(|tree| &tree.units) {
         if new.contains(&unit.id) {
+            continue;
+        }
+        let is_here = known.unchanged.contains_key(&unit.id);
+        if !is_here && last.is_some_and(|last| is_of_another_place(&last.site, &here, unit)) {
+            captured.units_dropped += 1;
             continue;
         }
         let mut unit = unit.clone();
@@ -429,7 +445,7 @@ fn merge(
     };
     Ok(Tree {
         version: trees::VERSION,
-        site: all.here.site(),
+        site: here,
         revision: request.revision.unwrap_or_default().to_owned(),
         generation,
         inputs: inputs.into_list(),

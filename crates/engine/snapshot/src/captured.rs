@@ -18,7 +18,8 @@ use crate::capture::Saw;
 use crate::fingerprint;
 use crate::inputs::{self, Breadth, Inputs, Where};
 use crate::layout::{Place, Profile, is_hash_name};
-use crate::model::{Body, File, Form, Object, Unit};
+use crate::model::{Body, File, Form, Home, Object, Unit};
+use crate::rehash;
 use crate::scripts::Scripts;
 
 /// Files up to this size are part of the tree.
@@ -86,6 +87,7 @@ pub(crate) struct Capture<'a> {
     files: Vec<File>,
     inodes: HashMap<(u64, u64), u32>,
     path_bound: bool,
+    home_bound: bool,
 }
 
 impl<'a> Capture<'a> {
@@ -98,6 +100,7 @@ impl<'a> Capture<'a> {
             files: Vec::new(),
             inodes: HashMap::new(),
             path_bound: all.saw.bound.contains(&place.id),
+            home_bound: false,
         }
     }
 
@@ -140,6 +143,7 @@ impl<'a> Capture<'a> {
         for entry in &fingerprint {
             self.add_fingerprint(entry)?;
         }
+        let source = self.source_in_home(&entries)?;
         let unit = Unit {
             id: self.place.id.clone(),
             package: self.place.package.clone(),
@@ -148,6 +152,10 @@ impl<'a> Capture<'a> {
             build,
             deps: Vec::new(),
             path_bound: self.path_bound,
+            home: Home {
+                source,
+                bound: self.home_bound,
+            },
             files: self.files,
         };
         Ok(Built {
@@ -220,18 +228,30 @@ impl<'a> Capture<'a> {
         Ok(entries)
     }
 
+    fn dep_info(&self, entries: &[DirEntry]) -> Result<Option<DepInfo>, LeftOut> {
+        let is_one = |entry: &&DirEntry| {
+            entry.path.extension() == Some(OsStr::new("d"))
+                && !entry
+                    .path
+                    .starts_with(self.profile.path.join(self.place.out_dir()))
+        };
+        let Some(info) = entries.iter().find(is_one) else {
+            return Ok(None);
+        };
+        DepInfo::parse(&rekindle_fsx::read(&info.path)?)
+            .map(Some)
+            .ok_or_else(|| LeftOut::UnknownInputs("its dep-info has another form".into()))
+    }
+
     /// What a compiler read, from its dep-info.
     fn source_inputs(
         &self,
         entries: &[DirEntry],
         inputs: &mut Inputs,
     ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
-        let info = entries
-            .iter()
-            .find(|entry| entry.path.extension() == Some(OsStr::new("d")))
+        let info = self
+            .dep_info(entries)?
             .ok_or_else(|| LeftOut::UnknownInputs("it has no dep-info".into()))?;
-        let info = DepInfo::parse(&rekindle_fsx::read(&info.path)?)
-            .ok_or_else(|| LeftOut::UnknownInputs("its dep-info has another form".into()))?;
         let mut used = Vec::new();
         for input in &info.inputs {
             // cargo starts compilers in the workspace's root.
@@ -251,6 +271,7 @@ impl<'a> Capture<'a> {
         let out_dir = self.profile.path.join(self.place.out_dir());
         // cargo gives the paths in its own directory those of the present.
         self.path_bound |= self.holds_path_but(&output, &out_dir);
+        self.home_bound |= self.holds_home(&output);
         let declared = inputs::declared(&output);
         let mut used = Vec::new();
         let root = self.all.scripts.package_root(fingerprint);
@@ -289,12 +310,37 @@ impl<'a> Capture<'a> {
     fn add_fingerprint(&mut self, entry: &DirEntry) -> Result<(), LeftOut> {
         let path = relative(&self.profile.path, &entry.path)
             .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?;
+        let bytes = rekindle_fsx::read(&entry.path)?;
+        // Not where packages themselves are: cargo keeps those paths relative.
+        self.home_bound |= self.holds_home(&bytes);
         self.files.push(File {
             path,
             mode: entry.sig.mode & 0o777,
-            body: Body::Inline(rekindle_fsx::read(&entry.path)?),
+            body: Body::Inline(bytes),
         });
         Ok(())
+    }
+
+    /// The root of the crate that cargo made the fingerprint of, where it is in cargo's home.
+    fn source_in_home(&self, entries: &[DirEntry]) -> Result<Option<Vec<u8>>, LeftOut> {
+        let name = self.files.last().map(|hash| format!("{}.json", hash.path));
+        let json = self
+            .files
+            .iter()
+            .find(|file| Some(&file.path) == name.as_ref());
+        let Some(Body::Inline(json)) = json.map(|file| &file.body) else {
+            return Ok(None);
+        };
+        let Some(info) = self.dep_info(entries)? else {
+            return Ok(None);
+        };
+        let home = &self.all.here.cargo_home;
+        let in_home = info
+            .inputs
+            .iter()
+            .filter_map(|input| Path::new(OsStr::from_bytes(input)).strip_prefix(home).ok());
+        let root = rehash::hashed_path(json, home, in_home);
+        Ok(root.map(|root| root.as_os_str().as_bytes().to_vec()))
     }
 
     fn add(&mut self, entry: &DirEntry, is_script_run: bool) -> Result<(), LeftOut> {
@@ -351,6 +397,7 @@ impl<'a> Capture<'a> {
             // Paths in what cargo itself keeps are relative, or its own affair.
             if in_out_dir || is_code {
                 self.path_bound |= self.holds_path(&bytes);
+                self.home_bound |= self.holds_home(&bytes);
             }
             return Ok(Body::Inline(bytes));
         }
@@ -369,7 +416,7 @@ impl<'a> Capture<'a> {
             .iter()
             .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
         let form = if can_wait { Form::Link } else { Form::Real };
-        self.path_bound |= self.file_holds_path(&entry.path)?;
+        self.look_for_paths(&entry.path)?;
         let object = self.store(&entry.path, entry.sig.is_executable(), form)?;
         Ok(Body::Object(object))
     }
@@ -389,7 +436,7 @@ impl<'a> Capture<'a> {
             }));
         }
         if !self.all.saw.units.contains(&self.place.id) {
-            self.path_bound |= self.file_holds_path(&entry.path)?;
+            self.look_for_paths(&entry.path)?;
         }
         let mut object = self.store(&entry.path, entry.sig.is_executable(), form)?;
         object.known = known
@@ -419,7 +466,7 @@ impl<'a> Capture<'a> {
         let localised = rekindle_fsx::hash_file(&entry.path)?.0 != digest;
         self.cost.hashed_bytes += entry.sig.size;
         if !self.all.saw.units.contains(&self.place.id) {
-            self.path_bound |= self.file_holds_path(&entry.path)?;
+            self.look_for_paths(&entry.path)?;
         }
         if self.all.store.has_object(&digest, entry.sig.size) {
             return Ok(Body::Object(Object {
@@ -503,9 +550,23 @@ impl<'a> Capture<'a> {
         self.holds_path(rest)
     }
 
-    fn file_holds_path(&self, path: &Path) -> io::Result<bool> {
-        let found = rekindle_fsx::scan::find_any(path, &self.roots())?;
-        Ok(found.contains(&true))
+    fn holds_home(&self, bytes: &[u8]) -> bool {
+        memchr::memmem::find(bytes, self.home()).is_some()
+    }
+
+    fn look_for_paths(&mut self, path: &Path) -> io::Result<()> {
+        let [workspace, build_dir] = self.roots();
+        let wanted = [workspace, build_dir, self.home()];
+        let found = rekindle_fsx::scan::find_any(path, &wanted)?;
+        let is_found = |at: usize| found.get(at).copied().unwrap_or(true);
+        let (path, home) = (is_found(0) || is_found(1), is_found(2));
+        self.path_bound |= path;
+        self.home_bound |= home;
+        Ok(())
+    }
+
+    fn home(&self) -> &[u8] {
+        self.all.here.cargo_home.as_os_str().as_bytes()
     }
 
     fn roots(&self) -> [&[u8]; 2] {

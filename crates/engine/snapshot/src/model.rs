@@ -102,8 +102,19 @@ pub struct Unit {
     pub deps: Vec<Digest>,
     /// Whether something in it holds a path of [`Tree::site`].
     pub path_bound: bool,
+    /// What it has of cargo's home.
+    pub home: Home,
     /// Its files, its fingerprint's last.
     pub files: Vec<File>,
+}
+
+/// What a unit has of cargo's home, where packages of a registry and of git are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// The root of its crate, relative to [`Site::cargo_home`], where it is there: cargo hashes its path.
+    pub source: Option<Vec<u8>>,
+    /// Whether something in it holds the path of [`Site::cargo_home`].
+    pub bound: bool,
 }
 
 /// The incremental state of one crate: its newest session.

@@ -65,9 +65,6 @@ pub enum Skipped {
     /// The store does not have it any more.
     #[error("the store does not have its tree any more")]
     Gone,
-    /// All fingerprints would be others.
-    #[error("it was built with another CARGO_HOME")]
-    CargoHome,
     /// Sources change faster than they can be read.
     #[error("its sources are being changed")]
     Unsettled,
@@ -80,6 +77,8 @@ struct Job {
     tree: Tree,
     /// Whether it was built somewhere else.
     moved: bool,
+    /// Whether cargo's home was somewhere else.
+    rehomed: bool,
 }
 
 /// Restores what can be.
@@ -130,10 +129,10 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
         } else {
             match trees::get(store, digest) {
                 None => Skipped::Gone,
-                Some(tree) if tree.site.cargo_home != site.cargo_home => Skipped::CargoHome,
                 Some(tree) => {
                     jobs.push(Job {
                         moved: tree.site != site,
+                        rehomed: tree.site.cargo_home != site.cargo_home,
                         profile,
                         digest: *digest,
                         tree,

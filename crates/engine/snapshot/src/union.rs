@@ -80,7 +80,7 @@ fn states(mut first: Vec<Incremental>, second: Vec<Incremental>) -> Vec<Incremen
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Content, Input, Place, Site, Unit};
+    use crate::model::{Content, Home, Input, Place, Site, Unit};
 
     fn input(name: &str) -> Input {
         Input {
@@ -100,6 +100,7 @@ mod tests {
             build: Digest::of(build.as_bytes()),
             deps: Vec::new(),
             path_bound: false,
+            home: Home::default(),
             files: Vec::new(),
         };
         Tree {

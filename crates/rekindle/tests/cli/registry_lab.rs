@@ -194,6 +194,8 @@ pub(crate) struct RegistryLab {
     dir: tempfile::TempDir,
     requests: Arc<AtomicUsize>,
     pub(crate) store: LocalStore,
+    /// The directory of cargo's home.
+    pub(crate) home_name: String,
 }
 
 impl RegistryLab {
@@ -224,6 +226,7 @@ impl RegistryLab {
             requests: serve(files, listener),
             store: LocalStore::open(&dir.path().join("store")),
             dir,
+            home_name: "home".to_owned(),
         };
         lab.put("ws/Cargo.toml", APP);
         lab.put("ws/src/main.rs", MAIN);
@@ -249,7 +252,7 @@ impl RegistryLab {
     }
 
     pub(crate) fn home(&self) -> PathBuf {
-        self.path("home")
+        self.path(&self.home_name)
     }
 
     pub(crate) fn put(&self, name: &str, text: &str) {

@@ -403,3 +403,36 @@ fn a_build_directory_apart_is_restored_too() {
     assert_eq!(started(&project.stats()), [0, 0, 0]);
     assert_eq!(program(&project), "one!");
 }
+
+/// A tree has one place: what a run elsewhere neither restored nor built must not pass for built there.
+#[test]
+fn what_holds_the_path_of_another_directory_is_not_carried_on() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+        println!(\"cargo:rustc-env=MADE={}\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()); }";
+    let project = in_git(&[
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"lib\", \"app\"]\nresolver = \"2\"\n",
+        ),
+        ("lib/Cargo.toml", &manifest("lib", "")),
+        ("lib/src/lib.rs", ""),
+        ("app/Cargo.toml", &manifest("app", "")),
+        ("app/build.rs", script),
+        ("app/src/main.rs", "fn main() { println!(env!(\"MADE\")) }"),
+        (".gitignore", "target\n"),
+    ]);
+    rekindle(&project, &["build"]).ok();
+    let built_in = |project: &Project| std::fs::canonicalize(project.path("ws/app")).unwrap();
+    assert_eq!(program(&project), built_in(&project).to_str().unwrap());
+    // Its path is another one: that of what the link leads to.
+    std::fs::remove_dir_all(project.path("ws/target")).unwrap();
+    std::fs::rename(project.path("ws"), project.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", project.path("ws")).unwrap();
+    project.put("ws/lib/src/lib.rs", "pub fn new() {}");
+    commit(&project, "second");
+    rekindle(&project, &["build", "-p", "lib"]).ok();
+    assert!(project.stats()["snapshot"]["units_captured"].as_u64() > Some(0));
+    std::fs::remove_dir_all(project.path("ws/target")).unwrap();
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(program(&project), built_in(&project).to_str().unwrap());
+}

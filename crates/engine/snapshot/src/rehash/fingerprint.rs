@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustc_stable_hash::hashers::StableSipHasher128;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ pub(super) struct Fingerprint<'a> {
     declared_features: String,
     target: u64,
     profile: u64,
-    path: u64,
+    /// Of where the root of the crate is.
+    pub(super) path: u64,
     #[serde(borrow)]
     pub(super) deps: Vec<Dependency<'a>>,
     pub(super) local: Vec<Local>,
@@ -96,6 +97,22 @@ impl<'a> Fingerprint<'a> {
     pub(super) fn is_what_was_recorded(&self, hash: u64, json: &[u8]) -> bool {
         self.hash_u64() == hash && self.to_json().is_some_and(|own| own == json)
     }
+}
+
+/// cargo's hash of where the root of a crate is.
+pub(super) fn hash_of_path(path: &Path) -> u64 {
+    let mut hasher = StableSipHasher128::new();
+    path.hash(&mut hasher);
+    Hasher::finish(&hasher)
+}
+
+/// Such a hash in a fingerprint of whatever form.
+pub(super) fn path_in(json: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Loose {
+        path: u64,
+    }
+    serde_json::from_slice(json).ok().map(|Loose { path }| path)
 }
 
 /// The texts of a fingerprint of whatever form.

@@ -1,4 +1,7 @@
-//! Fingerprints that hold a file's time, rewritten for another checkout.
+//! Fingerprints that hold a file's time or place, rewritten for another checkout.
+//!
+//! cargo hashes the path of a crate's root; for packages of a registry or of git it begins with cargo's home.
+//! Where that is elsewhere, every fingerprint is another one, though nothing else about the units is.
 //!
 //! A package of a directory whose build script prints no `rerun-if-*` line has, in the fingerprint of that
 //! script's run, a text with the newest time of the package's files. In a fresh checkout every time is
@@ -18,6 +21,7 @@ mod manifest;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use fingerprint::{Fingerprint, Local};
 
@@ -99,18 +103,36 @@ pub fn hash_of(json: &[u8]) -> Option<Vec<u8>> {
     Some(fingerprint::to_hex(fingerprint.hash_u64()))
 }
 
-/// Puts the times of this checkout into recorded fingerprints.
+/// Which of some paths in a directory is the one whose hash a fingerprint's JSON has: the root of its crate.
+#[must_use]
+pub fn hashed_path<'a>(
+    json: &[u8],
+    dir: &Path,
+    candidates: impl Iterator<Item = &'a Path>,
+) -> Option<&'a Path> {
+    let recorded = fingerprint::path_in(json)?;
+    let mut candidates = candidates;
+    candidates.find(|path| fingerprint::hash_of_path(&dir.join(path)) == recorded)
+}
+
+/// What changes in recorded fingerprints.
+pub trait Present {
+    /// What cargo is going to compute here in the place of a text that [`is_newest_file`]; `None` where that is not known
+    /// or where the package's files are not proven to be those of the recorded build: the unit then
+    /// stays as it was recorded.
+    fn newest(&self, unit: &Recorded<'_>, old: &str) -> Option<String>;
+
+    /// Where the root of the unit's crate was and is, where that is not one place.
+    fn moved(&self, unit: &Recorded<'_>) -> Option<(PathBuf, PathBuf)>;
+}
+
+/// Puts the times and places of this checkout into recorded fingerprints.
 ///
 /// `recorded` are all units that are restored, those of several profile directories together where one
-/// depends on another (with `--target`, build scripts are the host's). `fresh` is asked for each text that
-/// [`is_newest_file`]: what cargo is going to compute here, or `None` where that is not known or where the
-/// package's files are not proven to be those of the recorded build; the unit then stays as it was recorded.
+/// depends on another (with `--target`, build scripts are the host's).
 #[must_use]
-pub fn rewrite(
-    recorded: &[Recorded<'_>],
-    fresh: &dyn Fn(&Recorded<'_>, &str) -> Option<String>,
-) -> Rewritten {
-    let seeds = seeds(recorded, fresh);
+pub fn rewrite(recorded: &[Recorded<'_>], present: &dyn Present) -> Rewritten {
+    let seeds = seeds(recorded, present);
     if seeds.is_empty() {
         return Rewritten::default();
     }
@@ -129,30 +151,65 @@ pub fn rewrite(
     .run()
 }
 
-/// The units whose texts change, with their texts' new values by the old ones.
-fn seeds(
-    recorded: &[Recorded<'_>],
-    fresh: &dyn Fn(&Recorded<'_>, &str) -> Option<String>,
-) -> HashMap<usize, HashMap<String, String>> {
+/// What changes in one fingerprint, others' hashes apart.
+#[derive(Debug, Default)]
+struct Seed {
+    /// Its texts' new values by the old ones.
+    texts: HashMap<String, String>,
+    /// The hashes of where the root of its crate was, and is.
+    path: Option<(u64, u64)>,
+}
+
+fn seeds(recorded: &[Recorded<'_>], present: &dyn Present) -> HashMap<usize, Seed> {
     // Most units have no text at all; parsing them all here would be most of the work.
     let marker = memchr::memmem::Finder::new(b"\"Precalculated\"");
     let mut seeds = HashMap::new();
     for (index, unit) in recorded.iter().enumerate() {
-        if marker.find(unit.json).is_none() {
-            continue;
+        let mut seed = Seed::default();
+        if let Some((from, to)) = present.moved(unit) {
+            seed.path = Some((
+                fingerprint::hash_of_path(&from),
+                fingerprint::hash_of_path(&to),
+            ));
         }
-        let mut new_texts = HashMap::new();
-        for old in fingerprint::texts(unit.json) {
-            let new = is_newest_file(&old).then(|| fresh(unit, &old)).flatten();
-            if let Some(new) = new.filter(|new| *new != old) {
-                new_texts.insert(old, new);
-            }
+        if marker.find(unit.json).is_some() {
+            seed.texts = new_texts(unit, present);
         }
-        if !new_texts.is_empty() {
-            seeds.insert(index, new_texts);
+        if seed.path.is_some() || !seed.texts.is_empty() {
+            seeds.insert(index, seed);
         }
     }
     seeds
+}
+
+fn new_texts(unit: &Recorded<'_>, present: &dyn Present) -> HashMap<String, String> {
+    let new = |old: String| {
+        let new = is_newest_file(&old).then(|| present.newest(unit, &old))??;
+        (new != old).then_some((old, new))
+    };
+    fingerprint::texts(unit.json)
+        .into_iter()
+        .filter_map(new)
+        .collect()
+}
+
+impl Fingerprint<'_> {
+    fn change(&mut self, seed: &Seed) -> Result<(), Why> {
+        if let Some((from, to)) = seed.path {
+            if self.path != from {
+                return Err(Why::NotUnderstood);
+            }
+            self.path = to;
+        }
+        for local in &mut self.local {
+            if let Local::Precalculated(text) = local
+                && let Some(new) = seed.texts.get(text)
+            {
+                text.clone_from(new);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Which fingerprints hold which others' hashes.
@@ -231,7 +288,7 @@ impl<'a> Graph<'a> {
 struct Walk<'a> {
     recorded: &'a [Recorded<'a>],
     graph: &'a Graph<'a>,
-    seeds: &'a HashMap<usize, HashMap<String, String>>,
+    seeds: &'a HashMap<usize, Seed>,
     affected: &'a HashSet<usize>,
     doubtful: &'a HashSet<usize>,
     /// What became of the recorded hashes of affected units: a new one, or `None` where that is not known.
@@ -309,14 +366,8 @@ impl Walk<'_> {
         for dependency in &mut new.deps {
             dependency.3 = self.new_hash(dependency.3).ok_or(Why::DependsOnLost)?;
         }
-        let none = HashMap::new();
-        let texts = self.seeds.get(&index).unwrap_or(&none);
-        for local in &mut new.local {
-            if let Local::Precalculated(text) = local
-                && let Some(new) = texts.get(text)
-            {
-                text.clone_from(new);
-            }
+        if let Some(seed) = self.seeds.get(&index) {
+            new.change(seed)?;
         }
         let json = new.to_json().ok_or(Why::NotUnderstood)?;
         Ok((new.hash_u64(), json))

@@ -66,7 +66,23 @@ fn renewed(units: &[&Unit], fresh: Fresh<'_>) -> Rewritten {
             json: &unit.json,
         })
         .collect();
-    rewrite(&recorded, fresh)
+    rewrite(&recorded, &Asked { fresh, moved: None })
+}
+
+struct Asked<'a> {
+    fresh: Fresh<'a>,
+    /// From and to, of all units.
+    moved: Option<(&'a str, &'a str)>,
+}
+
+impl Present for Asked<'_> {
+    fn newest(&self, unit: &Recorded<'_>, old: &str) -> Option<String> {
+        (self.fresh)(unit, old)
+    }
+
+    fn moved(&self, _unit: &Recorded<'_>) -> Option<(PathBuf, PathBuf)> {
+        self.moved.map(|(from, to)| (from.into(), to.into()))
+    }
 }
 
 /// Compares which units change and which are lost, and that each changed one's hash is that of its JSON.
@@ -247,4 +263,49 @@ fn a_circle_of_hashes_ends() {
     two.id = "two".to_owned();
     let lost = [(1, Why::NotUnderstood), (2, Why::NotUnderstood)];
     check(&[&run, &one, &two], &[0], &lost);
+}
+
+/// A unit of a package in cargo's home, and one that depends on it.
+#[test]
+fn the_root_of_a_crate_moves_only_from_where_it_was() {
+    let json = Unit::new("a", "", &[]).text().replace(
+        "\"path\":4",
+        &format!(
+            "\"path\":{}",
+            fingerprint::hash_of_path(Path::new("/old/a/src/lib.rs"))
+        ),
+    );
+    let hash = Fingerprint::parse(json.as_bytes()).unwrap().hash_u64();
+    let moved = |from| {
+        let hash = fingerprint::to_hex(hash);
+        let unit = Recorded {
+            id: "a",
+            hash_name: "lib-a",
+            hash: &hash,
+            json: json.as_bytes(),
+        };
+        let asked = Asked {
+            fresh: &|_, _| None,
+            moved: Some((from, "/new/a/src/lib.rs")),
+        };
+        rewrite(&[unit], &asked)
+    };
+    let rewritten = moved("/old/a/src/lib.rs");
+    let changed = Fingerprint::parse(&rewritten.changed[0].json).unwrap();
+    assert_eq!(
+        changed.path,
+        fingerprint::hash_of_path(Path::new("/new/a/src/lib.rs"))
+    );
+    assert_eq!(
+        rewritten.changed[0].hash,
+        fingerprint::to_hex(changed.hash_u64())
+    );
+    let lost = moved("/other/a/src/lib.rs").lost;
+    assert_eq!(
+        lost,
+        [Lost {
+            index: 0,
+            why: Why::NotUnderstood
+        }]
+    );
 }

@@ -109,7 +109,7 @@ fn packages_without_a_source<'a>(
 
 /// Why a unit alone is not valid.
 fn invalid(store: &LocalStore, job: &Job, unit: &Unit, watched: &Watched) -> Option<Invalid> {
-    if job.moved && unit.path_bound {
+    if job.moved && unit.path_bound || job.rehomed && unit.home.bound {
         return Some(Invalid::PathBound);
     }
     changed_input(job, unit, watched).or_else(|| gone(store, &job.tree, unit))

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rekindle_snapshot::rehash::{self, Recorded, Rewritten, Rules};
+use rekindle_snapshot::rehash::{self, Present, Recorded, Rewritten, Rules};
 
 use crate::support::{Scratch, command, commit, run, skip};
 
@@ -199,12 +199,26 @@ fn restore(scratch: &Scratch, rewritten: &Rewritten, stored: &[Stored]) {
 /// What a restore does: asks for the newest files of this checkout's packages.
 fn rewrite(root: &Path, stored: &[Stored]) -> Rewritten {
     let recorded: Vec<Recorded<'_>> = stored.iter().map(Stored::recorded).collect();
-    rehash::rewrite(&recorded, &|unit, _| {
-        let unit = stored.iter().find(|stored| stored.id == unit.id).unwrap();
-        let package = root.join(&unit.package);
-        let rules = Rules::of(&package, root).unwrap().unwrap();
+    rehash::rewrite(&recorded, &Checkout { root, stored })
+}
+
+struct Checkout<'a> {
+    root: &'a Path,
+    stored: &'a [Stored],
+}
+
+impl Present for Checkout<'_> {
+    fn newest(&self, unit: &Recorded<'_>, _old: &str) -> Option<String> {
+        let mut stored = self.stored.iter();
+        let unit = stored.find(|stored| stored.id == unit.id).unwrap();
+        let package = self.root.join(&unit.package);
+        let rules = Rules::of(&package, self.root).unwrap().unwrap();
         rehash::newest_file(&package, &rules).unwrap()
-    })
+    }
+
+    fn moved(&self, _unit: &Recorded<'_>) -> Option<(PathBuf, PathBuf)> {
+        None
+    }
 }
 
 /// Builds, checks out afresh, restores with rewritten fingerprints, and compares what cargo then does with
