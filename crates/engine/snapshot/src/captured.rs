@@ -143,7 +143,12 @@ impl<'a> Capture<'a> {
         for entry in &fingerprint {
             self.add_fingerprint(entry)?;
         }
-        let source = self.source_in_home(&entries)?;
+        // The run of a script is no crate.
+        let source = if is_script_run {
+            None
+        } else {
+            self.source_in_home(&entries)?
+        };
         let unit = Unit {
             id: self.place.id.clone(),
             package: self.place.package.clone(),
@@ -229,12 +234,7 @@ impl<'a> Capture<'a> {
     }
 
     fn dep_info(&self, entries: &[DirEntry]) -> Result<Option<DepInfo>, LeftOut> {
-        let is_one = |entry: &&DirEntry| {
-            entry.path.extension() == Some(OsStr::new("d"))
-                && !entry
-                    .path
-                    .starts_with(self.profile.path.join(self.place.out_dir()))
-        };
+        let is_one = |entry: &&DirEntry| entry.path.extension() == Some(OsStr::new("d"));
         let Some(info) = entries.iter().find(is_one) else {
             return Ok(None);
         };

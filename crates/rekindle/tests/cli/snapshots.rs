@@ -382,7 +382,9 @@ fn the_newer_layout_is_restored_too() {
     fresh_clone(&project);
     rekindle(&project, &build).ok();
     assert!(project.path("ws/target/debug/build/app").is_dir());
-    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    let stats = project.stats();
+    let why = project.rekindle(&["explain"]).stdout;
+    assert_eq!(started(&stats), [0, 0, 0], "{stats:#}\n{why}");
     assert_eq!(program(&project), "one!");
     project.put("ws/lib/word", "two");
     rekindle(&project, &build).ok();
