@@ -161,6 +161,10 @@ pub struct UnitEvent {
     /// The directory below `incremental` that the compile wrote its state to, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incremental: Option<String>,
+    /// Whether the compile wrote no incremental state though cargo asked for it: that of the unit's
+    /// predecessors never paid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_state: bool,
     /// Times.
     pub times: UnitTimes,
     /// Bytes placed or published.

@@ -261,6 +261,12 @@ impl Reads {
         found
     }
 
+    /// Whether the compile had better write no incremental state. To be asked before [`Self::fill`].
+    pub(crate) fn state_is_wasted(&self) -> bool {
+        let dir = self.incremental.as_deref();
+        dir.is_some_and(|dir| incremental::is_wasted(dir, &self.crate_name, &self.id))
+    }
+
     /// This crate's state alone: others of its name may be as large.
     fn fill_incremental(&self) -> Materialised {
         let dir = self.incremental.as_deref();

@@ -1,7 +1,8 @@
 //! `REKINDLE_VERIFY=1`: a hit is compiled again beside the target directory and compared bit by bit.
 //!
 //! The one thing that may differ are member names of libraries under `-C incremental`, which the compiler
-//! draws at random: they reach nothing that is linked.
+//! draws at random: they reach nothing that is linked. A compile that wrote no incremental state where cargo
+//! asked for it (see [`rekindle_outputs::incremental`]) is compared with one that writes none.
 
 use std::ffi::OsString;
 use std::io;
@@ -31,13 +32,24 @@ pub(crate) fn verify(unit: &Unit<'_>, entry: &Entry) -> io::Result<Verified> {
     let directory = out_dir.join(format!(".rekindle-verify-{}", unit.invocation.file_stem()));
     rekindle_fsx::remove_dir_all(&directory)?;
     rekindle_fsx::create_dir_all(&directory)?;
-    let result = compile(unit, entry, &directory);
+    let arguments = &unit.chain.arguments;
+    let mut result = compile(unit, entry, arguments, &directory);
+    if result.as_ref().is_ok_and(|verified| !verified.same) && is_incremental(arguments) {
+        rekindle_fsx::remove_dir_all(&directory)?;
+        rekindle_fsx::create_dir_all(&directory)?;
+        result = compile(unit, entry, &without_state(arguments), &directory);
+    }
     rekindle_fsx::remove_dir_all(&directory)?;
     result
 }
 
-fn compile(unit: &Unit<'_>, entry: &Entry, directory: &Path) -> io::Result<Verified> {
-    let mut arguments = redirected(&unit.chain.arguments, directory);
+fn compile(
+    unit: &Unit<'_>,
+    entry: &Entry,
+    arguments: &[OsString],
+    directory: &Path,
+) -> io::Result<Verified> {
+    let mut arguments = redirected(arguments, directory);
     arguments.extend(unit.remap_arguments());
     let link_dir = directory.join("link");
     if let Some(plan) = &unit.link {
@@ -108,6 +120,20 @@ fn is_incremental(arguments: &[OsString]) -> bool {
         bytes.starts_with(b"incremental=") || bytes.starts_with(b"-Cincremental=")
     };
     arguments.iter().any(incremental)
+}
+
+/// The arguments of a compile that neither reads nor writes incremental state. cargo's form alone is known.
+pub(crate) fn without_state(arguments: &[OsString]) -> Vec<OsString> {
+    let mut kept: Vec<OsString> = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let follows = kept.last().is_some_and(|last| last == "-C");
+        if follows && argument.as_bytes().starts_with(b"incremental=") {
+            kept.pop();
+        } else {
+            kept.push(argument.clone());
+        }
+    }
+    kept
 }
 
 /// Prepares a shim for one compile and gives the argument that makes the compiler use it.

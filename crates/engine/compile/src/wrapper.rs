@@ -394,13 +394,17 @@ impl Call<'_> {
         mut event: UnitEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
-        if let Err(code) = self.fill_for(unit, &mut event, streams) {
-            return Ok(code);
+        let reads = Reads::of_invocation(unit.invocation, self.context.environment);
+        event.without_state = reads.state_is_wasted();
+        match self.fill(&reads, streams) {
+            Ok(filled) => add_filled(&mut event, filled),
+            Err(code) => return Ok(code),
         }
         let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
         let link_dir = out_dir.join(format!(".rekindle-link-{}", unit.invocation.file_stem()));
         let sessions = Sessions::look(unit.invocation, &self.context.environment.cwd);
-        let (ran, linked) = self.compile(unit, inputs.closure, (&out_dir, &link_dir), streams)?;
+        let (ran, linked) =
+            self.compile(unit, inputs.closure, (&out_dir, &link_dir), &event, streams)?;
         let _ = rekindle_fsx::remove_dir_all(&link_dir);
         event.incremental = sessions.and_then(|sessions| sessions.written());
         event.rustc += 1;
@@ -456,11 +460,16 @@ impl Call<'_> {
         unit: &Unit<'_>,
         closure: Digest,
         (out_dir, link_dir): (&Path, &Path),
+        event: &UnitEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<(execute::Ran, Option<Linked>)> {
         remove_shared_outputs(unit, out_dir);
         let mut arguments = unit.remap_arguments();
-        arguments.extend_from_slice(&self.chain.arguments);
+        if event.without_state {
+            arguments.extend(verify::without_state(&self.chain.arguments));
+        } else {
+            arguments.extend_from_slice(&self.chain.arguments);
+        }
         let mut listener = Announcements {
             unit,
             closure,
@@ -537,6 +546,7 @@ impl Call<'_> {
             path_bound: false,
             undeclared: false,
             incremental: None,
+            without_state: false,
             times: UnitTimes::default(),
             bytes: 0,
             materialised: 0,

@@ -5,6 +5,11 @@
 //! unit whose compile reads it (the hash in its directory's name is the compiler's own, and says nothing
 //! to us). The wrapper puts the state in its place before that compile. cargo and rustc ignore the file.
 //!
+//! Writing state costs about a third of a compile. It pays where the same unit is compiled again with other
+//! sources; a new version of a package is another unit, for which it never does. So a state says whether
+//! it *paid*; and where a unit's predecessor's never did, its first compile writes none, and leaves a waiting state
+//! without files, by which the second compile knows that the unit is being worked on.
+//!
 //! On disk: postcard of [`Waiting`]. Bytes come from the store by reflink or checked hardlink: rustc never
 //! writes a file of a finished session in place, since it hardlinks them into the next session itself.
 
@@ -14,13 +19,14 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use rekindle_fsx::place::Wish;
+use rekindle_fsx::{DirEntry, stamped};
 use rekindle_key::entry::is_plain;
 use rekindle_store::{LocalStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::materialise::Materialised;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// What a waiting state's name ends in.
 const ENDING: &str = ".rekindle";
 
@@ -32,7 +38,9 @@ pub struct Waiting {
     store: Vec<u8>,
     /// The crate's directory below `incremental`.
     name: String,
-    /// Its files.
+    /// Whether a compile has begun with it.
+    paid: bool,
+    /// Its files; none where a compile wrote no state.
     files: Vec<Piece>,
 }
 
@@ -57,11 +65,12 @@ pub enum Bytes {
 impl Waiting {
     /// State of the crate directory `name`, with its bytes in a store.
     #[must_use]
-    pub fn new(store: &LocalStore, name: &str, files: Vec<Piece>) -> Self {
+    pub fn new(store: &LocalStore, name: &str, files: Vec<Piece>, paid: bool) -> Self {
         Self {
             version: VERSION,
             store: store.dir().as_os_str().as_bytes().to_vec(),
             name: name.to_owned(),
+            paid,
             files,
         }
     }
@@ -134,7 +143,7 @@ pub fn fill(incremental: &Path, crate_name: &str, unit: &str) -> Materialised {
 fn filled(incremental: &Path, unit: &str, waiting: &Waiting) -> Option<Materialised> {
     let dest = incremental.join(&waiting.name);
     let store = LocalStore::open(Path::new(std::ffi::OsStr::from_bytes(&waiting.store)));
-    if rekindle_fsx::exists(&dest) || !waiting.is_whole(&store) {
+    if waiting.files.is_empty() || rekindle_fsx::exists(&dest) || !waiting.is_whole(&store) {
         return None;
     }
     // All of it appears by one rename: half a session would be taken for a whole one.
@@ -152,6 +161,56 @@ fn filled(incremental: &Path, unit: &str, waiting: &Waiting) -> Option<Materiali
 #[must_use]
 pub fn waits(incremental: &Path, crate_name: &str, unit: &str) -> bool {
     rekindle_fsx::exists(&place(incremental, crate_name, unit))
+}
+
+/// Whether the state that a unit's compile would write is not worth it: there is none that it begins with, and
+/// what waits is that of units which this build does not have, as a package's version before this one,
+/// and no compile ever began with it. To be asked before [`fill`].
+#[must_use]
+pub fn is_wasted(incremental: &Path, crate_name: &str, unit: &str) -> bool {
+    let prefix = format!("{crate_name}-");
+    let names = rekindle_fsx::list_names(incremental).unwrap_or_default();
+    let mut found = false;
+    for name in names.iter().filter_map(|name| name.to_str()) {
+        let Some(rest) = name.strip_prefix(&prefix) else {
+            continue;
+        };
+        let Some(other) = rest.strip_suffix(ENDING) else {
+            // State of rustc's own: nobody knows whose.
+            return false;
+        };
+        if other == unit || !is_unpaid(&incremental.join(name)) || is_built(incremental, other) {
+            return false;
+        }
+        found = true;
+    }
+    found
+}
+
+fn is_unpaid(path: &Path) -> bool {
+    let bytes = rekindle_fsx::read(path).ok();
+    let waiting = bytes.and_then(|bytes| Waiting::decode(&bytes));
+    waiting.is_some_and(|waiting| !waiting.paid)
+}
+
+/// Whether a unit is part of this build: before cargo starts a compiler it makes the directories of units that
+/// are new, and reads the fingerprints of the others.
+fn is_built(incremental: &Path, unit: &str) -> bool {
+    let Some(profile) = incremental.parent() else {
+        return true;
+    };
+    let list = |dir: &Path| rekindle_fsx::list_dir(dir).unwrap_or_default();
+    let of_unit = |entry: &DirEntry| entry.name.to_string_lossy().ends_with(&format!("-{unit}"));
+    let fingerprints = list(&profile.join(".fingerprint")).into_iter();
+    let newer_layout = list(&profile.join("build")).into_iter();
+    let dirs = fingerprints.filter(of_unit).map(|entry| entry.path);
+    dirs.chain(newer_layout.map(|package| package.path.join(unit).join("fingerprint")))
+        .filter(|dir| rekindle_fsx::exists(dir))
+        .any(|dir| {
+            let files = list(&dir);
+            let was_read = |file: &DirEntry| stamped::was_read(&file.path).unwrap_or(true);
+            files.is_empty() || files.iter().any(was_read)
+        })
 }
 
 /// Puts all waiting states below a target directory in their places.
@@ -229,7 +288,7 @@ mod tests {
                 piece("s-a-b-c/x.o", Bytes::Object(stored.digest, stored.size)),
             ];
             rekindle_fsx::create_dir_all(&self.incremental()).unwrap();
-            let waiting = Waiting::new(&self.store, "app-1xyz", files);
+            let waiting = Waiting::new(&self.store, "app-1xyz", files, false);
             waiting.leave(&self.incremental(), "0123").unwrap();
             stored.digest
         }
@@ -297,6 +356,45 @@ mod tests {
     }
 
     #[test]
+    fn state_is_wasted_where_only_a_predecessors_waits_that_never_paid() {
+        let field = Field::new();
+        let wasted = |unit: &str| is_wasted(&field.incremental(), "app", unit);
+        assert!(!wasted("4567"), "there is none");
+        field.leave();
+        assert!(wasted("4567"));
+        assert!(!wasted("0123"), "it is its own");
+        let fingerprint = field.dir.path().join(".fingerprint/app-0123");
+        rekindle_fsx::create_dir_all(&fingerprint).unwrap();
+        assert!(!wasted("4567"), "both are built");
+        let restored = fingerprint.join("bin-app");
+        stamped::write_new(&restored, b"0123", 0o644, 1_600_000_000_000_000_000).unwrap();
+        assert!(
+            wasted("4567"),
+            "it was restored, and cargo does not want it"
+        );
+        rekindle_fsx::remove_dir_all(&fingerprint).unwrap();
+        rekindle_fsx::create_dir_all(&field.dir.path().join("build/app/0123/fingerprint")).unwrap();
+        assert!(!wasted("4567"), "both are built, in the newer layout");
+        rekindle_fsx::remove_dir_all(&field.dir.path().join("build")).unwrap();
+        let paid = Waiting::new(&field.store, "app-2xyz", Vec::new(), true);
+        paid.leave(&field.incremental(), "89ab").unwrap();
+        assert!(!wasted("4567"), "another one paid");
+        rekindle_fsx::remove_file(&field.incremental().join("app-89ab.rekindle")).unwrap();
+        rekindle_fsx::create_dir_all(&field.incremental().join("app-3xyz")).unwrap();
+        assert!(!wasted("4567"), "nobody knows whose that is");
+    }
+
+    #[test]
+    fn a_mark_without_files_fills_nothing() {
+        let field = Field::new();
+        rekindle_fsx::create_dir_all(&field.incremental()).unwrap();
+        let mark = Waiting::new(&field.store, "app-0123", Vec::new(), false);
+        mark.leave(&field.incremental(), "0123").unwrap();
+        assert_eq!(field.fill("0123"), 0);
+        assert_eq!(field.names(), [""; 0]);
+    }
+
+    #[test]
     fn a_waiting_state_cannot_name_a_file_elsewhere() {
         let field = Field::new();
         let decoded = |name: &str, path: &str| {
@@ -304,7 +402,7 @@ mod tests {
                 path: path.to_owned(),
                 bytes: Bytes::Inline(Vec::new()),
             };
-            let waiting = Waiting::new(&field.store, name, vec![piece]);
+            let waiting = Waiting::new(&field.store, name, vec![piece], false);
             Waiting::decode(&postcard::to_stdvec(&waiting).unwrap()).is_some()
         };
         assert!(decoded("a-1", "s/x.o"));

@@ -62,6 +62,7 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
         path_bound: false,
         undeclared: false,
         incremental: None,
+        without_state: false,
         times: UnitTimes::default(),
         bytes: 0,
         materialised: 0,

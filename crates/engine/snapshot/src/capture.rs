@@ -38,6 +38,8 @@ pub struct Saw {
     pub wrote_outside: HashSet<String>,
     /// Which units wrote incremental state, by the state's directory.
     pub states: HashMap<String, String>,
+    /// Which units wrote none though cargo asked for it, and their crates' names.
+    pub without_state: HashMap<String, String>,
 }
 
 /// What a run built, and where.

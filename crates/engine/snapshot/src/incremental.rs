@@ -75,9 +75,10 @@ pub(crate) fn capture(
                 };
                 if let Some(files) = session_files(all, profile, (&name, &session), captured)? {
                     states.push(Incremental {
-                        name,
                         unit: unit.clone(),
                         used: generation,
+                        paid: before.contains_key(name.as_str()),
+                        name,
                         files,
                     });
                 }
@@ -85,12 +86,28 @@ pub(crate) fn capture(
         }
     }
     let others = before.values().filter(|state| !there.contains(&state.name));
-    states.extend(
-        others
-            .filter(|state| is_live(&state.name))
-            .map(|state| (*state).clone()),
-    );
+    let others = others.filter(|state| is_live(&state.name)).copied();
+    let others: Vec<Incremental> = others.cloned().collect();
+    states.extend(others);
+    mark(&mut states, &all.saw.without_state, generation);
     Ok(bounded(states))
+}
+
+/// Notes which units were compiled without writing state.
+fn mark(states: &mut Vec<Incremental>, without: &HashMap<String, String>, generation: u32) {
+    let written: HashSet<String> = states
+        .iter()
+        .filter(|state| !state.files.is_empty())
+        .map(|state| state.unit.clone())
+        .collect();
+    states.retain(|state| !state.files.is_empty() || !written.contains(&state.unit));
+    states.extend(without.iter().map(|(unit, crate_name)| Incremental {
+        name: format!("{crate_name}-{unit}"),
+        unit: unit.clone(),
+        used: generation,
+        paid: false,
+        files: Vec::new(),
+    }));
 }
 
 /// Crates that some unit is: targets' names, from the names of fingerprints.
@@ -146,7 +163,7 @@ pub(crate) fn leave(store: &LocalStore, root: &Path, states: &[Incremental]) -> 
             continue;
         }
         rekindle_fsx::create_dir_all(&dir)?;
-        Waiting::new(store, &state.name, pieces).leave(&dir, &state.unit)?;
+        Waiting::new(store, &state.name, pieces, state.paid).leave(&dir, &state.unit)?;
         bytes += size(state);
     }
     Ok(bytes)
@@ -224,6 +241,7 @@ mod tests {
             name: name.to_owned(),
             unit: String::new(),
             used,
+            paid: false,
             files: Vec::new(),
         };
         let states = (0..6).map(|n| state(&format!("a-{n}"), n)).collect();

@@ -126,7 +126,9 @@ pub struct Incremental {
     pub unit: String,
     /// The generation of the tree that used it last.
     pub used: u32,
-    /// Its files.
+    /// Whether a compile has begun with it.
+    pub paid: bool,
+    /// Its files; none where the unit's compile wrote no state.
     pub files: Vec<File>,
 }
 

@@ -3,7 +3,7 @@
 use rekindle_fsx::place::{Method, Wish, place};
 
 use crate::project::{Done, Project};
-use crate::snapshots::{assert_fresh, commit, fresh_clone, program, workspace};
+use crate::snapshots::{assert_fresh, commit, fresh_clone, manifest, program, workspace};
 
 fn build(project: &Project) -> Done {
     let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
@@ -85,4 +85,58 @@ fn lost_state_is_done_without() {
     build(&project).ok();
     assert_eq!(program(&project), "one+!");
     assert_eq!(states(&project, "app-"), (0, 1));
+}
+
+/// Every hit is what a fresh compile gives.
+fn verified(project: &Project) {
+    std::fs::remove_dir_all(project.path("ws/target")).unwrap();
+    let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+    let done: Done = command
+        .env("CARGO_INCREMENTAL", "1")
+        .env("REKINDLE_VERIFY", "1")
+        .output()
+        .unwrap()
+        .into();
+    done.ok();
+    let verified = &project.stats()["verified"];
+    assert_eq!(
+        (&verified["same"], &verified["different"]),
+        (&3.into(), &0.into())
+    );
+}
+
+/// State costs a third of a compile: a new version of a package, whose units are others, writes it only if
+/// that of the version before was ever begun with, or if the new one is worked on.
+#[test]
+fn a_new_version_writes_state_where_it_pays() {
+    let project = workspace();
+    build(&project).ok();
+    let mut built = 0;
+    // Whether the program's compile wrote state.
+    let mut writes = |file: &str, text: &str| {
+        fresh_clone(&project);
+        project.put(file, text);
+        built += 1;
+        commit(&project, &format!("build {built}"));
+        build(&project).ok();
+        assert_fresh(&project);
+        states(&project, "app-").1 == 1
+    };
+    let version = |version: &str| {
+        let rest = "[dependencies]\nlib = { path = \"../lib\" }\n";
+        manifest("app", rest).replace("0.1.0", version)
+    };
+    let main = |word: &str| format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}");
+    assert!(!writes("ws/app/Cargo.toml", &version("0.2.0")));
+    assert!(!writes("ws/app/Cargo.toml", &version("0.3.0")));
+    verified(&project);
+    assert!(writes("ws/app/src/main.rs", &main("two")));
+    assert!(!writes("ws/app/Cargo.toml", &version("0.4.0")));
+    assert!(writes("ws/app/src/main.rs", &main("three")));
+    assert!(
+        writes("ws/app/src/main.rs", &main("four")),
+        "it begins with it"
+    );
+    assert!(writes("ws/app/Cargo.toml", &version("0.5.0")), "it paid");
+    assert_eq!(program(&project), "four!");
 }

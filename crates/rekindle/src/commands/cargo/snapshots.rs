@@ -242,6 +242,10 @@ fn saw(events: &[Event]) -> Saw {
                 if let Some(state) = &unit.incremental {
                     saw.states.insert(state.clone(), unit.id.clone());
                 }
+                if unit.without_state {
+                    let (id, name) = (unit.id.clone(), unit.crate_name.clone());
+                    saw.without_state.insert(id, name);
+                }
                 if unit.uncacheable.is_some() {
                     continue;
                 }
