@@ -5,22 +5,25 @@
 //! leaves a target in which every unit with a hash is whole.
 
 mod decide;
+mod kept;
 mod place;
 mod retime;
 mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
+use rekindle_outputs::environment::Environment;
 use rekindle_store::LocalStore;
 
 pub use self::decide::Invalid;
+pub use self::kept::forget_changed;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
-use crate::model::{File, Tree};
+use crate::model::{Body, File, Form, Tree};
 use crate::trees;
 
 /// What to restore, and where.
@@ -32,6 +35,8 @@ pub struct Request<'a> {
     pub trees: &'a [(String, Digest)],
     /// The program that placeholders of programs start.
     pub launcher: &'a Path,
+    /// What cargo is given.
+    pub environment: &'a Environment,
 }
 
 /// What came of it.
@@ -51,6 +56,10 @@ pub struct Restored {
     pub placed_bytes: u64,
     /// Bytes that placeholders stand for.
     pub waiting_bytes: u64,
+    /// Placeholders of programs that people collect.
+    pub programs: Vec<PathBuf>,
+    /// The trees, as they were read: for the capture after it.
+    pub trees: HashMap<Digest, Tree>,
 }
 
 /// Why a profile directory was not restored.
@@ -92,7 +101,9 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     if jobs.is_empty() {
         return Ok(restored);
     }
-    let Some(watched) = watch::inputs(&jobs, request.here)? else {
+    let trees: Vec<&Tree> = jobs.iter().map(|job| &job.tree).collect();
+    let around = (request.here, request.environment);
+    let Some(watched) = watch::inputs(store, &trees, around)? else {
         let unsettled = |job: Job| (job.profile.name, Skipped::Unsettled);
         restored.skipped.extend(jobs.into_iter().map(unsettled));
         return Ok(restored);
@@ -117,6 +128,8 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         let changed = changed.map(|(_, index)| job.tree.units[*index].id.clone());
         one(&placing, job, (&units, changed.collect()), &mut restored)?;
     }
+    let trees = jobs.into_iter().map(|job| (job.digest, job.tree));
+    restored.trees = trees.collect();
     Ok(restored)
 }
 
@@ -147,6 +160,19 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
     jobs
 }
 
+/// The placeholder of a unit that is a program, which cargo gives a name where people find it.
+fn program(root: &Path, files: &[File]) -> Option<PathBuf> {
+    let (hash, others) = files.split_last()?;
+    let name = hash.path.rsplit('/').next()?;
+    if !name.starts_with("bin-") {
+        return None;
+    }
+    let is_program =
+        |file: &&File| matches!(&file.body, Body::Object(object) if object.form == Form::Program);
+    let program = others.iter().find(is_program)?;
+    Some(root.join(&program.path))
+}
+
 fn one(
     placing: &place::Placing<'_>,
     job: &Job,
@@ -175,12 +201,16 @@ fn one(
     restored.placed_bytes += placed.placed_bytes;
     restored.waiting_bytes += placed.waiting_bytes;
     restored.units += u32::try_from(units.len()).unwrap_or(u32::MAX);
+    for (_, files) in units {
+        restored.programs.extend(program(&job.profile.path, files));
+    }
     let stamps = units
         .iter()
         .map(|(id, _)| ((*id).to_owned(), placing.time_ns))
         .collect();
     let mut ledger = Ledger::new(Some(job.digest), stamps);
     ledger.rewritten = rewritten;
+    ledger.has_seen = job.tree.has_seen();
     ledger.write(build_dir, name)?;
     restored.profiles.push(name.clone());
     Ok(())

@@ -76,7 +76,7 @@ fn package_root(job: &Job, unit: &Unit, here: &Where) -> Option<PathBuf> {
         .iter()
         .map(|index| &job.tree.inputs[*index as usize]);
     let package = inputs.into_iter().find(|input| input.is_package)?;
-    Some(here.path(&package.place))
+    here.path(&package.place)
 }
 
 fn replaced(unit: &Unit, changed: &rehash::Changed) -> Vec<File> {
