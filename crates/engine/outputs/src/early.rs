@@ -36,10 +36,10 @@ struct Made {
 }
 
 impl Early {
-    /// Begins with the first of these placeholders. `None` where somebody else does so in this directory,
-    /// or nothing is to be made.
+    /// Begins with what the first of these stands for; the placeholders need not be there yet. `None` where
+    /// somebody else does so in this directory, or nothing is to be made.
     #[must_use]
-    pub fn begin(build_dir: &Path, programs: Vec<PathBuf>) -> Option<Self> {
+    pub fn begin(build_dir: &Path, programs: Vec<Placeholder>) -> Option<Self> {
         if programs.is_empty() {
             return None;
         }
@@ -47,7 +47,7 @@ impl Early {
         rekindle_fsx::create_dir_all(&owned.dir).ok()?;
         let enough = Arc::new(AtomicBool::new(false));
         let (dir, stop) = (owned.dir.clone(), Arc::clone(&enough));
-        let thread = std::thread::spawn(move || make(&dir, &programs, &stop));
+        let thread = std::thread::spawn(move || make(&dir, programs, &stop));
         Some(Self {
             thread: Some(thread),
             enough,
@@ -76,15 +76,12 @@ impl Drop for Early {
     }
 }
 
-fn make(dir: &Path, programs: &[PathBuf], enough: &AtomicBool) -> Vec<Made> {
+fn make(dir: &Path, programs: Vec<Placeholder>, enough: &AtomicBool) -> Vec<Made> {
     let mut made = Vec::new();
-    for (number, program) in programs.iter().enumerate() {
+    for (number, placeholder) in programs.into_iter().enumerate() {
         if enough.load(Ordering::Relaxed) {
             break;
         }
-        let Ok(Some(placeholder)) = Placeholder::read(program) else {
-            continue;
-        };
         let file = dir.join(number.to_string());
         // What fails here fails again where it counts, and is said there.
         if let Ok(bytes) = materialise::bytes_at(&placeholder, &file) {
@@ -178,8 +175,8 @@ mod tests {
             self.build_dir().join(".rekindle/early")
         }
 
-        /// A program's placeholder.
-        fn program(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        /// A program's placeholder, put in its place.
+        fn program(&self, name: &str, bytes: &[u8]) -> Placeholder {
             let source = self.dir.path().join("source");
             rekindle_fsx::atomic::write(&source, bytes).unwrap();
             let wish = Wish {
@@ -199,18 +196,20 @@ mod tests {
             let path = self.build_dir().join("debug/deps").join(name);
             rekindle_fsx::atomic::write(&path, &placeholder.to_text(None)).unwrap();
             rekindle_fsx::set_mtime(&path, 1_700_000_000_000_000_000).unwrap();
-            path
+            placeholder
         }
     }
 
     #[test]
     fn a_ready_file_takes_its_placeholders_place_and_no_others() {
         let field = Field::new();
-        let (one, two) = (
+        let dir = field.build_dir().join("debug/deps");
+        let [one, two] = ["one", "two"].map(|name| dir.join(name));
+        let programs = vec![
             field.program("one", b"first"),
             field.program("two", b"second"),
-        );
-        let early = Early::begin(&field.build_dir(), vec![one.clone(), two.clone()]).unwrap();
+        ];
+        let early = Early::begin(&field.build_dir(), programs).unwrap();
         let ready = loop {
             // The second is under way or made when the first is there.
             if rekindle_fsx::exists(&field.early().join("1")) {

@@ -12,9 +12,10 @@ mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rekindle_base::Digest;
+use rekindle_outputs::early::Early;
 use rekindle_outputs::environment::Environment;
 use rekindle_store::LocalStore;
 
@@ -23,7 +24,7 @@ pub use self::kept::forget_changed;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
-use crate::model::{Body, File, Form, Tree};
+use crate::model::{File, Tree};
 use crate::trees;
 
 /// What to restore, and where.
@@ -37,6 +38,8 @@ pub struct Request<'a> {
     pub launcher: &'a Path,
     /// What cargo is given.
     pub environment: &'a Environment,
+    /// Whether programs that people collect are made ready: they will be wanted when cargo has ended.
+    pub early: bool,
 }
 
 /// What came of it.
@@ -56,8 +59,8 @@ pub struct Restored {
     pub placed_bytes: u64,
     /// Bytes that placeholders stand for.
     pub waiting_bytes: u64,
-    /// Placeholders of programs that people collect.
-    pub programs: Vec<PathBuf>,
+    /// What makes programs ready that people collect.
+    pub early: Option<Early>,
     /// The trees, as they were read: for the capture after it.
     pub trees: HashMap<Digest, Tree>,
 }
@@ -114,6 +117,9 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         request,
         time_ns: watched.newest_ns,
     };
+    if request.early {
+        restored.early = early(&placing, &jobs, &valid)?;
+    }
     let rewritten = retime::rewrite(&jobs, &valid, request.here);
     for (at, (job, valid)) in jobs.iter().zip(&valid).enumerate() {
         let units: Vec<(&str, &[File])> = valid
@@ -160,17 +166,19 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
     jobs
 }
 
-/// The placeholder of a unit that is a program, which cargo gives a name where people find it.
-fn program(root: &Path, files: &[File]) -> Option<PathBuf> {
-    let (hash, others) = files.split_last()?;
-    let name = hash.path.rsplit('/').next()?;
-    if !name.starts_with("bin-") {
-        return None;
-    }
-    let is_program =
-        |file: &&File| matches!(&file.body, Body::Object(object) if object.form == Form::Program);
-    let program = others.iter().find(is_program)?;
-    Some(root.join(&program.path))
+/// Begins with the programs: one takes longer than all that is placed beside it.
+fn early(
+    placing: &place::Placing<'_>,
+    jobs: &[Job],
+    valid: &[Vec<usize>],
+) -> io::Result<Option<Early>> {
+    let build_dir = &placing.request.here.build_dir;
+    place::target_directory(build_dir)?;
+    let units = jobs.iter().zip(valid).flat_map(|(job, valid)| {
+        let units = valid.iter().map(|index| &job.tree.units[*index]);
+        units.filter_map(|unit| placing.program(&unit.files))
+    });
+    Ok(Early::begin(build_dir, units.collect()))
 }
 
 fn one(
@@ -201,9 +209,6 @@ fn one(
     restored.placed_bytes += placed.placed_bytes;
     restored.waiting_bytes += placed.waiting_bytes;
     restored.units += u32::try_from(units.len()).unwrap_or(u32::MAX);
-    for (_, files) in units {
-        restored.programs.extend(program(&job.profile.path, files));
-    }
     let stamps = units
         .iter()
         .map(|(id, _)| ((*id).to_owned(), placing.time_ns))

@@ -483,6 +483,7 @@ fn put(project: &Project, wanted: Option<&str>, format: Format) -> Result<(), Co
         trees: &named,
         launcher: &launcher()?,
         environment: &project.environment,
+        early: false,
     };
     let restored = restore::restore(&project.store, &request).map_err(failed("restored"))?;
     let invalid = restored.invalid.into_iter();

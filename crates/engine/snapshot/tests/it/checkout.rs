@@ -156,6 +156,7 @@ impl Checkout {
                 trees: &self.trees,
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 environment: &Environment::default(),
+                early: false,
             },
         )
         .unwrap()

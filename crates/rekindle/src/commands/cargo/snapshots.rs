@@ -154,14 +154,12 @@ impl<'a> Snapshots<'a> {
                     trees: &chosen.pointer.trees,
                     launcher: &self.launcher,
                     environment: &self.environment,
+                    early: self.collects,
                 };
                 match restore::restore(self.store, &request) {
                     Ok(mut restored) => {
-                        let programs = std::mem::take(&mut restored.programs);
                         *self.trees.borrow_mut() = std::mem::take(&mut restored.trees);
-                        if self.collects {
-                            *self.early.borrow_mut() = Early::begin(&self.here.build_dir, programs);
-                        }
+                        *self.early.borrow_mut() = restored.early.take();
                         said(chosen.why.to_string(), restored)
                     }
                     Err(error) => {
