@@ -5,7 +5,8 @@
 //! `.cargo/config.toml` from the working directory up, then the one in cargo's home. A file that
 //! cannot be read or parsed says nothing here: cargo itself reports it.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::{Surroundings, WRAPPER};
@@ -55,6 +56,15 @@ pub struct CargoConfig<'a> {
     cwd: PathBuf,
     arguments: Vec<Layer>,
     files: Vec<Layer>,
+}
+
+/// A variable that cargo sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetVariable {
+    /// Its value.
+    pub value: OsString,
+    /// Whether it takes the place of one that is set already.
+    pub force: bool,
 }
 
 /// Files include others to this depth.
@@ -171,6 +181,30 @@ impl<'a> CargoConfig<'a> {
     /// What files say, the first source first; this goes behind variables.
     pub fn file_values(&self) -> impl Iterator<Item = &toml::Table> {
         self.files.iter().map(|layer| &layer.values)
+    }
+
+    /// The `[env]` table: what cargo sets for the processes that it starts.
+    #[must_use]
+    pub fn env(&self) -> BTreeMap<OsString, SetVariable> {
+        let mut set = BTreeMap::new();
+        for layer in self.arguments.iter().chain(&self.files) {
+            let table = layer.values.get("env").and_then(toml::Value::as_table);
+            for (name, value) in table.into_iter().flatten() {
+                let is = |key| value.get(key).and_then(toml::Value::as_bool) == Some(true);
+                let text = value.as_str().or_else(|| value.get("value")?.as_str());
+                let Some(text) = text else { continue };
+                let value = if is("relative") {
+                    layer.base.join(text).into()
+                } else {
+                    text.into()
+                };
+                let force = is("force");
+                // Of several, the first decides.
+                set.entry(name.into())
+                    .or_insert(SetVariable { value, force });
+            }
+        }
+        set
     }
 
     /// Whether the user has given a subcommand's name a meaning of their own.

@@ -103,10 +103,26 @@ pub fn facts(surroundings: &Surroundings, workspace: &Path) -> Result<Git, NoGit
 /// Whether the tracked files are as the commit says. Where git does not say: no.
 #[must_use]
 pub fn is_clean(surroundings: &Surroundings, git: &Git) -> bool {
-    let arguments = ["status", "--porcelain", "--untracked-files=no"];
-    Query::start(surroundings, &git.root, &arguments)
-        .and_then(Query::answer)
-        .is_ok_and(|changed| changed.is_empty())
+    Cleanness::ask(surroundings, git).answer()
+}
+
+/// [`is_clean`], asked: git looks while the caller does something else.
+pub struct Cleanness(Option<Query>);
+
+impl Cleanness {
+    /// Asks git.
+    #[must_use]
+    pub fn ask(surroundings: &Surroundings, git: &Git) -> Self {
+        let arguments = ["status", "--porcelain", "--untracked-files=no"];
+        Self(Query::start(surroundings, &git.root, &arguments).ok())
+    }
+
+    /// Waits for the answer.
+    #[must_use]
+    pub fn answer(self) -> bool {
+        let answer = self.0.and_then(|query| query.answer().ok());
+        answer.is_some_and(|changed| changed.is_empty())
+    }
 }
 
 /// The branches that work goes to, the nearest first.

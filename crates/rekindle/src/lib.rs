@@ -13,6 +13,7 @@
 pub mod cargo_config;
 pub mod config;
 pub mod git;
+pub mod given;
 pub mod layout;
 pub mod runs;
 pub mod selection;

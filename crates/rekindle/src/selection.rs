@@ -52,16 +52,23 @@ pub fn gather(
 ) -> Selection {
     let root = &layout.workspace_root;
     let workspace = rekindle_fsx::canonicalize(root).unwrap_or_else(|_| root.clone());
-    let (git, no_git) = match git::facts(surroundings, &workspace) {
-        Ok(git) => (Some(git), None),
-        Err(reason) => (None, Some(reason)),
-    };
     let targets = flags::targets(surroundings, config, call);
+    let (facts, toolchain, lock) = std::thread::scope(|scope| {
+        // git answers meanwhile.
+        let facts = scope.spawn(|| git::facts(surroundings, &workspace));
+        let toolchain = toolchain::identify(surroundings, config, call);
+        (facts.join(), toolchain, lock(&workspace))
+    });
+    let (git, no_git) = match facts {
+        Ok(Ok(git)) => (Some(git), None),
+        Ok(Err(reason)) => (None, Some(reason)),
+        Err(_) => (None, Some(NoGit::Unreadable)),
+    };
     let wanted = Wanted {
-        toolchain: toolchain::identify(surroundings, config, call),
+        toolchain,
         flags: flags::digest(surroundings, config, &targets),
         project: project(git.as_ref(), &workspace),
-        lock: lock(&workspace),
+        lock,
         dirs: dirs(call, &targets).unwrap_or_default(),
         git,
         workspace,

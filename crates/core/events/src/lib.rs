@@ -125,6 +125,15 @@ pub struct UnitTimes {
     pub wrapper_cpu_us: u64,
 }
 
+/// Where the names of what was seen to be read begin: they are relative to roots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vantage {
+    /// The directory that was run in.
+    pub directory: String,
+    /// Roots by their names, as in `{workspace}`.
+    pub roots: std::collections::BTreeMap<String, String>,
+}
+
 /// A wrapper dealt with one unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitEvent {
@@ -158,6 +167,9 @@ pub struct UnitEvent {
     /// Whether it was made from something that nobody declared, which cargo does not watch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undeclared: bool,
+    /// Where the names of that begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
     /// The directory below `incremental` that the compile wrote its state to, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incremental: Option<String>,

@@ -5,6 +5,7 @@ use std::fmt;
 use rekindle_base::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::Vantage;
 use crate::reason::MissReason;
 
 /// What became of a step.
@@ -57,6 +58,9 @@ pub struct StepEvent {
     /// Digest of the whole manifest: the key of the entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Digest>,
+    /// Where the names of what it read begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
     /// Whether outputs hold a real path, so that only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,
@@ -87,6 +91,7 @@ impl StepEvent {
             miss: None,
             refused: None,
             key: None,
+            vantage: None,
             path_bound: false,
             times: StepTimes::default(),
             bytes: 0,

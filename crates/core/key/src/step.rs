@@ -138,25 +138,31 @@ pub fn names(manifest: &Manifest) -> PathSet {
     let names: Vec<Name> = items
         .iter()
         .enumerate()
-        .filter_map(|(index, item)| {
-            let name = item.name.clone();
-            Some(match item.tag {
-                Tag::Directory => Name::Directory(Root::from_name(&name)?),
-                Tag::Variable if index == whole => Name::Variables,
-                Tag::Variable if index > whole => return None,
-                Tag::ReadFile => Name::File(name),
-                Tag::Looked => Name::Kind(name),
-                Tag::Listing => Name::Listing(name),
-                Tag::Link => Name::Link(name),
-                Tag::RanProgram => Name::Program(name),
-                Tag::Lookup => Name::Lookup(name),
-                Tag::Library => Name::Library(name),
-                Tag::Variable => Name::Variable(name),
-                _ => return None,
-            })
+        .filter(|(index, item)| item.tag != Tag::Variable || *index <= whole)
+        .filter_map(|(_, item)| match item.tag {
+            Tag::Directory => Some(Name::Directory(Root::from_name(&item.name)?)),
+            _ => seen(item.tag, &item.name),
         })
         .collect();
     PathSet { names }
+}
+
+/// What a process was seen to read, from the tag and the name of its item; `None` for everything else.
+#[must_use]
+pub fn seen(tag: Tag, name: &[u8]) -> Option<Name> {
+    let name = name.to_vec();
+    Some(match tag {
+        Tag::ReadFile => Name::File(name),
+        Tag::Looked => Name::Kind(name),
+        Tag::Listing => Name::Listing(name),
+        Tag::Link => Name::Link(name),
+        Tag::RanProgram => Name::Program(name),
+        Tag::Lookup => Name::Lookup(name),
+        Tag::Library => Name::Library(name),
+        Tag::Variable if name.is_empty() => Name::Variables,
+        Tag::Variable => Name::Variable(name),
+        _ => return None,
+    })
 }
 
 /// Whether a manifest holds anything that was only seen to be read, declared by nobody, and may change.

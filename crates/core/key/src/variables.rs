@@ -136,6 +136,41 @@ pub const NOT_KEYED_AS_A_WHOLE: &[LeftOut] = &[
     },
 ];
 
+/// Variables that cargo makes, from what it watches itself: the manifest, the profile, the target and its flags,
+/// the toolchain, and what the build scripts of dependencies said. Beside them those that rustup sets for it.
+pub const SET_BY_CARGO: &[LeftOut] = &[
+    LeftOut {
+        names: &[
+            "CARGO",
+            "CARGO_BIN_*",
+            "CARGO_CFG_*",
+            "CARGO_CRATE_NAME",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_FEATURE_*",
+            "CARGO_MANIFEST_*",
+            "CARGO_PKG_*",
+            "CARGO_PRIMARY_PACKAGE",
+            "CARGO_TARGET_TMPDIR",
+            "DEBUG",
+            "DEP_*",
+            "HOST",
+            "LD_LIBRARY_PATH",
+            "OPT_LEVEL",
+            "OUT_DIR",
+            "PROFILE",
+            "RUSTC",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTDOC",
+            "TARGET",
+        ],
+        reason: "another value makes another unit, or a dirty one",
+    },
+    LeftOut {
+        names: &["CARGO_HOME", "RUSTUP_*", "RUST_RECURSION_COUNT"],
+        reason: "a snapshot is restored only where cargo's home and the toolchain are the same",
+    },
+];
+
 /// Where programs are looked for. What a search finds is keyed, for every name that was looked for: its
 /// value counts where a step listed one of its directories, or made something of it.
 pub const SEARCHED: &[u8] = b"PATH";

@@ -15,8 +15,8 @@ use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
 use rekindle_outputs::environment::processor;
 use rekindle_outputs::files::Files;
 use rekindle_outputs::localise::mapped;
+use rekindle_outputs::present::Present;
 use rekindle_outputs::record::OutputRecord;
-use rekindle_steps::present::Present;
 
 use crate::chain::Chain;
 use crate::context::Context;

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::{Clock, SystemClock};
-use rekindle_events::{Event, EventKind, Refusal, StepEvent, StepFate, WarningEvent};
+use rekindle_events::{Event, EventKind, Refusal, StepEvent, StepFate, Vantage, WarningEvent};
+use rekindle_key::Roots;
 use rekindle_outputs::environment::Environment;
 use rekindle_steps::Published;
 
@@ -86,6 +87,18 @@ pub(crate) fn step(environment: &Environment, kind: &str, id: String) -> StepEve
     };
     let package = (variable("CARGO_PKG_NAME"), variable("CARGO_PKG_VERSION"));
     StepEvent::new(kind, package, id)
+}
+
+/// Where the names of what is seen of an invocation or a step begin.
+pub(crate) fn vantage(roots: &Roots) -> Vantage {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    Vantage {
+        directory: text(&roots.absolute(Path::new(""))),
+        roots: roots
+            .iter()
+            .map(|(root, path)| (root.name().to_owned(), text(path)))
+            .collect(),
+    }
 }
 
 /// Notes that a step was stored, or why it was not.

@@ -185,6 +185,7 @@ impl Call<'_> {
         };
         let step = self.step(settings, placeholder, out_dir, target.as_deref());
         let mut event = self.event(out_dir);
+        event.vantage = Some(journal::vantage(&step.shown));
         let mut expected = None;
         let miss = if settings.recache {
             MissReason::Recache

@@ -22,7 +22,7 @@ use crate::chain::{self, Chain};
 use crate::context::Context;
 use crate::execute::{self, Artifact, Listener};
 use crate::inputs::{Inputs, Unit};
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
@@ -366,7 +366,7 @@ impl Call<'_> {
             .map(|output| output.name.clone())
             .collect();
         event.path_bound = entry.path_bound;
-        event.undeclared = step::has_undeclared(manifest);
+        note_undeclared(event, unit, manifest);
         event.linker.clone_from(&entry.linker);
         event.saved_us = entry.compile_us;
         let ready = self.before_script(unit.invocation, event, streams);
@@ -423,7 +423,7 @@ impl Call<'_> {
         match publish::collect(unit, inputs, &ran, linked.as_ref()) {
             Ok(made) => {
                 event.outputs = made.outputs.iter().map(|path| file_name(path)).collect();
-                event.undeclared = step::has_undeclared(&made.entry.manifest);
+                note_undeclared(&mut event, unit, &made.entry.manifest);
                 let published = publish::publish(unit, inputs, made);
                 if let Some(error) = &published.store_error {
                     self.warn_of_store(error);
@@ -545,6 +545,7 @@ impl Call<'_> {
             outputs: Vec::new(),
             path_bound: false,
             undeclared: false,
+            vantage: None,
             incremental: None,
             without_state: false,
             times: UnitTimes::default(),
@@ -566,6 +567,12 @@ impl Call<'_> {
         event.times.wrapper_cpu_us = rekindle_fsx::time::own_cpu_us();
         Journal::open(self.context).write(EventKind::Unit(Box::new(event)));
     }
+}
+
+/// Says of a unit that it was made from something that nobody declared, and how that is named.
+fn note_undeclared(event: &mut UnitEvent, unit: &Unit<'_>, manifest: &Manifest) {
+    event.undeclared = step::has_undeclared(manifest);
+    event.vantage = event.undeclared.then(|| journal::vantage(&unit.roots));
 }
 
 fn add_filled(event: &mut UnitEvent, filled: Filled) {

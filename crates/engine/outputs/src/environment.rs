@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The environment of the process, as the CLI read it.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Environment {
     pub cwd: PathBuf,
     /// This program's own file.
     pub program: PathBuf,
+    /// See [`Environment::searched`].
+    searched: OnceLock<Vec<PathBuf>>,
 }
 
 impl Environment {
@@ -27,6 +30,7 @@ impl Environment {
             variables,
             cwd,
             program,
+            searched: OnceLock::new(),
         }
     }
 
@@ -51,6 +55,19 @@ impl Environment {
         self.variables
             .iter()
             .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The directories of `PATH` as they really are. Where it is not set, none is searched; an empty part of it
+    /// is the process's own.
+    #[must_use]
+    pub fn searched(&self) -> &[PathBuf] {
+        self.searched.get_or_init(|| {
+            let path = self.get("PATH").into_iter();
+            path.flat_map(std::env::split_paths)
+                .map(|dir| self.cwd.join(dir))
+                .map(|dir| rekindle_fsx::canonicalize(&dir).unwrap_or(dir))
+                .collect()
+        })
     }
 
     /// The file that `program` starts: itself where it is a path, else the first executable of that

@@ -24,6 +24,7 @@ use rekindle_fsx::place::{Method, Wish};
 use rekindle_fsx::{FileKind, StatSig};
 use rekindle_store::{LocalStore, Store, StoreError};
 
+use crate::early::Ready;
 use crate::localise;
 use crate::placeholder::Placeholder;
 use crate::record;
@@ -131,6 +132,14 @@ pub fn materialise_names(
     names: &[PathBuf],
     beside: Option<&LocalStore>,
 ) -> Result<Materialised, MaterialiseError> {
+    one(names, beside, None)
+}
+
+fn one(
+    names: &[PathBuf],
+    beside: Option<&LocalStore>,
+    ready: Option<&Ready>,
+) -> Result<Materialised, MaterialiseError> {
     let Some(first) = names.first() else {
         return Ok(Materialised::default());
     };
@@ -149,7 +158,7 @@ pub fn materialise_names(
     };
     let sig = rekindle_fsx::stat(first).map_err(io)?;
     let temporary = temporary(first, lock.is_some());
-    let result = fill(&placeholder, sig, &temporary, names, beside);
+    let result = fill(&placeholder, sig, &temporary, names, (beside, ready));
     if result.is_err() {
         let _ = rekindle_fsx::remove_file(&temporary);
     }
@@ -209,7 +218,7 @@ pub fn materialise_beside(path: &Path, beside: &Path) -> Result<Materialised, Ma
 }
 
 /// Puts the bytes at a path that nobody uses yet, with the placeholder's mode. Their number.
-fn bytes_at(placeholder: &Placeholder, temporary: &Path) -> Result<u64, StoreError> {
+pub(crate) fn bytes_at(placeholder: &Placeholder, temporary: &Path) -> Result<u64, StoreError> {
     let store = LocalStore::open(&placeholder.store);
     let wish = Wish {
         hardlink: false,
@@ -225,12 +234,22 @@ fn bytes_at(placeholder: &Placeholder, temporary: &Path) -> Result<u64, StoreErr
 /// left sharing one.
 #[must_use]
 pub fn materialise_all(paths: &[PathBuf], beside: Option<&LocalStore>) -> Outcome {
+    all(paths, beside, None)
+}
+
+/// As [`materialise_all`], with files that are made already.
+#[must_use]
+pub fn materialise_ready(paths: &[PathBuf], ready: &Ready) -> Outcome {
+    all(paths, None, Some(ready))
+}
+
+fn all(paths: &[PathBuf], beside: Option<&LocalStore>, ready: Option<&Ready>) -> Outcome {
     let files = by_inode(paths);
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Outcome::default());
     let work = || {
         while let Some(names) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = materialise_names(names, beside);
+            let result = one(names, beside, ready);
             // Nothing below panics while it is held.
             let mut outcome = match outcome.lock() {
                 Ok(outcome) => outcome,
@@ -343,13 +362,17 @@ fn fill(
     sig: StatSig,
     temporary: &Path,
     names: &[PathBuf],
-    beside: Option<&LocalStore>,
+    (beside, ready): (Option<&LocalStore>, Option<&Ready>),
 ) -> Result<Materialised, StoreError> {
     let store = LocalStore::open(&placeholder.store);
     let bytes = match shared(&store, placeholder, sig, temporary, names)? {
         Some(bytes) => bytes,
         None => {
-            let bytes = bytes_at(placeholder, temporary)?;
+            let is_ready = ready.and_then(|ready| ready.place(placeholder, temporary));
+            let bytes = match is_ready {
+                Some(bytes) => bytes,
+                None => bytes_at(placeholder, temporary)?,
+            };
             rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
             bytes
         }

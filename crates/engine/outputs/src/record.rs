@@ -41,13 +41,21 @@ struct Kept {
 
 /// The parts of a signature that a hardlink made elsewhere leaves alone, but for the change time:
 /// then the bytes are read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Signature {
     dev: u64,
     ino: u64,
     size: u64,
     mtime_ns: i64,
     ctime_ns: i64,
+}
+
+impl Signature {
+    /// Whether the file was changed before a time: nanoseconds since 1970.
+    #[must_use]
+    pub fn is_older_than(&self, time_ns: i64) -> bool {
+        self.ctime_ns < time_ns
+    }
 }
 
 impl From<StatSig> for Signature {

@@ -61,6 +61,7 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
         ],
         path_bound: false,
         undeclared: false,
+        vantage: None,
         incremental: None,
         without_state: false,
         times: UnitTimes::default(),

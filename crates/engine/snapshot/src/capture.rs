@@ -4,12 +4,14 @@
 //! taken as recorded: none of their files is looked at. Units that were built in this run are read.
 //! Others are left out: nobody knows what happened to them since they were built.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
 use rekindle_base::Digest;
 use rekindle_fsx::lock::FileLock;
+use rekindle_outputs::environment::Environment;
 use rekindle_store::LocalStore;
 
 use crate::captured::{Built, Capture, Capturing, LeftOut};
@@ -20,6 +22,7 @@ use crate::layout::{Place, Profile};
 use crate::ledger::Ledger;
 use crate::model::{Body, Site, Tree, Unit};
 use crate::scripts::Scripts;
+use crate::seen::{Recorder, Seen};
 use crate::trees;
 
 /// A unit that was not used for this many revisions goes.
@@ -32,8 +35,10 @@ pub struct Saw {
     pub units: HashSet<String>,
     /// Those of them whose outputs hold a real path.
     pub bound: HashSet<String>,
-    /// Those that were made from something that nobody declared.
-    pub undeclared: HashSet<String>,
+    /// What was read to make them, declared or not, of those that may have read what nobody declares.
+    pub seen: HashMap<String, Seen>,
+    /// Those that read what cannot be looked at again, and why.
+    pub unjudged: HashMap<String, String>,
     /// Runs of build scripts that wrote outside of their directory.
     pub wrote_outside: HashSet<String>,
     /// Which units wrote incremental state, by the state's directory.
@@ -57,6 +62,10 @@ pub struct Request<'a> {
     pub launcher: &'a Path,
     /// Whether incremental state is captured.
     pub incremental: bool,
+    /// What cargo was given.
+    pub environment: &'a Environment,
+    /// Trees that were read already.
+    pub trees: &'a HashMap<Digest, Tree>,
 }
 
 /// What came of it.
@@ -93,7 +102,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
         let places = profile.units()?;
         profiles.push((profile, places));
     }
-    let known: Vec<Known> = profiles
+    let known: Vec<Known<'_>> = profiles
         .iter()
         .map(|(profile, places)| Known::look(store, request, profile, places))
         .collect();
@@ -110,6 +119,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
         launcher: request.launcher,
         scripts: &scripts,
     };
+    let mut recorder = Recorder::new(store, request.here, request.environment);
     let mut works = Vec::new();
     for ((profile, places), known) in profiles.iter().zip(known) {
         // Somebody who builds at this moment captures it, too.
@@ -118,7 +128,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
                 &all,
                 (profile, places, held),
                 known,
-                &mut captured,
+                (&mut recorder, &mut captured),
             )?),
             None => captured.busy.push(profile.name.clone()),
         }
@@ -131,19 +141,20 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
     Ok(captured)
 }
 
-/// Leaves out the runs of build scripts whose package has a unit that is left out: it alone would say which
-/// files the script wrote among the sources, and a fresh run would not write them.
+/// Leaves out the runs of build scripts that a unit was built with which is left out: it alone would say which
+/// files the script wrote among the sources, and a fresh run would not write them. Of a unit whose build did
+/// not end cargo does not say what it was built with: then the package's runs are left out.
 fn forget_scripts(works: &mut [Work<'_>], captured: &mut Captured) {
-    let of_others = |reason: &LeftOut| matches!(reason, LeftOut::NotOurs | LeftOut::WroteOutside);
-    let without: HashSet<String> = captured
-        .left_out
-        .iter()
-        .filter(|(_, _, reason)| !of_others(reason))
-        .map(|(package, _, _)| package.clone())
-        .collect();
+    let mut without = Lost::default();
+    for work in works.iter_mut() {
+        without.hashes.extend(work.lost.hashes.drain());
+        without.packages.extend(work.lost.packages.drain());
+    }
     for work in works {
         let scripts = work.built.extract_if(.., |built| {
-            built.is_script_run() && without.contains(&built.unit.package)
+            built.is_script_run()
+                && (without.hashes.contains(&built.hash)
+                    || without.packages.contains(&built.unit.package))
         });
         captured
             .left_out
@@ -190,9 +201,9 @@ fn resolve(works: &mut [Work<'_>], captured: &mut Captured) {
 }
 
 /// What is known of a profile directory before it is read.
-struct Known {
+struct Known<'a> {
     ledger: Ledger,
-    tree: Option<(Digest, Tree)>,
+    tree: Option<(Digest, Cow<'a, Tree>)>,
     /// Units that are as they were recorded: index in the tree, and whether cargo looked at them.
     unchanged: HashMap<String, (usize, bool)>,
     /// Indices of units that are not.
@@ -201,21 +212,25 @@ struct Known {
     ids: HashSet<String>,
 }
 
-impl Known {
+impl<'a> Known<'a> {
     fn look(
         store: &LocalStore,
-        request: &Request<'_>,
+        request: &Request<'a>,
         profile: &Profile,
         places: &[Place],
     ) -> Self {
         let ledger = Ledger::read(&request.here.build_dir, &profile.name).unwrap_or_default();
-        let mut tree = ledger
-            .tree
-            .and_then(|digest| Some((digest, trees::get(store, &digest)?)));
+        let mut tree = ledger.tree.and_then(|digest| {
+            let known = request.trees.get(&digest).map(Cow::Borrowed);
+            let tree = known.or_else(|| trees::get(store, &digest).map(Cow::Owned))?;
+            Some((digest, tree))
+        });
         if let Some((_, tree)) = &mut tree {
             let rewritten = |unit: &&mut Unit| ledger.rewritten.contains(&unit.id);
-            for unit in tree.units.iter_mut().filter(rewritten) {
-                as_placed(profile, unit);
+            if !ledger.rewritten.is_empty() {
+                for unit in tree.to_mut().units.iter_mut().filter(rewritten) {
+                    as_placed(profile, unit);
+                }
             }
         }
         let units: HashMap<&str, usize> = tree
@@ -255,7 +270,7 @@ impl Known {
 
     /// The builds of units that are as they were recorded, by the hash of their fingerprint.
     fn builds(&self) -> impl Iterator<Item = (u64, Digest)> {
-        let tree = self.tree.as_ref().map(|(_, tree)| tree);
+        let tree = self.tree.as_ref().map(|(_, tree)| tree.as_ref());
         let units = self
             .unchanged
             .values()
@@ -264,11 +279,39 @@ impl Known {
     }
 }
 
+/// What units were built with that are left out.
+#[derive(Default)]
+struct Lost {
+    /// The hashes of those that are known.
+    hashes: HashSet<u64>,
+    /// The packages of units of which that is not known.
+    packages: HashSet<String>,
+}
+
+impl Lost {
+    fn add(&mut self, profile: &Profile, place: &Place, reason: &LeftOut) {
+        // What others built is none of this capture's; a script that wrote elsewhere is not its own reader.
+        if matches!(reason, LeftOut::NotOurs | LeftOut::WroteOutside) {
+            return;
+        }
+        // What an earlier build left says nothing of one that did not end.
+        let ended = !matches!(reason, LeftOut::Unfinished);
+        let needs = fingerprint::needs_at(&profile.path.join(&place.fingerprint));
+        match needs.filter(|_| ended) {
+            Some(needs) => self.hashes.extend(needs),
+            None => {
+                self.packages.insert(place.package.clone());
+            }
+        }
+    }
+}
+
 /// A profile directory under way.
 struct Work<'a> {
     profile: &'a Profile,
-    known: Known,
+    known: Known<'a>,
     built: Vec<Built>,
+    lost: Lost,
     inputs: Inputs,
     _held: Vec<FileLock>,
 }
@@ -278,8 +321,8 @@ impl<'a> Work<'a> {
     fn read(
         all: &Capturing<'_>,
         (profile, places, held): (&'a Profile, &[Place], Vec<FileLock>),
-        known: Known,
-        captured: &mut Captured,
+        known: Known<'a>,
+        (recorder, captured): (&mut Recorder<'_>, &mut Captured),
     ) -> io::Result<Self> {
         let mut inputs = Inputs::default();
         let outputs = if known.changed.is_empty() {
@@ -287,12 +330,13 @@ impl<'a> Work<'a> {
         } else {
             profile.outputs()?
         };
-        let mut built = Vec::new();
+        let (mut built, mut lost) = (Vec::new(), Lost::default());
         for at in &known.changed {
             let place = &places[*at];
-            match Capture::new(all, profile, place).unit(&outputs, &mut inputs) {
+            match Capture::new(all, profile, place).unit(&outputs, (&mut inputs, recorder)) {
                 Ok(unit) => built.push(unit),
                 Err(reason) => {
+                    lost.add(profile, place, &reason);
                     let (package, id) = (place.package.clone(), place.id.clone());
                     captured.left_out.push((package, id, reason));
                 }
@@ -302,6 +346,7 @@ impl<'a> Work<'a> {
             profile,
             known,
             built,
+            lost,
             inputs,
             _held: held,
         })
@@ -329,16 +374,17 @@ impl<'a> Work<'a> {
         if known.tree.is_none() && self.built.is_empty() {
             return Ok(());
         }
-        let digest = match &known.tree {
+        let (digest, has_seen) = match &known.tree {
             Some((digest, tree)) if self.built.is_empty() && !must_age(request, tree, &known) => {
-                *digest
+                (*digest, known.ledger.has_seen)
             }
             _ => {
                 captured.new_trees += 1;
                 let built = self.built.into_iter().map(|built| built.unit).collect();
                 let tree = merge(all, request, profile, &known, built, self.inputs, captured)?;
                 let put = trees::put(all.store, &tree);
-                put.map_err(|error| io::Error::other(error.to_string()))?
+                let digest = put.map_err(|error| io::Error::other(error.to_string()))?;
+                (digest, tree.has_seen())
             }
         };
         for id in known.unchanged.keys() {
@@ -347,6 +393,7 @@ impl<'a> Work<'a> {
             }
         }
         let mut ledger = Ledger::new(Some(digest), stamps);
+        ledger.has_seen = has_seen;
         if known.tree.is_some_and(|(before, _)| before == digest) {
             ledger.rewritten.clone_from(&known.ledger.rewritten);
         }
@@ -359,7 +406,7 @@ impl<'a> Work<'a> {
 }
 
 /// Whether a unit that is in use would soon count as unused, with nothing else to write.
-fn must_age(request: &Request<'_>, tree: &Tree, known: &Known) -> bool {
+fn must_age(request: &Request<'_>, tree: &Tree, known: &Known<'_>) -> bool {
     let generation = generation(request, tree);
     known.unchanged.values().any(|(index, used)| {
         *used && generation.saturating_sub(tree.units[*index].used) > REVISIONS_MAX / 2
@@ -401,12 +448,12 @@ fn merge(
     all: &Capturing<'_>,
     request: &Request<'_>,
     profile: &Profile,
-    known: &Known,
+    known: &Known<'_>,
     built: Vec<Unit>,
     mut inputs: Inputs,
     captured: &mut Captured,
 ) -> io::Result<Tree> {
-    let last = known.tree.as_ref().map(|(_, tree)| tree);
+    let last = known.tree.as_ref().map(|(_, tree)| tree.as_ref());
     let generation = last.map_or(0, |tree| generation(request, tree));
     let here = all.here.site();
     let mut units = built;

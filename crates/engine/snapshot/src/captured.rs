@@ -21,6 +21,7 @@ use crate::layout::{Place, Profile, is_hash_name};
 use crate::model::{Body, File, Form, Home, Object, Unit};
 use crate::rehash;
 use crate::scripts::Scripts;
+use crate::seen::Recorder;
 
 /// Files up to this size are part of the tree.
 const INLINE_MAX_BYTES: u64 = 4 << 10;
@@ -42,15 +43,16 @@ pub enum LeftOut {
     /// A unit that it was built with is not captured.
     #[error("a unit that it was built with is not captured")]
     WithoutDependency,
-    /// The run of a build script, of a package of which another unit is not captured.
-    #[error("its package has a unit that is not captured, for which it may write sources")]
+    /// The run of a build script that another unit was built with, which is not captured.
+    #[error("a unit that was built with it is not captured, for which it may write sources")]
     Script,
     /// It made something elsewhere, which is not there in a fresh checkout.
     #[error("it writes outside of where its outputs go")]
     WroteOutside,
-    /// It was made from something that cargo does not watch: the unit cache looks at it each time.
-    #[error("a macro read what it does not declare")]
-    Undeclared,
+    /// It was made from something that cargo does not watch, and that cannot be looked at again: the unit
+    /// cache does, each time.
+    #[error("it read what it does not declare: {0}")]
+    Undeclared(String),
     /// A source was changed after its build began.
     #[error("`{0}` was changed while it was built")]
     Changed(String),
@@ -108,7 +110,7 @@ impl<'a> Capture<'a> {
     pub(crate) fn unit(
         mut self,
         outputs: &HashMap<String, Vec<String>>,
-        inputs: &mut Inputs,
+        (inputs, recorder): (&mut Inputs, &mut Recorder<'_>),
     ) -> Result<Built, LeftOut> {
         let (hash_name, fingerprint) = self.fingerprint()?;
         let is_script_run = hash_name.starts_with("run-build-script-");
@@ -117,8 +119,8 @@ impl<'a> Capture<'a> {
         if invoked_ns < self.all.began_ns - COARSE_CLOCK_NS {
             return Err(LeftOut::NotOurs);
         }
-        if self.all.saw.undeclared.contains(&self.place.id) {
-            return Err(LeftOut::Undeclared);
+        if let Some(why) = self.all.saw.unjudged.get(&self.place.id) {
+            return Err(LeftOut::Undeclared(why.clone()));
         }
         if self.all.saw.wrote_outside.contains(&self.place.id) {
             return Err(LeftOut::WroteOutside);
@@ -149,7 +151,7 @@ impl<'a> Capture<'a> {
         } else {
             self.source_in_home(&entries)?
         };
-        let unit = Unit {
+        let mut unit = Unit {
             id: self.place.id.clone(),
             package: self.place.package.clone(),
             used: 0,
@@ -163,10 +165,17 @@ impl<'a> Capture<'a> {
             },
             files: self.files,
         };
+        let needs = fingerprint::needs_of(&unit)
+            .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?;
+        if let Some(seen) = self.all.saw.seen.get(&unit.id) {
+            let mut made = self.all.scripts.made(&needs);
+            made.push(self.profile.path.join(self.place.out_dir()));
+            let recorded = recorder.record(seen, (&self.profile.path, &made), inputs);
+            unit.inputs.extend(recorded.map_err(LeftOut::Undeclared)?);
+        }
         Ok(Built {
             hash: fingerprint::hash_of(&unit).ok_or(LeftOut::Unfinished)?,
-            needs: fingerprint::needs_of(&unit)
-                .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?,
+            needs,
             unit,
             cost: self.cost,
         })
@@ -590,9 +599,14 @@ pub(crate) struct Built {
 impl Built {
     /// Whether it is the run of a build script.
     pub(crate) fn is_script_run(&self) -> bool {
-        let hash = self.unit.files.last();
-        hash.is_some_and(|file| file.path.contains("/run-build-script-"))
+        is_script_run(&self.unit)
     }
+}
+
+/// Whether a unit is the run of a build script.
+pub(crate) fn is_script_run(unit: &Unit) -> bool {
+    let hash = unit.files.last();
+    hash.is_some_and(|file| file.path.contains("/run-build-script-"))
 }
 
 /// What the build made, dep-info apart: that is rewritten from place to place.

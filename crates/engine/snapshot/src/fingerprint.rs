@@ -1,6 +1,9 @@
 //! The two things that matter in cargo's fingerprints: a unit's own hash, and those of the units that it
 //! was built with.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
 use serde::Deserialize;
 
 use crate::model::{Body, Unit};
@@ -24,6 +27,14 @@ pub(crate) fn hash(text: &[u8]) -> Option<u64> {
 pub(crate) fn needs(json: &[u8]) -> Option<Vec<u64>> {
     let json: Fingerprint = serde_json::from_slice(json).ok()?;
     Some(json.deps.into_iter().map(|(_, _, _, hash)| hash).collect())
+}
+
+/// Those of the unit whose fingerprint is in this directory; `None` where that has none yet.
+pub(crate) fn needs_at(dir: &Path) -> Option<Vec<u64>> {
+    let names = rekindle_fsx::list_names(dir).ok()?;
+    let is_json = |name: &OsString| Path::new(name).extension() == Some(OsStr::new("json"));
+    let json = names.into_iter().find(is_json)?;
+    needs(&rekindle_fsx::read(&dir.join(json)).ok()?)
 }
 
 /// The hash of a unit's fingerprint, which is its last file.

@@ -62,13 +62,14 @@ impl Where {
         localise::replacements(&roots)
     }
 
-    /// Where that is here.
+    /// Where that is here; `None` for what was seen to be read, which has a name of another kind.
     #[must_use]
-    pub fn path(&self, place: &Place) -> PathBuf {
+    pub fn path(&self, place: &Place) -> Option<PathBuf> {
         match place {
-            Place::Workspace(relative) if relative.is_empty() => self.workspace.clone(),
-            Place::Workspace(relative) => self.workspace.join(OsStr::from_bytes(relative)),
-            Place::Absolute(path) => PathBuf::from(OsStr::from_bytes(path)),
+            Place::Workspace(relative) if relative.is_empty() => Some(self.workspace.clone()),
+            Place::Workspace(relative) => Some(self.workspace.join(OsStr::from_bytes(relative))),
+            Place::Absolute(path) => Some(PathBuf::from(OsStr::from_bytes(path))),
+            Place::Seen(..) => None,
         }
     }
 }
@@ -177,6 +178,7 @@ impl Inputs {
             place: key.0.clone(),
             content,
             is_package: breadth == Breadth::Package,
+            signature: None,
         });
         self.read.insert(key, (index, newest));
         Ok((index, newest))
@@ -283,6 +285,7 @@ mod tests {
             place: place.clone(),
             content: Content::File(Digest::of(b"old")),
             is_package: false,
+            signature: None,
         };
         let mut inputs = Inputs::default();
         assert_eq!(inputs.keep(&older), 0);

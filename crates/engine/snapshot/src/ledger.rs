@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rekindle_base::Digest;
 use serde::{Deserialize, Serialize};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is known of a profile directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct Ledger {
     pub stamps: HashMap<String, i64>,
     /// Units whose fingerprint is another than the tree's, since it holds times: see [`crate::rehash`].
     pub rewritten: HashSet<String>,
+    /// Whether a unit of the tree was made from what nobody declares, so that somebody has to look.
+    pub has_seen: bool,
 }
 
 impl Ledger {
@@ -33,6 +35,7 @@ impl Ledger {
             tree,
             stamps,
             rewritten: HashSet::new(),
+            has_seen: false,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod registry;
 pub mod rehash;
 pub mod restore;
 mod scripts;
+pub mod seen;
 pub mod trees;
 mod union;
 

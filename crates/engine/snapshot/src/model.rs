@@ -5,6 +5,8 @@
 //! record in the space `Pointers` (postcard), under a digest that [`crate::base`] makes.
 
 use rekindle_base::Digest;
+use rekindle_key::Tag;
+use rekindle_outputs::record::Signature;
 use serde::{Deserialize, Serialize};
 
 /// Which trees belong together: what a commit, a branch, a lock file or a directory leads to.
@@ -42,6 +44,15 @@ pub struct Tree {
     pub incremental: Vec<Incremental>,
 }
 
+impl Tree {
+    /// Whether any of its units was made from what nobody declares.
+    #[must_use]
+    pub fn has_seen(&self) -> bool {
+        let mut inputs = self.inputs.iter();
+        inputs.any(|input| matches!(input.place, Place::Seen(..)))
+    }
+}
+
 /// The directories that outputs may hold, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
@@ -62,6 +73,8 @@ pub struct Input {
     pub content: Content,
     /// Whether it is a whole package: packages further down are not part of it.
     pub is_package: bool,
+    /// Of a file of the system that was seen to be read: with this signature it has that content.
+    pub signature: Option<Signature>,
 }
 
 /// Where an input is.
@@ -71,6 +84,9 @@ pub enum Place {
     Workspace(Vec<u8>),
     /// Elsewhere.
     Absolute(Vec<u8>),
+    /// What a process was seen to read without saying so, by the tag and the name of its item in a key: see
+    /// [`crate::seen`].
+    Seen(Tag, Vec<u8>),
 }
 
 /// What an input held.
@@ -82,6 +98,8 @@ pub enum Content {
     Directory(Digest),
     /// Nothing was there.
     Absent,
+    /// What stands for what was seen.
+    Value(Vec<u8>),
 }
 
 /// One unit of cargo's.

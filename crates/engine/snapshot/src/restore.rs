@@ -5,6 +5,7 @@
 //! leaves a target in which every unit with a hash is whole.
 
 mod decide;
+mod kept;
 mod place;
 mod retime;
 mod watch;
@@ -14,9 +15,12 @@ use std::io;
 use std::path::Path;
 
 use rekindle_base::Digest;
+use rekindle_outputs::early::Early;
+use rekindle_outputs::environment::Environment;
 use rekindle_store::LocalStore;
 
 pub use self::decide::Invalid;
+pub use self::kept::forget_changed;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
@@ -32,6 +36,10 @@ pub struct Request<'a> {
     pub trees: &'a [(String, Digest)],
     /// The program that placeholders of programs start.
     pub launcher: &'a Path,
+    /// What cargo is given.
+    pub environment: &'a Environment,
+    /// Whether programs that people collect are made ready: they will be wanted when cargo has ended.
+    pub early: bool,
 }
 
 /// What came of it.
@@ -51,6 +59,10 @@ pub struct Restored {
     pub placed_bytes: u64,
     /// Bytes that placeholders stand for.
     pub waiting_bytes: u64,
+    /// What makes programs ready that people collect.
+    pub early: Option<Early>,
+    /// The trees, as they were read: for the capture after it.
+    pub trees: HashMap<Digest, Tree>,
 }
 
 /// Why a profile directory was not restored.
@@ -91,7 +103,9 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     if jobs.is_empty() {
         return Ok(restored);
     }
-    let Some(watched) = watch::inputs(&jobs, request.here)? else {
+    let trees: Vec<&Tree> = jobs.iter().map(|job| &job.tree).collect();
+    let around = (request.here, request.environment);
+    let Some(watched) = watch::inputs(store, &trees, around)? else {
         let unsettled = |job: Job| (job.profile.name, Skipped::Unsettled);
         restored.skipped.extend(jobs.into_iter().map(unsettled));
         return Ok(restored);
@@ -102,6 +116,9 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         request,
         time_ns: watched.newest_ns,
     };
+    if request.early {
+        restored.early = early(&placing, &jobs, &valid)?;
+    }
     let rewritten = retime::rewrite(&jobs, &valid, request.here);
     for (at, (job, valid)) in jobs.iter().zip(&valid).enumerate() {
         let units: Vec<(&str, &[File])> = valid
@@ -116,6 +133,8 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         let changed = changed.map(|(_, index)| job.tree.units[*index].id.clone());
         one(&placing, job, (&units, changed.collect()), &mut restored)?;
     }
+    let trees = jobs.into_iter().map(|job| (job.digest, job.tree));
+    restored.trees = trees.collect();
     Ok(restored)
 }
 
@@ -144,6 +163,21 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
         restored.skipped.push((name.clone(), skipped));
     }
     jobs
+}
+
+/// Begins with the programs: one takes longer than all that is placed beside it.
+fn early(
+    placing: &place::Placing<'_>,
+    jobs: &[Job],
+    valid: &[Vec<usize>],
+) -> io::Result<Option<Early>> {
+    let build_dir = &placing.request.here.build_dir;
+    place::target_directory(build_dir)?;
+    let units = jobs.iter().zip(valid).flat_map(|(job, valid)| {
+        let units = valid.iter().map(|index| &job.tree.units[*index]);
+        units.filter_map(|unit| placing.program(&unit.files))
+    });
+    Ok(Early::begin(build_dir, units.collect()))
 }
 
 fn one(
@@ -180,6 +214,7 @@ fn one(
         .collect();
     let mut ledger = Ledger::new(Some(job.digest), stamps);
     ledger.rewritten = rewritten;
+    ledger.has_seen = job.tree.has_seen();
     ledger.write(build_dir, name)?;
     restored.profiles.push(name.clone());
     Ok(())

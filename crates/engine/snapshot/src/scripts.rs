@@ -17,20 +17,31 @@ use rekindle_key::depinfo::DepInfo;
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
     sources: HashMap<u64, PathBuf>,
+    /// Where runs of them wrote, by the hash of the run's fingerprint.
+    out_dirs: HashMap<u64, PathBuf>,
 }
 
 impl Scripts {
     /// Finds them in all profile directories of a build directory.
     pub(crate) fn find(workspace: &Path, profiles: &[(Profile, Vec<Place>)]) -> Self {
-        let mut sources = HashMap::new();
+        let mut found = Self::default();
         for (profile, places) in profiles {
             for place in places {
                 if let Some((hash, source)) = script(workspace, profile, place) {
-                    sources.insert(hash, source);
+                    found.sources.insert(hash, source);
+                } else if let Some(hash) = hash_named(profile, place, "run-build-script-") {
+                    let out_dir = profile.path.join(place.out_dir());
+                    found.out_dirs.insert(hash, out_dir);
                 }
             }
         }
-        Self { sources }
+        found
+    }
+
+    /// Where those of the units with these hashes wrote that are runs.
+    pub(crate) fn made(&self, needs: &[u64]) -> Vec<PathBuf> {
+        let made = needs.iter().filter_map(|hash| self.out_dirs.get(hash));
+        made.cloned().collect()
     }
 
     /// The root of the package whose build script ran with this fingerprint; else why it is not known.
@@ -54,17 +65,22 @@ impl Scripts {
     }
 }
 
-/// The hash of a build script's program and its source.
-fn script(workspace: &Path, profile: &Profile, place: &Place) -> Option<(u64, PathBuf)> {
+/// The hash of a unit whose fingerprint's name begins so.
+fn hash_named(profile: &Profile, place: &Place, beginning: &str) -> Option<u64> {
     let dir = profile.path.join(&place.fingerprint);
     let name = rekindle_fsx::list_names(&dir)
         .ok()?
         .into_iter()
         .find(|name| {
             name.to_str()
-                .is_some_and(|name| name.starts_with("build-script-") && is_hash_name(name))
+                .is_some_and(|name| name.starts_with(beginning) && is_hash_name(name))
         })?;
-    let hash = fingerprint::hash(&rekindle_fsx::read(&dir.join(name)).ok()?)?;
+    fingerprint::hash(&rekindle_fsx::read(&dir.join(name)).ok()?)
+}
+
+/// The hash of a build script's program and its source.
+fn script(workspace: &Path, profile: &Profile, place: &Place) -> Option<(u64, PathBuf)> {
+    let hash = hash_named(profile, place, "build-script-")?;
     let own = profile.path.join(&place.own);
     let own = if place.is_nested {
         own.join("out")

@@ -87,6 +87,7 @@ mod tests {
             place: Place::Workspace(name.into()),
             content: Content::Absent,
             is_package: false,
+            signature: None,
         }
     }
 

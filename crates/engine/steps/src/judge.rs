@@ -12,8 +12,8 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
 
-use crate::present::{PROCESSOR, search_path};
 use crate::{Ran, Step};
+use rekindle_outputs::present::{PROCESSOR, search_path};
 
 /// What a step may do and still be stored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,7 +82,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
         {
             push_path(&step.roots, path, *seen, &observation.programs, &mut names);
-            push_lookup(path, *seen, &search, &mut names);
+            push_lookup(path, *seen, search, &mut names);
         }
     }
     let whole_environment = !doubts(&observation.env).is_empty();

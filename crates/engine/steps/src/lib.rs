@@ -4,7 +4,7 @@
 //! ([`Step`]: program, arguments, environment, roots, where outputs go) and what it may do ([`Policy`]);
 //! the engine does the rest, in phases that each borrow what the one before it made:
 //!
-//! 1. [`Engine::look_up`]: what the step says finds path sets, whose names' present values ([`present`])
+//! 1. [`Engine::look_up`]: what the step says finds path sets, whose names' present values ([`rekindle_outputs::present`])
 //!    find an entry.
 //! 2. [`Engine::restore`]: a hit's outputs are placed; the caller prints what the run had printed. No
 //!    program starts.
@@ -17,7 +17,6 @@
 pub mod judge;
 mod lookup;
 mod outputs;
-pub mod present;
 mod publish;
 mod restore;
 mod run;

@@ -7,8 +7,8 @@ use rekindle_key::step::{self, StepEntry};
 use rekindle_key::{Manifest, explain};
 use rekindle_store::{Space, Store, StoreError};
 
-use crate::present::Present;
 use crate::{Engine, Step};
+use rekindle_outputs::present::Present;
 
 /// An entry for a step, with the manifest that led to it.
 #[derive(Debug)]

@@ -1,14 +1,15 @@
 //! `rekindle snapshot` and `rekindle materialise`: looking at snapshots, and doing by hand what a run of
 //! cargo does by itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::{self, Asked, Layout};
 use rekindle::selection::{self, Call, Selection};
-use rekindle::{Resolved, Surroundings, WRAPPER, git, resolve_settings, sibling};
+use rekindle::{Resolved, Surroundings, WRAPPER, git, given, resolve_settings, sibling};
 use rekindle_base::{ByteSize, Clock, Digest, SystemClock};
+use rekindle_outputs::environment::Environment;
 use rekindle_outputs::{incremental, materialise, sparse};
 use rekindle_snapshot::base::{self, Made};
 use rekindle_snapshot::inputs::Where;
@@ -51,6 +52,7 @@ struct Project {
     store: LocalStore,
     layout: Layout,
     selection: Selection,
+    environment: Environment,
     clean: bool,
 }
 
@@ -80,7 +82,10 @@ impl Project {
         };
         let selection = selection::gather(&surroundings, &config, &layout, call);
         let git = selection.wanted.git.as_ref();
+        let cargo_home = resolved.settings.cargo_home.as_path();
+        let places = (layout.workspace_root.as_path(), cargo_home);
         Ok(Self {
+            environment: given::environment(&surroundings, &config, places),
             store: LocalStore::open(&resolved.settings.store_dir),
             clean: git.is_some_and(|git| git::is_clean(&surroundings, git)),
             resolved,
@@ -298,8 +303,13 @@ fn show(project: &Project, wanted: Option<&str>, format: Format) -> Result<(), C
 fn inputs<'a>(tree: &'a Tree, unit: &Unit) -> BTreeMap<String, &'a Content> {
     let named = unit.inputs.iter().map(|index| {
         let input = &tree.inputs[*index as usize];
-        let (Place::Workspace(path) | Place::Absolute(path)) = &input.place;
-        (String::from_utf8_lossy(path).into_owned(), &input.content)
+        let name = match &input.place {
+            Place::Workspace(path) | Place::Absolute(path) => String::from_utf8_lossy(path).into(),
+            Place::Seen(tag, name) => {
+                format!("{}, {tag:?}, undeclared", String::from_utf8_lossy(name))
+            }
+        };
+        (name, &input.content)
     });
     named.collect()
 }
@@ -405,6 +415,8 @@ fn take(project: &Project, format: Format) -> Result<(), CommandError> {
         saw: &capture::Saw::default(),
         launcher: &launcher()?,
         incremental: true,
+        environment: &project.environment,
+        trees: &HashMap::new(),
     };
     let captured = capture::capture(&project.store, &request).map_err(failed("captured"))?;
     let made = Made {
@@ -470,6 +482,8 @@ fn put(project: &Project, wanted: Option<&str>, format: Format) -> Result<(), Co
         here: &project.here(),
         trees: &named,
         launcher: &launcher()?,
+        environment: &project.environment,
+        early: false,
     };
     let restored = restore::restore(&project.store, &request).map_err(failed("restored"))?;
     let invalid = restored.invalid.into_iter();

@@ -1,71 +1,334 @@
-//! A fresh checkout whose macros read what cargo does not watch: right where plain cargo is stale.
+//! A fresh checkout whose macros and build scripts read what cargo does not watch: right where plain cargo is
+//! stale, and fresh where nothing changed.
+
+use std::path::Path;
 
 use crate::project::{Done, Project};
-use crate::snapshots::{
-    assert_fresh, commit, fresh_clone, in_git, manifest, program, rekindle, started,
-};
+use crate::snapshots::{assert_fresh, commit, fresh_clone, in_git, manifest, program, started};
 
-const MACRO: &str = "#[proc_macro] pub fn text(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
-     let file = format!(\"{}/data\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
-     format!(\"{:?}\", std::fs::read_to_string(file).unwrap()).parse().unwrap()\n}";
+/// A macro whose text is that of this expression; `dir` is the package's directory.
+fn macro_of(expression: &str) -> String {
+    format!(
+        "#[proc_macro] pub fn text(_: proc_macro::TokenStream) -> proc_macro::TokenStream {{\n\
+         let dir = std::path::PathBuf::from(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
+         let _ = &dir;\n\
+         let text: String = {expression};\n\
+         format!(\"{{:?}}\", text).parse().unwrap()\n}}"
+    )
+}
 
-fn workspace() -> Project {
-    in_git(&[
+const READS_DATA: &str = "std::fs::read_to_string(dir.join(\"data\")).unwrap()";
+
+/// A program that shows a macro's text; files beside it.
+fn workspace(expression: &str, files: &[(&str, &str)]) -> Project {
+    let mac = macro_of(expression);
+    let (mac_manifest, app_manifest) = (
+        manifest("mac", "[lib]\nproc-macro = true\n"),
+        manifest("app", "[dependencies]\nmac = { path = \"../mac\" }\n"),
+    );
+    let mut all = vec![
         (
             "Cargo.toml",
             "[workspace]\nmembers = [\"mac\", \"app\", \"other\"]\nresolver = \"2\"\n",
         ),
-        (
-            "mac/Cargo.toml",
-            &manifest("mac", "[lib]\nproc-macro = true\n"),
-        ),
-        ("mac/src/lib.rs", MACRO),
-        (
-            "app/Cargo.toml",
-            &manifest("app", "[dependencies]\nmac = { path = \"../mac\" }\n"),
-        ),
-        ("app/data", "one"),
+        ("mac/Cargo.toml", mac_manifest.as_str()),
+        ("mac/src/lib.rs", mac.as_str()),
+        ("app/Cargo.toml", app_manifest.as_str()),
         (
             "app/src/main.rs",
             "fn main() { println!(\"{}\", mac::text!()); }",
         ),
-        ("other/Cargo.toml", &manifest("other", "")),
+        (
+            "other/Cargo.toml",
+            "[package]\nname = \"other\"\nversion = \"0.1.0\"\n",
+        ),
         ("other/src/lib.rs", ""),
         (".gitignore", "target\n"),
-    ])
+    ];
+    all.extend(files);
+    in_git(&all)
+}
+
+/// The texts in the run's log of units that were not restored.
+fn invalid(project: &Project) -> Vec<String> {
+    logged(project, "snapshot_restored", "invalid")
+}
+
+/// Those of units that were not captured.
+fn left_out(project: &Project) -> Vec<String> {
+    logged(project, "snapshot_captured", "left_out")
+}
+
+fn logged(project: &Project, event: &str, list: &str) -> Vec<String> {
+    let mut runs: Vec<_> = std::fs::read_dir(project.path("store/v1/runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    runs.sort();
+    let log = std::fs::read_to_string(runs.last().unwrap().join("events.jsonl")).unwrap();
+    let events = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let units = events
+        .filter(|one| one["event"] == event)
+        .flat_map(|one| one[list].as_array().cloned().unwrap_or_default());
+    units
+        .map(|unit| {
+            format!(
+                "{}: {}",
+                unit["package"].as_str().unwrap(),
+                unit["reason"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+/// `rekindle build` with variables.
+fn build(project: &Project, variables: &[(&str, &str)]) {
+    let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+    let command = command
+        .env_remove("REKINDLE_SNAPSHOT")
+        .envs(variables.iter().copied());
+    Done::from(command.output().unwrap()).ok();
+}
+
+/// A fresh checkout with nothing changed starts nothing, asks the unit cache for nothing, and leaves nothing
+/// out; after a change the program shows it. Both with the variables that the build gets.
+fn check(
+    project: &Project,
+    (before, first): (&str, &[(&str, &str)]),
+    change: impl FnOnce(&Project),
+    (after, second): (&str, &[(&str, &str)]),
+    reason: &str,
+) {
+    build(project, first);
+    assert_eq!(left_out(project), [""; 0]);
+    for _ in 0..2 {
+        // Of the second, what is captured was fresh before.
+        fresh_clone(project);
+        build(project, first);
+        assert_eq!(program(project), before);
+        let stats = project.stats();
+        assert_eq!(started(&stats), [0, 0, 0], "{stats:#}");
+        assert_eq!(stats["units"]["hit"], 0, "{stats:#}");
+        assert_fresh(project);
+    }
+    fresh_clone(project);
+    change(project);
+    build(project, second);
+    assert_eq!(program(project), after);
+    let invalid = invalid(project);
+    assert!(
+        invalid.iter().any(|why| why.ends_with(reason)),
+        "{invalid:#?}"
+    );
+    assert_fresh(project);
 }
 
 #[test]
-fn a_macros_undeclared_input_is_looked_at_in_a_fresh_checkout() {
-    let project = workspace();
-    rekindle(&project, &["build"]).ok();
-    fresh_clone(&project);
-    rekindle(&project, &["build"]).ok();
-    assert_eq!(program(&project), "one");
-    assert_eq!(started(&project.stats()), [0, 0, 0]);
-    assert_fresh(&project);
-
-    fresh_clone(&project);
-    project.put("ws/app/data", "two");
-    commit(&project, "second");
-    rekindle(&project, &["build"]).ok();
-    assert_eq!(program(&project), "two");
+fn a_file_that_a_macro_reads() {
+    let project = workspace(READS_DATA, &[("app/data", "one")]);
+    let change = |project: &Project| {
+        project.put("ws/app/data", "two");
+        commit(project, "second");
+    };
+    check(
+        &project,
+        ("one", &[]),
+        change,
+        ("two", &[]),
+        "undeclared input `{workspace}/app/data` changed",
+    );
     let stats = project.stats();
     assert_eq!(started(&stats)[0], 1, "the program alone: {stats:#}");
-    assert_fresh(&project);
+}
+
+#[test]
+fn a_file_that_appears() {
+    let expression = "std::fs::read_to_string(dir.join(\"data\")).unwrap_or(\"none\".into())";
+    check(
+        &workspace(expression, &[]),
+        ("none", &[]),
+        |project| project.put("ws/app/data", "some"),
+        ("some", &[]),
+        "undeclared input `{workspace}/app/data` changed",
+    );
+}
+
+#[test]
+fn a_directory_that_a_macro_lists() {
+    let expression = "std::fs::read_dir(dir.join(\"parts\")).unwrap().count().to_string()";
+    check(
+        &workspace(expression, &[("app/parts/one", "")]),
+        ("1", &[]),
+        |project| project.put("ws/app/parts/two", ""),
+        ("2", &[]),
+        "undeclared input `{workspace}/app/parts` changed",
+    );
+}
+
+#[test]
+fn a_variable_that_a_macro_reads() {
+    let expression = "std::env::var(\"GREETING\").unwrap_or_default()";
+    check(
+        &workspace(expression, &[]),
+        ("hello", &[("GREETING", "hello")]),
+        |_| {},
+        ("bye", &[("GREETING", "bye")]),
+        "undeclared input `GREETING` changed",
+    );
+}
+
+/// cargo sets it, and does not watch it either.
+#[test]
+fn a_variable_of_cargos_configuration() {
+    let expression = "std::env::var(\"GREETING\").unwrap_or_default()";
+    let config = (".cargo/config.toml", "[env]\nGREETING = \"hello\"\n");
+    check(
+        &workspace(expression, &[config]),
+        ("hello", &[]),
+        |project| project.put("ws/.cargo/config.toml", "[env]\nGREETING = \"bye\"\n"),
+        ("bye", &[]),
+        "undeclared input `GREETING` changed",
+    );
+}
+
+/// What a build script sets for a macro alone is not this command's: the unit cache looks at it.
+#[test]
+fn what_cannot_be_looked_at_is_left_out() {
+    let expression = "std::env::var(\"GREETING\").unwrap_or_default()";
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+         println!(\"cargo:rustc-env=GREETING=hello\"); }";
+    let project = workspace(expression, &[("app/build.rs", script)]);
+    build(&project, &[]);
+    let left_out = left_out(&project);
+    let expected = "app: it read what it does not declare: `GREETING`, which is another here";
+    assert!(left_out.iter().any(|why| why == expected), "{left_out:#?}");
+    fresh_clone(&project);
+    build(&project, &[]);
+    assert_eq!(program(&project), "hello");
+    assert_eq!(started(&project.stats())[..2], [0, 0]);
+}
+
+/// Outputs of the package's own script are vouched for by that script's run.
+#[test]
+fn a_macro_that_reads_what_a_build_script_made() {
+    let expression =
+        "std::fs::read_to_string(std::env::var(\"OUT_DIR\").unwrap() + \"/made\").unwrap()";
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=declared\");\n\
+         let made = std::env::var(\"OUT_DIR\").unwrap() + \"/made\";\n\
+         std::fs::copy(\"declared\", made).unwrap(); }";
+    let files = [("app/build.rs", script), ("app/declared", "one")];
+    check(
+        &workspace(expression, &files),
+        ("one", &[]),
+        |project| project.put("ws/app/declared", "two"),
+        ("two", &[]),
+        "`app/declared` changed",
+    );
+}
+
+/// A program that shows what its build script made of an expression, which declares nothing that it reads.
+fn scripted(expression: &str, files: &[(&str, &str)]) -> Project {
+    let script = format!(
+        "fn main() {{ println!(\"cargo:rerun-if-changed=build.rs\");\n\
+         let text: String = {expression};\n\
+         println!(\"cargo:rustc-env=TEXT={{text}}\"); }}"
+    );
+    let app = manifest("app", "");
+    let mut all = vec![
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"app\"]\nresolver = \"2\"\n",
+        ),
+        ("app/Cargo.toml", app.as_str()),
+        ("app/build.rs", script.as_str()),
+        (
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", env!(\"TEXT\")); }",
+        ),
+        (".gitignore", "target\n"),
+    ];
+    all.extend(files);
+    in_git(&all)
+}
+
+#[test]
+fn a_file_that_a_build_script_reads() {
+    let expression = "std::fs::read_to_string(\"data\").unwrap()";
+    check(
+        &scripted(expression, &[("app/data", "one")]),
+        ("one", &[]),
+        |project| project.put("ws/app/data", "two"),
+        ("two", &[]),
+        "undeclared input `{workspace}/app/data` changed",
+    );
+}
+
+#[test]
+fn a_file_of_the_system_that_a_build_script_reads() {
+    let header = tempfile::tempdir().unwrap();
+    let header = header.path().join("x.h");
+    std::fs::write(&header, "one").unwrap();
+    let expression = format!("std::fs::read_to_string({header:?}).unwrap()");
+    let name = Path::new(&header).canonicalize().unwrap();
+    check(
+        &scripted(&expression, &[]),
+        ("one", &[]),
+        |_| std::fs::write(&header, "two").unwrap(),
+        ("two", &[]),
+        &format!("undeclared input `{}` changed", name.display()),
+    );
+}
+
+#[test]
+fn a_variable_that_a_build_script_reads() {
+    let expression = "std::env::var(\"GREETING\").unwrap_or(\"none\".into())";
+    check(
+        &scripted(expression, &[]),
+        ("none", &[]),
+        |_| {},
+        ("bye", &[("GREETING", "bye")]),
+        "undeclared input `GREETING` changed",
+    );
+}
+
+/// In a target that is kept plain cargo would call it fresh.
+#[test]
+fn what_changes_between_two_builds_in_one_directory() {
+    for project in [
+        workspace(READS_DATA, &[("app/data", "one")]),
+        scripted(
+            "std::fs::read_to_string(\"data\").unwrap()",
+            &[("app/data", "one")],
+        ),
+    ] {
+        build(&project, &[]);
+        fresh_clone(&project);
+        build(&project, &[]);
+        for text in ["two", "six"] {
+            // Restored, then built here.
+            project.put("ws/app/data", text);
+            build(&project, &[]);
+            assert_eq!(program(&project), text);
+            let invalid = invalid(&project);
+            let expected = "app: undeclared input `{workspace}/app/data` changed";
+            assert_eq!(invalid, [expected]);
+            assert_fresh(&project);
+            build(&project, &[]);
+            assert_eq!(started(&project.stats()), [0, 0, 0]);
+        }
+    }
 }
 
 /// What is compiled when its own source changes begins with the state of the compile before.
 #[test]
 fn what_is_left_out_keeps_its_incremental_state() {
-    let project = workspace();
-    let build = || {
-        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
-        let command = command
-            .env_remove("REKINDLE_SNAPSHOT")
-            .env("CARGO_INCREMENTAL", "1");
-        Done::from(command.output().unwrap()).ok();
-    };
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+         println!(\"cargo:rustc-env=GREETING=hello\"); }";
+    let expression = "std::env::var(\"GREETING\").unwrap_or_default()";
+    let project = workspace(expression, &[("app/build.rs", script)]);
+    let build = || build(&project, &[("CARGO_INCREMENTAL", "1")]);
     build();
     // A checkout in which it is a hit, and one that comes after that.
     for _ in 0..2 {

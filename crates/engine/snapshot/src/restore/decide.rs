@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rekindle_base::Digest;
+use rekindle_key::{Root, Tag};
 use rekindle_store::LocalStore;
 
 use super::watch::Watched;
@@ -15,6 +16,9 @@ pub enum Invalid {
     /// An input is not what it was.
     #[error("`{0}` changed")]
     Input(String),
+    /// Something is not what it was that a macro or a build script was seen to read.
+    #[error("undeclared input `{0}` changed")]
+    Undeclared(String),
     /// A source of its package is gone: a build script may have written it.
     #[error("`{0}` is gone, which the package's build script may have made")]
     SourceGone(String),
@@ -112,17 +116,24 @@ fn invalid(store: &LocalStore, job: &Job, unit: &Unit, watched: &Watched) -> Opt
     if job.moved && unit.path_bound || job.rehomed && unit.home.bound {
         return Some(Invalid::PathBound);
     }
-    changed_input(job, unit, watched).or_else(|| gone(store, &job.tree, unit))
+    let elsewhere = unit.inputs.iter().find_map(|index| {
+        let place = &job.tree.inputs[*index as usize].place;
+        (job.moved && may_be_another(place)).then(|| Invalid::ElsewhereInput(shown(place)))
+    });
+    elsewhere
+        .or_else(|| changed(&job.tree, unit, watched))
+        .or_else(|| gone(store, &job.tree, unit))
 }
 
-fn changed_input(job: &Job, unit: &Unit, watched: &Watched) -> Option<Invalid> {
+/// Which input of a unit is another now.
+pub(super) fn changed(tree: &Tree, unit: &Unit, watched: &Watched) -> Option<Invalid> {
     unit.inputs.iter().find_map(|index| {
-        let input = &job.tree.inputs[*index as usize];
-        if job.moved && may_be_another(&input.place) {
-            return Some(Invalid::ElsewhereInput(shown(&input.place)));
-        }
+        let input = &tree.inputs[*index as usize];
         let now = watched.content(&input.place, input.is_package);
-        (now != Some(&input.content)).then(|| Invalid::Input(shown(&input.place)))
+        (now != Some(&input.content)).then(|| match input.place {
+            Place::Seen(..) => Invalid::Undeclared(shown(&input.place)),
+            _ => Invalid::Input(shown(&input.place)),
+        })
     })
 }
 
@@ -130,14 +141,31 @@ fn changed_input(job: &Job, unit: &Unit, watched: &Watched) -> Option<Invalid> {
 fn may_be_another(place: &Place) -> bool {
     match place {
         Place::Workspace(_) => false,
-        Place::Absolute(path) => !["/usr/", "/lib/", "/lib64/", "/etc/", "/opt/"]
-            .iter()
-            .any(|dir| path.starts_with(dir.as_bytes())),
+        // What a relative path led to would now be somewhere else.
+        Place::Seen(Tag::ReadFile | Tag::Listing, path) => {
+            let in_home = path.starts_with(Root::Home.name().as_bytes());
+            in_home || (path.starts_with(b"/") && !is_of_system(path))
+        }
+        Place::Seen(..) => false,
+        Place::Absolute(path) => !is_of_system(path),
     }
 }
 
+fn is_of_system(path: &[u8]) -> bool {
+    [
+        "/usr/", "/lib/", "/lib64/", "/etc/", "/opt/", "/proc/", "/sys/",
+    ]
+    .iter()
+    .any(|dir| path.starts_with(dir.as_bytes()))
+}
+
 fn shown(place: &Place) -> String {
-    let (Place::Workspace(path) | Place::Absolute(path)) = place;
+    let (Place::Workspace(path) | Place::Absolute(path) | Place::Seen(_, path)) = place;
+    let path = if path.is_empty() {
+        b"the environment"
+    } else {
+        path.as_slice()
+    };
     String::from_utf8_lossy(path).into_owned()
 }
 

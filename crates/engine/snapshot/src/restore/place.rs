@@ -133,13 +133,14 @@ impl Placing<'_> {
         rekindle_fsx::set_mtime(path, self.time_ns)
     }
 
-    fn placeholder(&self, path: &Path, mode: u32, object: &Object) -> io::Result<()> {
+    /// What a placeholder says.
+    fn stands_for(&self, mode: u32, object: &Object) -> Placeholder {
         let build_dir = &self.request.here.build_dir;
         let known = object.known.as_ref().map(|(closure, externs)| Known {
             closure: *closure,
             externs: externs.iter().map(|name| build_dir.join(name)).collect(),
         });
-        let placeholder = Placeholder {
+        Placeholder {
             digest: object.digest,
             size: object.size,
             mode,
@@ -150,7 +151,25 @@ impl Placing<'_> {
             } else {
                 Vec::new()
             },
-        };
+        }
+    }
+
+    /// The placeholder of a unit that is a program, which cargo gives a name where people find it.
+    pub(super) fn program(&self, files: &[File]) -> Option<Placeholder> {
+        let (hash, others) = files.split_last()?;
+        if !hash.path.rsplit('/').next()?.starts_with("bin-") {
+            return None;
+        }
+        others.iter().find_map(|file| match &file.body {
+            Body::Object(object) if object.form == Form::Program => {
+                Some(self.stands_for(file.mode, object))
+            }
+            _ => None,
+        })
+    }
+
+    fn placeholder(&self, path: &Path, mode: u32, object: &Object) -> io::Result<()> {
+        let placeholder = self.stands_for(mode, object);
         if object.form == Form::Link {
             rekindle_fsx::symlink(&placeholder.to_link(), path)?;
             return rekindle_fsx::set_mtime(path, self.time_ns);

@@ -114,7 +114,7 @@ fn package_root(job: &Job, unit: &Unit, here: &Where) -> Option<PathBuf> {
         .iter()
         .map(|index| &job.tree.inputs[*index as usize]);
     let package = inputs.into_iter().find(|input| input.is_package)?;
-    Some(here.path(&package.place))
+    here.path(&package.place)
 }
 
 /// Gives the sources that dep-info names their places in this home: by the program's, a build script's package is

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rekindle_base::{Digest, Moment};
+use std::collections::HashMap;
+
+use rekindle_outputs::environment::Environment;
 use rekindle_snapshot::base::{self, Made, Wanted};
 use rekindle_snapshot::capture::{self, Captured, Saw};
 use rekindle_snapshot::inputs::Where;
@@ -124,6 +127,8 @@ impl Checkout {
                 saw: &Saw::default(),
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 incremental: true,
+                environment: &Environment::default(),
+                trees: &HashMap::new(),
             },
         )
         .unwrap();
@@ -150,6 +155,8 @@ impl Checkout {
                 here: &self.here_at(dir),
                 trees: &self.trees,
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
+                environment: &Environment::default(),
+                early: false,
             },
         )
         .unwrap()

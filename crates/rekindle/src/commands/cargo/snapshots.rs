@@ -2,25 +2,31 @@
 //!
 //! A fault here costs a warning, and the build goes on with the unit cache alone.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::Layout;
-use rekindle::{Surroundings, git, selection};
-use rekindle_base::{Clock, SystemClock};
+use rekindle::{Surroundings, git, given, selection};
+use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_events::{
     Collected, Event, EventKind, PackagesRestored, ProfileSkipped, Refusal, SnapshotCaptured,
-    SnapshotRestored, UnitLeft, WarningEvent,
+    SnapshotRestored, UncacheableReason, UnitLeft, Vantage, WarningEvent,
 };
+use rekindle_outputs::early::{self, Early};
+use rekindle_outputs::environment::Environment;
 use rekindle_outputs::{lost, materialise};
 use rekindle_snapshot::base::{self, Chosen, Made, NoBase, Wanted};
 use rekindle_snapshot::capture::{self, Captured, Saw};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::layout::Profile;
+use rekindle_snapshot::model::Tree;
 use rekindle_snapshot::registry::{self, Readers};
 use rekindle_snapshot::restore::{self, Restored};
+use rekindle_snapshot::seen::Seen;
 use rekindle_store::LocalStore;
 
 use crate::invocation::CargoLine;
@@ -33,8 +39,17 @@ pub(super) struct Snapshots<'a> {
     target_dir: PathBuf,
     wanted: Wanted,
     surroundings: &'a Surroundings,
+    environment: Environment,
     launcher: PathBuf,
     began_ns: i64,
+    /// Whether the command gives programs their names where people find them.
+    collects: bool,
+    /// What makes these ready.
+    early: RefCell<Option<Early>>,
+    /// Trees that were restored: what is captured is mostly what they say.
+    trees: RefCell<HashMap<Digest, Tree>>,
+    /// What git was asked when cargo had ended.
+    cleanness: RefCell<Option<git::Cleanness>>,
 }
 
 impl<'a> Snapshots<'a> {
@@ -58,16 +73,34 @@ impl<'a> Snapshots<'a> {
             target_dir: layout.target_dir.clone(),
             wanted: selection.wanted,
             surroundings,
+            environment: given::environment(
+                surroundings,
+                config,
+                (&layout.workspace_root, cargo_home),
+            ),
             launcher: launcher.to_owned(),
             began_ns: rekindle_fsx::time::coarse_ns(),
+            collects: matches!(line.command.as_deref(), Some("build" | "b")),
+            early: RefCell::new(None),
+            trees: RefCell::default(),
+            cleanness: RefCell::new(None),
         })
     }
 
     /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.
     pub(super) fn restore(&mut self) -> Vec<Event> {
         let chosen = (!self.is_kept()).then(|| base::choose(self.store, &self.wanted));
-        let packages = self.packages(chosen.as_ref());
-        let target = chosen.map(|chosen| self.target(chosen));
+        let base = chosen.as_ref();
+        // Of packages cargo's home has the files, of units the target directory: neither looks at the other's.
+        let (packages, target) = std::thread::scope(|scope| {
+            let (store, here) = (self.store, &self.here);
+            let packages = scope.spawn(move || packages(store, here, base));
+            let target = match base {
+                Some(chosen) => Some(self.target(chosen)),
+                None => self.forget_changed(),
+            };
+            (packages.join().ok().flatten(), target)
+        });
         // What cargo builds is built after this; the restored files' times are before it.
         self.began_ns = rekindle_fsx::time::coarse_ns();
         packages.into_iter().chain(target).collect()
@@ -84,38 +117,31 @@ impl<'a> Snapshots<'a> {
         }
     }
 
-    /// Restores the packages of the lock file that cargo's home lacks; `None` where it has all. Those that
-    /// are read without asking come whole: what that is depends on the base, or on what is there already.
-    fn packages(&self, base: Option<&Result<Chosen, NoBase>>) -> Option<Event> {
+    /// Has cargo build the units of which something changed that it does not watch.
+    fn forget_changed(&self) -> Option<Event> {
         let began = Instant::now();
-        let lock = self.here.workspace.join("Cargo.lock");
-        let readers = LazyLock::new(|| match base {
-            None => Readers::of_build_dir(self.store, &self.here.build_dir),
-            Some(Ok(chosen)) => {
-                let trees = chosen.pointer.trees.iter().map(|(_, tree)| tree);
-                Readers::of_trees(self.store, trees)
+        early::tidy(&self.here.build_dir);
+        let around = (&self.here, &self.environment);
+        match restore::forget_changed(self.store, around, &self.wanted.dirs) {
+            Ok(forgotten) if forgotten.is_empty() => None,
+            Ok(forgotten) => {
+                let mut event = SnapshotRestored {
+                    base: "what was there already".to_owned(),
+                    invalid: left(forgotten),
+                    ..SnapshotRestored::default()
+                };
+                event.time_us = micros(began);
+                Some(now(EventKind::SnapshotRestored(Box::new(event))))
             }
-            Some(Err(_)) => Readers::default(),
-        });
-        let is_whole = |name: &str, _: &str| readers.has(name);
-        match registry::restore(self.store, &self.here.cargo_home, &lock, &is_whole) {
-            Ok(restored) if restored.packages.packages + restored.git.packages == 0 => None,
-            Ok(restored) => Some(now(EventKind::PackagesRestored(PackagesRestored {
-                packages: restored.packages.packages + restored.git.packages,
-                whole: restored.whole,
-                files: restored.packages.files + restored.git.files + restored.index_files,
-                left: restored.left.len() as u64 + restored.lost,
-                time_us: micros(began),
-            }))),
             Err(error) => {
-                let message = format!("packages could not be restored: {error}");
-                Some(warning("packages-not-restored", message))
+                let message = format!("what was there already could not be looked at: {error}");
+                Some(warning("target-not-looked-at", message))
             }
         }
     }
 
     /// Restores the best base.
-    fn target(&self, chosen: Result<Chosen, NoBase>) -> Event {
+    fn target(&self, chosen: &Result<Chosen, NoBase>) -> Event {
         let began = Instant::now();
         let mut event = match chosen {
             Err(none) => SnapshotRestored {
@@ -127,9 +153,15 @@ impl<'a> Snapshots<'a> {
                     here: &self.here,
                     trees: &chosen.pointer.trees,
                     launcher: &self.launcher,
+                    environment: &self.environment,
+                    early: self.collects,
                 };
                 match restore::restore(self.store, &request) {
-                    Ok(restored) => said(chosen.why.to_string(), restored),
+                    Ok(mut restored) => {
+                        *self.trees.borrow_mut() = std::mem::take(&mut restored.trees);
+                        *self.early.borrow_mut() = restored.early.take();
+                        said(chosen.why.to_string(), restored)
+                    }
                     Err(error) => {
                         let message = format!("the snapshot could not be restored: {error}");
                         return warning("snapshot-not-restored", message);
@@ -145,6 +177,9 @@ impl<'a> Snapshots<'a> {
     /// whether the store has lost one, so that the next cargo builds it.
     pub(super) fn collect(&self) -> (Vec<Event>, bool) {
         let began = Instant::now();
+        let git = self.wanted.git.as_ref();
+        let asked = git.map(|git| git::Cleanness::ask(self.surroundings, git));
+        *self.cleanness.borrow_mut() = asked;
         let mut paths = Vec::new();
         for dir in [&self.here.build_dir, &self.target_dir] {
             for profile in Profile::all(dir).unwrap_or_default() {
@@ -161,7 +196,9 @@ impl<'a> Snapshots<'a> {
         }
         paths.sort_unstable();
         paths.dedup();
-        let outcome = materialise::materialise_all(&paths, None);
+        let early = self.early.borrow_mut().take();
+        let ready = early.map(Early::ready).unwrap_or_default();
+        let outcome = materialise::materialise_ready(&paths, &ready);
         let mut events = Vec::new();
         if outcome.done.files > 0 {
             events.push(now(EventKind::Collected(Collected {
@@ -187,13 +224,18 @@ impl<'a> Snapshots<'a> {
         let began = Instant::now();
         let lock = self.here.workspace.join("Cargo.lock");
         let at = SystemClock::default().now();
-        let packages = registry::capture(self.store, &self.here.cargo_home, &lock, at);
+        let (packages, target) = std::thread::scope(|scope| {
+            let (store, home) = (self.store, &self.here.cargo_home);
+            let packages = scope.spawn(move || registry::capture(store, home, &lock, at));
+            let target = self.capture_target(events, began);
+            (packages.join(), target)
+        });
         let mut said = Vec::new();
-        if let Err(error) = packages {
+        if let Ok(Err(error)) = packages {
             let message = format!("packages could not be stored: {error}");
             said.push(warning("packages-not-stored", message));
         }
-        said.push(self.capture_target(events, began));
+        said.push(target);
         said
     }
 
@@ -207,6 +249,8 @@ impl<'a> Snapshots<'a> {
             saw: &saw,
             launcher: &self.launcher,
             incremental: true,
+            environment: &self.environment,
+            trees: &self.trees.borrow(),
         };
         let captured = match capture::capture(self.store, &request) {
             Ok(captured) => captured,
@@ -216,10 +260,10 @@ impl<'a> Snapshots<'a> {
             }
         };
         // The build may have changed what git sees: then the snapshot is not the commit's.
-        let git = self.wanted.git.as_ref();
+        let asked = self.cleanness.borrow_mut().take();
         let made = Made {
             trees: captured.trees.clone(),
-            clean: git.is_some_and(|git| git::is_clean(self.surroundings, git)),
+            clean: asked.is_some_and(git::Cleanness::answer),
             at: SystemClock::default().now(),
         };
         if let Err(error) = base::publish(self.store, &self.wanted, &made) {
@@ -230,6 +274,40 @@ impl<'a> Snapshots<'a> {
             captured,
             micros(began),
         ))))
+    }
+}
+
+/// Restores the packages of the lock file that cargo's home lacks; `None` where it has all. Those that
+/// are read without asking come whole: what that is depends on the base, or on what is there already.
+fn packages(
+    store: &LocalStore,
+    here: &Where,
+    base: Option<&Result<Chosen, NoBase>>,
+) -> Option<Event> {
+    let began = Instant::now();
+    let lock = here.workspace.join("Cargo.lock");
+    let readers = LazyLock::new(|| match base {
+        None => Readers::of_build_dir(store, &here.build_dir),
+        Some(Ok(chosen)) => {
+            let trees = chosen.pointer.trees.iter().map(|(_, tree)| tree);
+            Readers::of_trees(store, trees)
+        }
+        Some(Err(_)) => Readers::default(),
+    });
+    let is_whole = |name: &str, _: &str| readers.has(name);
+    match registry::restore(store, &here.cargo_home, &lock, &is_whole) {
+        Ok(restored) if restored.packages.packages + restored.git.packages == 0 => None,
+        Ok(restored) => Some(now(EventKind::PackagesRestored(PackagesRestored {
+            packages: restored.packages.packages + restored.git.packages,
+            whole: restored.whole,
+            files: restored.packages.files + restored.git.files + restored.index_files,
+            left: restored.left.len() as u64 + restored.lost,
+            time_us: micros(began),
+        }))),
+        Err(error) => {
+            let message = format!("packages could not be restored: {error}");
+            Some(warning("packages-not-restored", message))
+        }
     }
 }
 
@@ -246,24 +324,71 @@ fn saw(events: &[Event]) -> Saw {
                     let (id, name) = (unit.id.clone(), unit.crate_name.clone());
                     saw.without_state.insert(id, name);
                 }
-                if unit.uncacheable.is_some() {
+                // Of a unit that was built twice in this run, the last build counts.
+                saw.seen.remove(&unit.id);
+                saw.unjudged.remove(&unit.id);
+                if let Some(reason) = &unit.uncacheable {
+                    if let UncacheableReason::Observed { refusal } = reason {
+                        saw.unjudged.insert(unit.id.clone(), refusal.to_string());
+                    }
                     continue;
                 }
                 saw.units.insert(unit.id.clone());
                 if unit.undeclared {
-                    saw.undeclared.insert(unit.id.clone());
+                    note_seen(&mut saw, &unit.id, (unit.key, &unit.vantage, false));
                 }
                 if unit.path_bound {
                     saw.bound.insert(unit.id.clone());
                 }
             }
-            EventKind::Step(step) if matches!(step.refused, Some(Refusal::WroteOutside { .. })) => {
-                saw.wrote_outside.insert(step.id.clone());
+            EventKind::Step(step) if step.kind == "build-script" => {
+                saw.seen.remove(&step.id);
+                saw.unjudged.remove(&step.id);
+                saw.wrote_outside.remove(&step.id);
+                match &step.refused {
+                    None => note_seen(&mut saw, &step.id, (step.key, &step.vantage, true)),
+                    Some(Refusal::WroteOutside { .. }) => {
+                        saw.wrote_outside.insert(step.id.clone());
+                    }
+                    Some(refusal) if is_of_this_run(refusal) => {
+                        saw.unjudged.insert(step.id.clone(), refusal.to_string());
+                    }
+                    // No run of it is stored: what it declares is all that there is to go by.
+                    Some(_) => {}
+                }
             }
             _ => {}
         }
     }
     saw
+}
+
+/// Whether a run was not stored for a reason that another run of it may not have.
+fn is_of_this_run(refusal: &Refusal) -> bool {
+    use Refusal::{ChangedDuringRun, ClockWasSet, StoreUnavailable};
+    matches!(
+        refusal,
+        ChangedDuringRun { .. } | ClockWasSet | StoreUnavailable { .. }
+    )
+}
+
+fn note_seen(
+    saw: &mut Saw,
+    id: &str,
+    (key, vantage, is_step): (Option<Digest>, &Option<Vantage>, bool),
+) {
+    let (Some(key), Some(vantage)) = (key, vantage) else {
+        let why = "the unit cache does not have what it read".to_owned();
+        saw.unjudged.insert(id.to_owned(), why);
+        return;
+    };
+    let seen = Seen {
+        key,
+        is_step,
+        directory: PathBuf::from(&vantage.directory),
+        roots: vantage.roots.clone(),
+    };
+    saw.seen.insert(id.to_owned(), seen);
 }
 
 /// Nothing larger is a placeholder.
@@ -277,7 +402,6 @@ fn is_for_compilers(path: &Path) -> bool {
 
 fn said(base: String, restored: Restored) -> SnapshotRestored {
     let skipped = restored.skipped.into_iter();
-    let invalid = restored.invalid.into_iter();
     SnapshotRestored {
         base,
         profiles: restored.profiles,
@@ -288,13 +412,7 @@ fn said(base: String, restored: Restored) -> SnapshotRestored {
             })
             .collect(),
         units: restored.units.into(),
-        invalid: invalid
-            .map(|(package, id, reason)| UnitLeft {
-                package,
-                id,
-                reason: reason.to_string(),
-            })
-            .collect(),
+        invalid: left(restored.invalid),
         files: restored.files,
         placed_bytes: restored.placed_bytes,
         waiting_bytes: restored.waiting_bytes,
@@ -302,20 +420,24 @@ fn said(base: String, restored: Restored) -> SnapshotRestored {
     }
 }
 
+fn left(units: Vec<(String, String, impl ToString)>) -> Vec<UnitLeft> {
+    let units = units.into_iter();
+    units
+        .map(|(package, id, reason)| UnitLeft {
+            package,
+            id,
+            reason: reason.to_string(),
+        })
+        .collect()
+}
+
 fn told(captured: Captured, time_us: u64) -> SnapshotCaptured {
-    let left_out = captured.left_out.into_iter();
     SnapshotCaptured {
         new_trees: captured.new_trees.into(),
         units_new: captured.units_new.into(),
         units_kept: captured.units_kept.into(),
         units_dropped: captured.units_dropped.into(),
-        left_out: left_out
-            .map(|(package, id, reason)| UnitLeft {
-                package,
-                id,
-                reason: reason.to_string(),
-            })
-            .collect(),
+        left_out: left(captured.left_out),
         stored_bytes: captured.stored_bytes,
         hashed_bytes: captured.hashed_bytes,
         time_us,

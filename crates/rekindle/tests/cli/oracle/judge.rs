@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::play::{Kept, Play, Wrong, succeeded};
 use super::site::check_out;
-use super::steps::{Goal, Source};
+use super::steps::{Goal, Source, Trouble};
 use super::world::{Member, View};
 use crate::project::Done;
 
@@ -119,7 +119,10 @@ impl Play {
         let (origin, root) = (self.origin(), self.root());
         check_out(&origin, &root, Source::Clone);
         self.kept = Some(Kept::default());
-        let reliable = self.kept.get_or_insert_default().note(&self.world);
+        let reliable = self
+            .kept
+            .get_or_insert_default()
+            .note(&self.world, &Trouble::None);
         let done = self.rekindle(&self.arguments(goal));
         self.judge(goal, &done, &self.target(), reliable)?;
         let stats = succeeded(self.rekindle(&["stats", "--format", "json"]))?;

@@ -79,11 +79,33 @@ pub(super) struct Kept {
     listed: BTreeSet<(String, String)>,
     /// Values of the vendored crate, by version.
     leaves: BTreeMap<u32, u32>,
+    /// What is read that nobody declares, by crate.
+    aside: BTreeMap<String, u32>,
+    /// Whether there may be units that Rekindle knows nothing of.
+    is_unknown: bool,
 }
 
 impl Kept {
     /// Notes what is about to be built; says whether a plain cargo can be relied upon.
-    pub(super) fn note(&mut self, world: &World) -> bool {
+    pub(super) fn note(&mut self, world: &World, trouble: &Trouble) -> bool {
+        self.is_unknown |= match trouble {
+            Trouble::Killed(_)
+            | Trouble::Failpoint(_)
+            | Trouble::PlainFirst
+            | Trouble::Bare
+            | Trouble::Evicted(_) => true,
+            Trouble::None
+            | Trouble::Broken(_)
+            | Trouble::Cleaned(_)
+            | Trouble::Meanwhile
+            | Trouble::Scribbled => false,
+        };
+        let undeclared = world.members.iter().filter(|one| one.is_read_undeclared());
+        for member in undeclared {
+            let before = self.aside.insert(member.name.clone(), member.template);
+            let changed = before.is_some_and(|before| before != member.template);
+            self.is_stale |= changed && self.is_unknown;
+        }
         for member in &world.members {
             let gone = |(dir, part): &(String, String)| {
                 *dir == member.dir && !member.parts.contains_key(part)
@@ -314,7 +336,7 @@ impl Play {
         }
         let kept = self.kept.get_or_insert_default();
         kept.is_stale |= has_set && source.is_none();
-        Ok(kept.note(&self.world))
+        Ok(kept.note(&self.world, &step.trouble))
     }
 
     /// Brings the origin to the world.

@@ -34,7 +34,11 @@ pub(super) fn files(world: &World) -> Files {
     );
     let number = format!(
         "#[proc_macro]\npub fn number(_: proc_macro::TokenStream) -> proc_macro::TokenStream {{\n    \
-         \"\\\"{}\\\"\".parse().unwrap()\n}}\n",
+         \"\\\"{}\\\"\".parse().unwrap()\n}}\n\
+         #[proc_macro]\npub fn aside(_: proc_macro::TokenStream) -> proc_macro::TokenStream {{\n    \
+         let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap();\n    \
+         let text = std::fs::read_to_string(dir + \"/aside\").unwrap();\n    \
+         format!(\"{{text:?}}\").parse().unwrap()\n}}\n",
         world.number
     );
     put("ws/mac/src/lib.rs", number);
@@ -94,6 +98,9 @@ fn of_member(world: &World, member: &Member) -> Files {
     if member.has(aspect::TEXT) {
         put("text.txt", member.text.to_string());
     }
+    if member.has(aspect::MACRO) {
+        put("aside", member.template.to_string());
+    }
     if member.has(aspect::PART) {
         put("src/part.in", format!("\"{}\"\n", member.part));
     }
@@ -119,7 +126,7 @@ fn of_member(world: &World, member: &Member) -> Files {
                 put(&format!("parts/{name}"), value.to_string());
             }
         }
-        Script::Watches | Script::Writes => {
+        Script::Watches | Script::Writes | Script::Reads => {
             put("template", member.template.to_string());
         }
         Script::Native => {
@@ -231,6 +238,7 @@ fn build_script(world: &World, member: &Member) -> String {
         Script::Watches | Script::Writes => "    println!(\"cargo::rerun-if-changed=template\");\n",
         Script::Env => "    println!(\"cargo::rerun-if-env-changed=ORACLE_SCRIPT\");\n",
         Script::Lists => "    println!(\"cargo::rerun-if-changed=parts\");\n",
+        Script::Reads => "    println!(\"cargo::rerun-if-changed=build.rs\");\n",
         Script::Native => "    println!(\"cargo::rerun-if-changed=native.c\");\n",
     };
     let name = &member.name;
@@ -251,6 +259,9 @@ fn build_script(world: &World, member: &Member) -> String {
             "    let mut made = std::fs::read_to_string(\"template\").unwrap();\n    \
              std::fs::write(\"src/generated.rs\", format!(\"pub const V: &str = {made:?};\\n\")).unwrap();\n"
                 .to_owned()
+        }
+        Script::Reads => {
+            "    let mut made = std::fs::read_to_string(\"template\").unwrap();\n".to_owned()
         }
         Script::Env => {
             "    let mut made = std::env::var(\"ORACLE_SCRIPT\").unwrap_or(\"-\".to_owned());\n"

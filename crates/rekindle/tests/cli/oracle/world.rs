@@ -34,10 +34,12 @@ pub(super) enum Script {
     Native,
     /// Writes a module into the sources, where git ignores it.
     Writes,
+    /// Reads a file that it does not declare.
+    Reads,
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::None,
         Self::Silent,
         Self::Watches,
@@ -45,6 +47,7 @@ impl Script {
         Self::Lists,
         Self::Native,
         Self::Writes,
+        Self::Reads,
     ];
 }
 
@@ -172,6 +175,11 @@ impl Member {
         deps.filter(|dep| dep.tells()).collect()
     }
 
+    /// Whether something reads a file of it that nobody declares.
+    pub(super) fn is_read_undeclared(&self) -> bool {
+        self.script == Script::Reads || self.has(aspect::MACRO)
+    }
+
     /// A directory in which a plain cargo misses that a file is gone.
     pub(super) fn hides_deletions(&self) -> bool {
         self.script == Script::Silent
@@ -185,7 +193,9 @@ impl Member {
                 let shown: Vec<_> = parts.map(|(name, n)| format!("{name}:{n}")).collect();
                 shown.join(",")
             }
-            Script::Watches | Script::Native | Script::Writes => self.template.to_string(),
+            Script::Watches | Script::Native | Script::Writes | Script::Reads => {
+                self.template.to_string()
+            }
             Script::Env => shown(view.around.script),
         };
         if self.has(aspect::HELPER) {
@@ -224,7 +234,7 @@ impl Member {
                 add("native", &native, self.template.to_string());
             }
             Script::Writes => add("generated", "generated::V", self.template.to_string()),
-            Script::Silent | Script::Env | Script::Lists => {}
+            Script::Silent | Script::Env | Script::Lists | Script::Reads => {}
         }
         if self.script != Script::None {
             let code = "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"))";
@@ -248,6 +258,7 @@ impl Member {
         }
         if self.has(aspect::MACRO) {
             add("number", "mac::number!()", view.world.number.to_string());
+            add("aside", "mac::aside!()", self.template.to_string());
         }
         if self.has(aspect::LEAF) {
             let (version, value) = view.world.leaf;

@@ -5,15 +5,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::environment::{self, Environment};
+use crate::files::Files;
+use crate::placeholder::Placeholder;
 use rekindle_base::DigestHasher;
 use rekindle_fsx::{FileKind, StatSig};
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::NOTHING;
 use rekindle_key::variables::{self, NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, value_of};
 use rekindle_key::{Manifest, Roots, Tag, loader};
-use rekindle_outputs::environment::Environment;
-use rekindle_outputs::files::Files;
-use rekindle_outputs::placeholder::Placeholder;
 
 /// Where values come from.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ impl Present<'_> {
 
     fn content(&self, name: &[u8]) -> String {
         if name == PROCESSOR {
-            return variables::secret(b"cpu", &rekindle_outputs::environment::processor());
+            return variables::secret(b"cpu", &environment::processor());
         }
         let Some(path) = self.roots.resolve(name) else {
             return NOTHING.to_owned();
@@ -146,7 +146,7 @@ impl Present<'_> {
     fn lookup(&self, name: &[u8]) -> String {
         let name = OsStr::from_bytes(name);
         let first = search_path(self.environment)
-            .into_iter()
+            .iter()
             .map(|directory| directory.join(name))
             .find(|path| rekindle_fsx::exists(path));
         let Some(first) = first else {
@@ -238,11 +238,7 @@ fn unread(path: &Path, error: &std::io::Error) -> String {
 }
 
 /// The directories of `PATH` as they really are.
-pub(crate) fn search_path(environment: &Environment) -> Vec<PathBuf> {
-    // Where it is not set, no directory is searched; an empty part of it is the step's own.
-    let path = environment.get("PATH").into_iter();
-    path.flat_map(std::env::split_paths)
-        .map(|dir| environment.cwd.join(dir))
-        .map(|dir| rekindle_fsx::canonicalize(&dir).unwrap_or(dir))
-        .collect()
+#[must_use]
+pub fn search_path(environment: &Environment) -> &[PathBuf] {
+    environment.searched()
 }
