@@ -10,8 +10,15 @@
 #[allow(dead_code, reason = "some are for nested observers")]
 mod protocol;
 
+#[path = "../src/ring.rs"]
+#[allow(dead_code, reason = "some are for the supervisor")]
+mod ring;
+
 mod exec;
+mod files;
 mod guard;
+mod quiet;
+mod real;
 mod sys;
 
 use core::arch::naked_asm;
@@ -64,22 +71,38 @@ extern "C" fn start() {
 }
 
 /// Functions of the C library behind the ones below.
-pub(crate) struct Real(AtomicPtr<c_void>, &'static [u8]);
+pub(crate) struct Real {
+    known: AtomicPtr<c_void>,
+    name: &'static [u8],
+    find: fn(*const c_char) -> *mut c_void,
+}
 
 impl Real {
     /// Of a name that ends with a zero.
     pub(crate) const fn new(name: &'static [u8]) -> Self {
-        Self(AtomicPtr::new(core::ptr::null_mut()), name)
+        Self {
+            known: AtomicPtr::new(core::ptr::null_mut()),
+            name,
+            find: sys::next,
+        }
+    }
+
+    /// The one that the program itself would use, which may be its own.
+    pub(crate) const fn usual(name: &'static [u8]) -> Self {
+        Self {
+            find: sys::usual,
+            ..Self::new(name)
+        }
     }
 
     /// Its address; null where it cannot be found.
     pub(crate) fn get(&self) -> *mut c_void {
-        let known = self.0.load(Relaxed);
+        let known = self.known.load(Relaxed);
         if !known.is_null() {
             return known;
         }
-        let found = sys::next(self.1.as_ptr().cast());
-        self.0.store(found, Relaxed);
+        let found = (self.find)(self.name.as_ptr().cast());
+        self.known.store(found, Relaxed);
         found
     }
 }

@@ -21,6 +21,28 @@ impl Supervisor {
         }
     }
 
+    /// Every part of a path is asked whether it is a link, as `realpath` does.
+    pub(super) fn real(&mut self, who: Who, place: &[u8]) {
+        let key = (who.scope, 5, place.to_vec());
+        if self.answered.contains(&key) {
+            return;
+        }
+        let mut passed = Vec::new();
+        let found = self
+            .walk
+            .walk_by(place, true, &mut |path| passed.push(path.to_vec()));
+        for path in &passed {
+            self.record(who.scope).note(path, Seen::THERE);
+        }
+        for link in &found.links {
+            self.record(who.scope).note(link, Seen::LINK);
+        }
+        self.seen(who, &found, false);
+        if found.kind.is_some() {
+            self.answered.insert(key);
+        }
+    }
+
     pub(super) fn list(&mut self, who: Who, place: &[u8]) {
         let key = (who.scope, 2, place.to_vec());
         if self.answered.contains(&key) {
@@ -51,7 +73,7 @@ impl Supervisor {
         }
     }
 
-    fn read(&mut self, who: Who, place: &[u8], follow: bool) {
+    pub(super) fn read(&mut self, who: Who, place: &[u8], follow: bool) {
         let library = place.windows(3).any(|part| part == b".so");
         let key = (who.scope, 3 + u8::from(follow), place.to_vec());
         // A library is asked about for each program that opens it.

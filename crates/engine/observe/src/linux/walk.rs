@@ -36,6 +36,16 @@ impl Walk {
 
     /// Follows an absolute path; a link at its end only where `follow` says so.
     pub(super) fn walk(&mut self, path: &[u8], follow: bool) -> Found {
+        self.walk_by(path, follow, &mut |_| {})
+    }
+
+    /// As [`Self::walk`], and tells every directory on the way that is no link.
+    pub(super) fn walk_by(
+        &mut self,
+        path: &[u8],
+        follow: bool,
+        passes: &mut dyn FnMut(&[u8]),
+    ) -> Found {
         let mut rest = parts(path);
         let mut found = Found {
             path: Vec::new(),
@@ -69,6 +79,10 @@ impl Walk {
                 }
             } else {
                 match self.passed(&found.path) {
+                    Ok(None) => {
+                        passes(&found.path);
+                        None
+                    }
                     Ok(link) => link,
                     Err(()) => {
                         append(&mut found.path, &rest);
