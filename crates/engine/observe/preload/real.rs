@@ -1,8 +1,8 @@
 //! `realpath`, whose calls inside of the C library are its own and would all be stopped: one for each
 //! part of a path, of which compilers ask for thousands.
 //!
-//! Only what succeeds in the usual way is done here, for then all C libraries say the same. Whatever
-//! fails or is unusual is left to the C library, from the start.
+//! Only what is there or not there in the usual way is told here, for of that all versions of the C
+//! library say the same. All else is left to it, from the start.
 
 use core::ffi::{c_char, c_void};
 
@@ -20,6 +20,7 @@ const ROOM: usize = 1024;
 const HERE: usize = -100_isize as usize;
 const NO_FOLLOW: usize = 0x100;
 const IS_NO_LINK: isize = -22;
+const NOT_THERE: isize = -2;
 
 /// A path that is being put together; there is always a zero behind it.
 struct Path {
@@ -54,11 +55,19 @@ pub(crate) fn path(asked: *const c_char, into: *mut c_char) -> Option<*mut c_voi
         }
         real.length = if here == 2 { 0 } else { here - 1 };
     }
-    resolve(&mut real, &mut rest)?;
-    give(&real, into)
+    if resolve(&mut real, &mut rest)? {
+        return give(&real, into);
+    }
+    // The C library leaves there how far it has come.
+    if !into.is_null() {
+        give(&real, into)?;
+    }
+    sys::checked(NOT_THERE);
+    Some(core::ptr::null_mut())
 }
 
-fn resolve(real: &mut Path, rest: &mut Path) -> Option<()> {
+/// Whether it is there.
+fn resolve(real: &mut Path, rest: &mut Path) -> Option<bool> {
     let mut links = 0;
     let mut at = 0;
     loop {
@@ -77,7 +86,11 @@ fn resolve(real: &mut Path, rest: &mut Path) -> Option<()> {
                 let before = real.length;
                 real.put(b"/")?;
                 real.put(part)?;
-                if let Some(target) = link(real)? {
+                let link = match link(real) {
+                    Err(NOT_THERE) => return Some(false),
+                    found => found.ok()?,
+                };
+                if let Some(target) = link {
                     links += 1;
                     if links > MOST_LINKS || is_of_the_kernel(&target) {
                         return None;
@@ -96,7 +109,7 @@ fn resolve(real: &mut Path, rest: &mut Path) -> Option<()> {
     if real.length == 0 {
         real.put(b"/")?;
     }
-    Some(())
+    Some(true)
 }
 
 impl Path {
@@ -162,8 +175,8 @@ impl Path {
     }
 }
 
-/// Where a link leads; nothing where it is none; `None` where neither can be told.
-fn link(path: &Path) -> Option<Option<Path>> {
+/// Where a link leads; nothing where it is none.
+fn link(path: &Path) -> Result<Option<Path>, isize> {
     let mut target = Path {
         text: [0; ROOM],
         length: 0,
@@ -178,12 +191,12 @@ fn link(path: &Path) -> Option<Option<Path>> {
         ],
     );
     match length {
-        IS_NO_LINK => Some(None),
+        IS_NO_LINK => Ok(None),
         1.. if (length as usize) < ROOM - 1 => {
             target.length = length as usize;
-            Some(Some(target))
+            Ok(Some(target))
         }
-        _ => None,
+        error => Err(error),
     }
 }
 

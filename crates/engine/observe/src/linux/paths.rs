@@ -28,16 +28,20 @@ impl Supervisor {
             return;
         }
         let mut passed = Vec::new();
-        let found = self
-            .walk
-            .walk_by(place, true, &mut |path| passed.push(path.to_vec()));
-        for path in &passed {
-            self.record(who.scope).note(path, Seen::THERE);
+        let mut note = |path: &[u8], there| passed.push((path.to_vec(), there));
+        let found = self.walk.walk_by(place, true, &mut note);
+        let whole = passed.last().is_none_or(|(_, there)| *there);
+        for (path, there) in &passed {
+            let seen = if *there { Seen::THERE } else { Seen::MISSING };
+            self.record(who.scope).note(path, seen);
         }
         for link in &found.links {
             self.record(who.scope).note(link, Seen::LINK);
         }
-        self.seen(who, &found, false);
+        // It goes no further than to what is missing.
+        if whole {
+            self.seen(who, &found, false);
+        }
         if found.kind.is_some() {
             self.answered.insert(key);
         }

@@ -36,15 +36,15 @@ impl Walk {
 
     /// Follows an absolute path; a link at its end only where `follow` says so.
     pub(super) fn walk(&mut self, path: &[u8], follow: bool) -> Found {
-        self.walk_by(path, follow, &mut |_| {})
+        self.walk_by(path, follow, &mut |_, _| {})
     }
 
-    /// As [`Self::walk`], and tells every directory on the way that is no link.
+    /// As [`Self::walk`], and tells every part on the way that is no link, and whether it is there.
     pub(super) fn walk_by(
         &mut self,
         path: &[u8],
         follow: bool,
-        passes: &mut dyn FnMut(&[u8]),
+        passes: &mut dyn FnMut(&[u8], bool),
     ) -> Found {
         let mut rest = parts(path);
         let mut found = Found {
@@ -80,11 +80,12 @@ impl Walk {
             } else {
                 match self.passed(&found.path) {
                     Ok(None) => {
-                        passes(&found.path);
+                        passes(&found.path, true);
                         None
                     }
                     Ok(link) => link,
                     Err(()) => {
+                        passes(&found.path, false);
                         append(&mut found.path, &rest);
                         return found;
                     }

@@ -93,6 +93,20 @@ fn links_are_followed_as_the_call_does() {
 }
 
 #[test]
+fn a_real_path_goes_no_further_than_to_what_is_missing() {
+    let lab = Lab::new();
+    lab.file("d/a");
+    let (here, d) = (("", Seen::THERE), ("d", Seen::THERE));
+    let words = ["call", "realpath", "./d/no/such"];
+    let no = ("d/no", Seen::MISSING);
+    assert_eq!(effort(&lab, &words, &[here, d, no]), (0, 1));
+    // What is no directory is left to the C library.
+    let words = ["call", "realpath", "./d/a/b"];
+    let (a, b) = (("d/a", Seen::THERE), ("d/a/b", Seen::MISSING));
+    check(&lab, &words, &[here, d, a, b]);
+}
+
+#[test]
 fn threads_children_and_the_killed_write_down() {
     let lab = Lab::new();
     lab.file("a");
