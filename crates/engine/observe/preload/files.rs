@@ -111,12 +111,12 @@ macro_rules! replaced {
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty { $quietly:expr })*) => {$(
         #[unsafe(no_mangle)]
         extern "C" fn $name($($argument: $type),*) -> $result {
-            static NEXT: Real = Real::new(concat!(stringify!($name), "\0").as_bytes());
+            static NEXT: Real = Real::new();
             let done: Option<isize> = $quietly;
             if let Some(done) = done {
                 return sys::checked(done) as $result;
             }
-            let next = NEXT.get();
+            let next = NEXT.get(concat!(stringify!($name), "\0").as_bytes());
             if next.is_null() {
                 return sys::checked(ABSENT) as $result;
             }
@@ -216,8 +216,8 @@ fn statx_quietly(
 }
 
 /// Calls the next function of a name, which takes words and gives a pointer.
-fn next_pointer(next: &Real, arguments: [usize; 3]) -> *mut c_void {
-    let next = next.get();
+fn next_pointer(next: (&Real, &[u8]), arguments: [usize; 3]) -> *mut c_void {
+    let next = next.0.get(next.1);
     if next.is_null() {
         sys::checked(ABSENT);
         return core::ptr::null_mut();
@@ -230,7 +230,7 @@ fn next_pointer(next: &Real, arguments: [usize; 3]) -> *mut c_void {
 }
 
 /// A stream over what was opened; what was opened does not outlive its failure.
-fn over(file: isize, make: &Real, mode: usize) -> *mut c_void {
+fn over(file: isize, make: (&Real, &[u8]), mode: usize) -> *mut c_void {
     if file < 0 {
         sys::checked(file);
         return core::ptr::null_mut();
@@ -259,53 +259,53 @@ fn reads(mode: Text) -> Option<c_int> {
     Some(flags)
 }
 
-fn fopen_by(path: Text, mode: Text, next: &Real) -> *mut c_void {
-    static OVER: Real = Real::new(b"fdopen\0");
+fn fopen_by(path: Text, mode: Text, next: (&Real, &[u8])) -> *mut c_void {
+    static OVER: Real = Real::new();
     match reads(mode).and_then(|flags| open_quietly(HERE, path, flags)) {
-        Some(file) => over(file, &OVER, mode as usize),
+        Some(file) => over(file, (&OVER, b"fdopen\0"), mode as usize),
         None => next_pointer(next, [path as usize, mode as usize, 0]),
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn fopen(path: Text, mode: Text) -> *mut c_void {
-    static NEXT: Real = Real::new(b"fopen\0");
-    fopen_by(path, mode, &NEXT)
+    static NEXT: Real = Real::new();
+    fopen_by(path, mode, (&NEXT, b"fopen\0"))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn fopen64(path: Text, mode: Text) -> *mut c_void {
-    static NEXT: Real = Real::new(b"fopen64\0");
-    fopen_by(path, mode, &NEXT)
+    static NEXT: Real = Real::new();
+    fopen_by(path, mode, (&NEXT, b"fopen64\0"))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn opendir(path: Text) -> *mut c_void {
-    static NEXT: Real = Real::new(b"opendir\0");
-    static OVER: Real = Real::new(b"fdopendir\0");
+    static NEXT: Real = Real::new();
+    static OVER: Real = Real::new();
     match open_quietly(HERE, path, DIRECTORY | NO_BLOCK | CLOSE_ON_EXEC) {
-        Some(file) => over(file, &OVER, 0),
-        None => next_pointer(&NEXT, [path as usize, 0, 0]),
+        Some(file) => over(file, (&OVER, b"fdopendir\0"), 0),
+        None => next_pointer((&NEXT, b"opendir\0"), [path as usize, 0, 0]),
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn realpath(path: Text, into: *mut c_char) -> *mut c_void {
-    static NEXT: Real = Real::new(b"realpath\0");
-    real::path(path, into).unwrap_or_else(|| next_pointer(&NEXT, [path as usize, into as usize, 0]))
+    static NEXT: Real = Real::new();
+    real::path(path, into).unwrap_or_else(|| next_pointer((&NEXT, b"realpath\0"), [path as usize, into as usize, 0]))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn __realpath_chk(path: Text, into: *mut c_char, room: usize) -> *mut c_void {
-    static NEXT: Real = Real::new(b"__realpath_chk\0");
+    static NEXT: Real = Real::new();
     let done = (room >= real::LONGEST).then(|| real::path(path, into));
     done.flatten()
-        .unwrap_or_else(|| next_pointer(&NEXT, [path as usize, into as usize, room]))
+        .unwrap_or_else(|| next_pointer((&NEXT, b"__realpath_chk\0"), [path as usize, into as usize, room]))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn canonicalize_file_name(path: Text) -> *mut c_void {
-    static NEXT: Real = Real::new(b"canonicalize_file_name\0");
+    static NEXT: Real = Real::new();
     real::path(path, core::ptr::null_mut())
-        .unwrap_or_else(|| next_pointer(&NEXT, [path as usize, 0, 0]))
+        .unwrap_or_else(|| next_pointer((&NEXT, b"canonicalize_file_name\0"), [path as usize, 0, 0]))
 }

@@ -27,7 +27,7 @@ const ROOM: usize = ring::LONGEST;
 /// Writes down that a path, relative to the current directory, is going to be read.
 pub(crate) fn write_down(kind: u16, path: *const c_char) -> bool {
     let state = STATE.load(SeqCst);
-    if state != READY && !is_ready(state) {
+    if state != READY && !is_ready(state, kind == ring::REAL) {
         return false;
     }
     // The first page is nobody's: the kernel tells what is wrong with it.
@@ -120,10 +120,11 @@ unsafe fn fill(slot: *mut u8, kind: u16, before: &[u8], path: *const c_char) -> 
     true
 }
 
-/// Asks for the ring after a few calls. Whether it is there.
-fn is_ready(state: u8) -> bool {
+/// Asks for the ring after a few calls, or before one that is many. Whether it is there.
+fn is_ready(state: u8, is_many: bool) -> bool {
     let next = match state {
         EARLY => ASKING,
+        ..EARLY if is_many => ASKING,
         ..EARLY => state + 1,
         _ => return false,
     };
@@ -138,13 +139,13 @@ fn is_ready(state: u8) -> bool {
 
 /// Whether another library takes the C library's place, too: nothing may pass by it.
 fn is_shared() -> bool {
-    static OPEN: Real = Real::new(b"open\0");
-    static OWN: Real = Real::new(b"gnu_get_libc_version\0");
+    static OPEN: Real = Real::new();
+    static OWN: Real = Real::new();
     let preloaded = variable(c"LD_PRELOAD".as_ptr());
     let alone = preloaded.is_null()
         || (sys::first(preloaded, b':').is_none() && sys::first(preloaded, b' ').is_none());
-    let home = sys::object(OWN.get());
-    !alone || home == 0 || home != sys::object(OPEN.get())
+    let home = sys::object(OWN.get(b"gnu_get_libc_version\0"));
+    !alone || home == 0 || home != sys::object(OPEN.get(b"open\0"))
 }
 
 fn ask() -> u8 {

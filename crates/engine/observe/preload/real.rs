@@ -240,8 +240,8 @@ fn give(real: &Path, into: *mut c_char) -> Option<*mut c_void> {
 
 /// Memory that the program is to free, so of its own allocator.
 fn allocated(size: usize) -> Option<*mut u8> {
-    static MALLOC: Real = Real::usual(b"malloc\0");
-    let malloc = MALLOC.get();
+    static MALLOC: Real = Real::new();
+    let malloc = MALLOC.usual(b"malloc\0");
     if malloc.is_null() {
         return None;
     }

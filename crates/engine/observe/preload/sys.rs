@@ -435,8 +435,8 @@ pub(crate) fn move_to(from: usize, to: usize, size: usize) {
 
 /// Where the object begins that an address is in; 0 where it is not known.
 pub(crate) fn object(address: *mut c_void) -> usize {
-    static DLADDR: crate::Real = crate::Real::new(b"dladdr\0");
-    let dladdr = DLADDR.get();
+    static DLADDR: crate::Real = crate::Real::new();
+    let dladdr = DLADDR.get(b"dladdr\0");
     if dladdr.is_null() || address.is_null() {
         return 0;
     }

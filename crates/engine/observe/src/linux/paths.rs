@@ -238,6 +238,7 @@ impl Supervisor {
         self.walk.forget();
         self.answered.clear();
         self.loaded.clear();
+        self.started.clear();
     }
 }
 

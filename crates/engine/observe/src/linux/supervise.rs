@@ -11,11 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::calls::{self, Act, Rule};
+use super::exec::Started;
 use super::listener::{self, Call, Listener, Next};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
 use super::record::{Record, is_under, to_path};
 use super::ring::Ring;
+use super::sys::Kind;
 use super::walk::{Found, Walk};
 use super::{message, net, peer};
 use crate::options::Bytes;
@@ -48,6 +50,8 @@ pub(super) struct Supervisor {
     pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
     /// Libraries that a program is known to have opened, and whether they are foreign to it.
     pub(super) loaded: HashMap<Loaded, bool>,
+    /// Programs that have been started, by the part and the path that was named.
+    pub(super) started: HashMap<(Scope, Vec<u8>), (Kind, Started)>,
     pub(super) effort: Effort,
     /// Where processes write down what they read; `None` where there is no such memory.
     pub(super) ring: Option<Ring>,
@@ -86,6 +90,7 @@ impl Supervisor {
             walk: Walk::default(),
             answered: HashSet::new(),
             loaded: HashMap::new(),
+            started: HashMap::new(),
             effort: Effort::default(),
             ring: Ring::new().ok(),
             writers: Vec::new(),
@@ -177,6 +182,7 @@ impl Supervisor {
         self.record(parent).add(&seen);
         self.answered.clear();
         self.loaded.clear();
+        self.started.clear();
         Some(seen)
     }
 
