@@ -27,6 +27,19 @@ impl Supervisor {
         if self.answered.contains(&key) {
             return;
         }
+        let directory = |above: &[u8]| (who.scope, 6, above.to_vec());
+        if let Some(above) = self.walk.real_directory(place)
+            && self.answered.contains(&directory(above))
+        {
+            let found = self.walk.walk(place, true);
+            if found.links.is_empty() {
+                self.seen(who, &found, false);
+                if found.kind.is_some() {
+                    self.answered.insert(key);
+                }
+                return;
+            }
+        }
         let mut passed = Vec::new();
         let mut note = |path: &[u8], there| passed.push((path.to_vec(), there));
         let found = self.walk.walk_by(place, true, &mut note);
@@ -41,6 +54,11 @@ impl Supervisor {
         // It goes no further than to what is missing.
         if whole {
             self.seen(who, &found, false);
+            // Now the walk knows whether its directory is real.
+            self.walk.walk(place, true);
+            if let Some(above) = self.walk.real_directory(place) {
+                self.answered.insert(directory(above));
+            }
         }
         if found.kind.is_some() {
             self.answered.insert(key);

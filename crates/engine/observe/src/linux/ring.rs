@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use super::supervise::{Supervisor, Who};
 use crate::ring::{self as layout, SLOT_COUNT};
@@ -105,15 +105,18 @@ impl Ring {
         } else {
             (kind, length)
         };
-        let path = (0..length).map(|index| {
-            // SAFETY: as above, and not beyond the slot.
-            let byte = unsafe { AtomicU8::from_ptr(self.at.add(slot + layout::PATH + index)) };
-            byte.load(std::sync::atomic::Ordering::Relaxed)
-        });
+        let words = length.div_ceil(8);
+        let mut path = Vec::with_capacity(8 * words);
+        for index in 0..words {
+            let word = self.word(slot + layout::PATH + 8 * index);
+            let word = word.load(std::sync::atomic::Ordering::Relaxed);
+            path.extend_from_slice(&word.to_ne_bytes());
+        }
+        path.truncate(length);
         Line {
             process,
             kind,
-            path: path.collect(),
+            path,
         }
     }
 }
