@@ -27,7 +27,9 @@ fn main() {
     }
     let library = PathBuf::from(variable("OUT_DIR")).join("preload.so");
     let gnu = variable("CARGO_CFG_TARGET_ENV") == "gnu";
-    if !(linux && known && gnu && build(&library)) {
+    // One mapping for code and what is only read, where the linker knows how to ask for that.
+    let built = || build(&library, &["-C", "link-arg=-Wl,--no-rosegment"]) || build(&library, &[]);
+    if !(linux && known && gnu && built()) {
         // Without it every variable counts as read, which is right and slow.
         let written = fs::write(&library, b"");
         if let Err(error) = written {
@@ -36,7 +38,7 @@ fn main() {
     }
 }
 
-fn build(library: &PathBuf) -> bool {
+fn build(library: &PathBuf, options: &[&str]) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(rustc);
     command
@@ -54,9 +56,11 @@ fn build(library: &PathBuf) -> bool {
         // No start files and no libraries: it uses what the process has loaded anyway, and so works
         // with every version of the C library.
         .args(["-C", "link-arg=-nostdlib", "-C", "link-arg=-nostartfiles"])
-        .args(["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"])
-        // Few mappings: it is loaded into every process of a tree.
+        .args(["-C", "relro-level=off", "-C", "link-arg=-Wl,-z,lazy"])
+        // Few mappings and pages: it is loaded into every process of a tree.
         .args(["-C", "link-arg=-Wl,-z,noseparate-code"])
+        .args(["-C", "force-unwind-tables=no"])
+        .args(options)
         .args(["--target", &env::var("TARGET").unwrap_or_default()])
         .arg("preload/lib.rs")
         .arg("-o")

@@ -134,18 +134,18 @@ fn environment() -> Strings {
     guard::environ().unwrap_or(NOTHING.as_ptr().cast())
 }
 
-static EXECVE: Real = Real::new(b"execve\0");
-static EXECVPE: Real = Real::new(b"execvpe\0");
-static SPAWN: Real = Real::new(b"posix_spawn\0");
-static SPAWNP: Real = Real::new(b"posix_spawnp\0");
+static EXECVE: Real = Real::new();
+static EXECVPE: Real = Real::new();
+static SPAWN: Real = Real::new();
+static SPAWNP: Real = Real::new();
 
 fn exec(program: *const c_char, argv: Strings, envp: Strings, searches: bool) -> c_int {
     let envp = guard::meant(envp);
     detoured(program, argv, searches, |program, argv, searches| {
         let next = if searches {
-            EXECVPE.get()
+            EXECVPE.get(b"execvpe\0")
         } else {
-            EXECVE.get()
+            EXECVE.get(b"execve\0")
         };
         if next.is_null() {
             return sys::execve(program, argv, envp);
@@ -225,7 +225,7 @@ fn spawned(
 ) -> c_int {
     const ABSENT: c_int = 38;
     let envp = guard::meant(envp);
-    let next = if searches { SPAWNP.get() } else { SPAWN.get() };
+    let next = if searches { SPAWNP.get(b"posix_spawnp\0") } else { SPAWN.get(b"posix_spawn\0") };
     if next.is_null() {
         return ABSENT;
     }

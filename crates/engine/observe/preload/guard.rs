@@ -53,15 +53,15 @@ static OWN: Own = Own(core::cell::UnsafeCell::new(Action {
     restorer: 0,
 }));
 
-static SIGACTION: Real = Real::new(b"sigaction\0");
-static SIGNAL: Real = Real::new(b"signal\0");
+static SIGACTION: Real = Real::new();
+static SIGNAL: Real = Real::new();
 
 fn set(action: *const Action, old: *mut Action) -> c_int {
     next_sigaction(SEGV, action, old)
 }
 
 fn next_sigaction(signal: c_int, action: *const Action, old: *mut Action) -> c_int {
-    let next = SIGACTION.get();
+    let next = SIGACTION.get(b"sigaction\0");
     if next.is_null() {
         return -1;
     }
@@ -266,7 +266,7 @@ extern "C" fn signal(signal: c_int, handler: usize) -> usize {
         sigaction(signal, &raw const new, &raw mut old);
         return old.handler;
     }
-    let next = SIGNAL.get();
+    let next = SIGNAL.get(b"signal\0");
     if next.is_null() {
         return usize::MAX;
     }

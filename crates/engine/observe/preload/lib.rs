@@ -10,8 +10,15 @@
 #[allow(dead_code, reason = "some are for nested observers")]
 mod protocol;
 
+#[path = "../src/ring.rs"]
+#[allow(dead_code, reason = "some are for the supervisor")]
+mod ring;
+
 mod exec;
+mod files;
 mod guard;
+mod quiet;
+mod real;
 mod sys;
 
 use core::arch::naked_asm;
@@ -32,20 +39,21 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 /// Of the supervisor's reply.
 const REPLY_SIZE: usize = SLOTS_SIZE + REDIRECT_SIZE;
 
-/// What is to be redirected, as the supervisor writes it.
+/// The supervisor's reply, aligned as its numbers are.
 #[repr(align(8))]
-struct Buffer(core::cell::UnsafeCell<[u8; REPLY_SIZE]>);
+struct Reply([u8; REPLY_SIZE]);
 
-// SAFETY: written once, by the supervisor, before the program has a second thread.
-unsafe impl Sync for Buffer {}
-
-static REDIRECT: Buffer = Buffer(core::cell::UnsafeCell::new([0; REPLY_SIZE]));
+/// What is to be redirected, where there is something.
+static REDIRECT: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 static REDIRECT_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn redirect() -> &'static [u8] {
-    let length = REDIRECT_LENGTH.load(Relaxed);
-    // SAFETY: no longer than the buffer, and no longer written.
-    unsafe { core::slice::from_raw_parts(REDIRECT.0.get().cast::<u8>().add(SLOTS_SIZE), length) }
+    let text = REDIRECT.load(Relaxed);
+    if text.is_null() {
+        return &[];
+    }
+    // SAFETY: as long as that, and no longer written.
+    unsafe { core::slice::from_raw_parts(text, REDIRECT_LENGTH.load(Relaxed)) }
 }
 
 #[used]
@@ -53,38 +61,61 @@ pub(crate) fn redirect() -> &'static [u8] {
 static START: extern "C" fn() = start;
 
 extern "C" fn start() {
-    let buffer = REDIRECT.0.get() as usize;
-    let written = say(HELLO, buffer, REPLY_SIZE);
+    let mut reply = Reply([0; REPLY_SIZE]);
+    let at = reply.0.as_mut_ptr();
+    let written = say(HELLO, at as usize, REPLY_SIZE);
     if written < SLOTS_SIZE as isize || written as usize > REPLY_SIZE {
         return;
     }
-    REDIRECT_LENGTH.store(written as usize - SLOTS_SIZE, Relaxed);
-    // SAFETY: the first part of the buffer, which is aligned and no longer written.
-    guard::start(unsafe { core::slice::from_raw_parts(buffer as *const u64, SLOTS_SIZE / 8) });
+    let length = written as usize - SLOTS_SIZE;
+    let text = if length > 0 {
+        sys::pages(length)
+    } else {
+        core::ptr::null_mut()
+    };
+    if !text.is_null() {
+        // SAFETY: new memory of this length, and what the supervisor wrote.
+        unsafe { core::ptr::copy_nonoverlapping(at.add(SLOTS_SIZE), text, length) };
+        REDIRECT_LENGTH.store(length, Relaxed);
+        REDIRECT.store(text, Relaxed);
+    }
+    // SAFETY: the first part of the reply, which is aligned.
+    guard::start(unsafe { core::slice::from_raw_parts(at.cast::<u64>(), SLOTS_SIZE / 8) });
 }
 
-/// Functions of the C library behind the ones below.
-pub(crate) struct Real(AtomicPtr<c_void>, &'static [u8]);
+/// A function of the C library behind one of the ones below. It does not hold its own name: an address in
+/// data is one that every process must correct.
+pub(crate) struct Real(AtomicPtr<c_void>);
 
 impl Real {
-    /// Of a name that ends with a zero.
-    pub(crate) const fn new(name: &'static [u8]) -> Self {
-        Self(AtomicPtr::new(core::ptr::null_mut()), name)
+    /// Not looked for yet.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(core::ptr::null_mut()))
     }
 
-    /// Its address; null where it cannot be found.
-    pub(crate) fn get(&self) -> *mut c_void {
+    /// Its address by its name, which ends with a zero; null where it cannot be found.
+    pub(crate) fn get(&self, name: &[u8]) -> *mut c_void {
+        self.found(name, sys::next)
+    }
+
+    /// The one that the program itself would use, which may be its own.
+    pub(crate) fn usual(&self, name: &[u8]) -> *mut c_void {
+        self.found(name, sys::usual)
+    }
+
+    fn found(&self, name: &[u8], find: fn(*const c_char) -> *mut c_void) -> *mut c_void {
         let known = self.0.load(Relaxed);
         if !known.is_null() {
             return known;
         }
-        let found = sys::next(self.1.as_ptr().cast());
+        let found = find(name.as_ptr().cast());
         self.0.store(found, Relaxed);
         found
     }
 }
 
-const TOLD: usize = 512;
+/// All of this library's data fits on one page.
+const TOLD: usize = 128;
 
 /// What has been told, by hash.
 static SEEN: [AtomicU64; TOLD] = [const { AtomicU64::new(0) }; TOLD];
@@ -167,12 +198,12 @@ fn hide(value: *mut c_char) -> *mut c_char {
 }
 
 extern "C" fn clock_gettime_from(clock: c_int, time: *mut c_void, from: usize) -> c_int {
-    static NEXT: Real = Real::new(b"clock_gettime\0");
+    static NEXT: Real = Real::new();
     const CALENDAR: [c_int; 3] = [0, 5, 11];
     if CALENDAR.contains(&clock) {
         tell(CLOCK, from);
     }
-    let next = NEXT.get();
+    let next = NEXT.get(b"clock_gettime\0");
     if next.is_null() {
         return sys::clock_gettime(clock, time);
     }
@@ -184,9 +215,9 @@ extern "C" fn clock_gettime_from(clock: c_int, time: *mut c_void, from: usize) -
 }
 
 extern "C" fn gettimeofday_from(time: *mut c_void, zone: *mut c_void, from: usize) -> c_int {
-    static NEXT: Real = Real::new(b"gettimeofday\0");
+    static NEXT: Real = Real::new();
     tell(CLOCK, from);
-    let next = NEXT.get();
+    let next = NEXT.get(b"gettimeofday\0");
     if next.is_null() {
         return sys::gettimeofday(time, zone);
     }
@@ -217,12 +248,12 @@ extern "C" fn timespec_get_from(time: *mut c_void, base: c_int, from: usize) -> 
 }
 
 extern "C" fn getrandom_from(into: *mut c_void, size: usize, flags: u32, from: usize) -> isize {
-    static NEXT: Real = Real::new(b"getrandom\0");
+    static NEXT: Real = Real::new();
     // With other flags it is for hash tables and the names of temporary files.
     if flags == 0 || flags == 2 {
         say(RANDOM, 0, from);
     }
-    let next = NEXT.get();
+    let next = NEXT.get(b"getrandom\0");
     if next.is_null() {
         return sys::getrandom(into, size, flags);
     }

@@ -72,31 +72,43 @@ unsafe extern "C" {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod number {
-    pub(super) const OPENAT: usize = 257;
-    pub(super) const FACCESSAT: usize = 269;
-    pub(super) const CLOCK_GETTIME: usize = 228;
-    pub(super) const GETTIMEOFDAY: usize = 96;
-    pub(super) const GETRANDOM: usize = 318;
-    pub(super) const EXECVE: usize = 59;
-    pub(super) const MMAP: usize = 9;
-    pub(super) const MUNMAP: usize = 11;
-    pub(super) const MPROTECT: usize = 10;
-    pub(super) const MREMAP: usize = 25;
+pub(crate) mod number {
+    pub(crate) const OPENAT: usize = 257;
+    pub(crate) const NEWFSTATAT: usize = 262;
+    pub(crate) const STATX: usize = 332;
+    pub(crate) const FACCESSAT2: usize = 439;
+    pub(crate) const READLINKAT: usize = 267;
+    pub(crate) const GETCWD: usize = 79;
+    pub(crate) const CLOSE: usize = 3;
+    pub(crate) const FACCESSAT: usize = 269;
+    pub(crate) const CLOCK_GETTIME: usize = 228;
+    pub(crate) const GETTIMEOFDAY: usize = 96;
+    pub(crate) const GETRANDOM: usize = 318;
+    pub(crate) const EXECVE: usize = 59;
+    pub(crate) const MMAP: usize = 9;
+    pub(crate) const MUNMAP: usize = 11;
+    pub(crate) const MPROTECT: usize = 10;
+    pub(crate) const MREMAP: usize = 25;
 }
 
 #[cfg(target_arch = "aarch64")]
-mod number {
-    pub(super) const OPENAT: usize = 56;
-    pub(super) const FACCESSAT: usize = 48;
-    pub(super) const CLOCK_GETTIME: usize = 113;
-    pub(super) const GETTIMEOFDAY: usize = 169;
-    pub(super) const GETRANDOM: usize = 278;
-    pub(super) const EXECVE: usize = 221;
-    pub(super) const MMAP: usize = 222;
-    pub(super) const MUNMAP: usize = 215;
-    pub(super) const MPROTECT: usize = 226;
-    pub(super) const MREMAP: usize = 216;
+pub(crate) mod number {
+    pub(crate) const OPENAT: usize = 56;
+    pub(crate) const NEWFSTATAT: usize = 79;
+    pub(crate) const STATX: usize = 291;
+    pub(crate) const FACCESSAT2: usize = 439;
+    pub(crate) const READLINKAT: usize = 78;
+    pub(crate) const GETCWD: usize = 17;
+    pub(crate) const CLOSE: usize = 57;
+    pub(crate) const FACCESSAT: usize = 48;
+    pub(crate) const CLOCK_GETTIME: usize = 113;
+    pub(crate) const GETTIMEOFDAY: usize = 169;
+    pub(crate) const GETRANDOM: usize = 278;
+    pub(crate) const EXECVE: usize = 221;
+    pub(crate) const MMAP: usize = 222;
+    pub(crate) const MUNMAP: usize = 215;
+    pub(crate) const MPROTECT: usize = 226;
+    pub(crate) const MREMAP: usize = 216;
 }
 
 /// A system call; a negative number is an error's.
@@ -104,7 +116,7 @@ mod number {
 /// # Safety
 /// As the call's.
 #[cfg(target_arch = "x86_64")]
-unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+pub(crate) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     let result: isize;
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: the kernel's convention.
@@ -125,7 +137,7 @@ unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
 /// # Safety
 /// As the call's.
 #[cfg(target_arch = "aarch64")]
-unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+pub(crate) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     let result: isize;
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: the kernel's convention.
@@ -136,6 +148,49 @@ unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
             inlateout("x0") a => result,
             in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
             options(nostack)
+        );
+    }
+    result
+}
+
+/// A system call, made by the code at an address.
+///
+/// # Safety
+/// As the call's; the code is there, makes it and returns.
+#[cfg(target_arch = "x86_64")]
+pub(crate) unsafe fn call_by(code: usize, number: usize, arguments: [usize; 6]) -> isize {
+    let result: isize;
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the kernel's convention; without `nostack`, there is room for the address to return to.
+    unsafe {
+        asm!(
+            "call r11",
+            inlateout("r11") code => _,
+            inlateout("rax") number as isize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _,
+        );
+    }
+    result
+}
+
+/// A system call, made by the code at an address.
+///
+/// # Safety
+/// As the call's; the code is there, makes it and returns.
+#[cfg(target_arch = "aarch64")]
+pub(crate) unsafe fn call_by(code: usize, number: usize, arguments: [usize; 6]) -> isize {
+    let result: isize;
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the kernel's convention.
+    unsafe {
+        asm!(
+            "blr x9",
+            in("x9") code,
+            in("x8") number,
+            inlateout("x0") a => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            out("x30") _,
         );
     }
     result
@@ -153,7 +208,7 @@ pub(crate) fn say(what: c_int, first: usize, second: usize) -> isize {
 }
 
 /// Puts an error where the C library has it.
-fn checked(result: isize) -> isize {
+pub(crate) fn checked(result: isize) -> isize {
     if result >= 0 {
         return result;
     }
@@ -184,6 +239,15 @@ pub(crate) fn environ() -> Option<*const *const c_char> {
 /// The next definition of a function after this library's.
 pub(crate) fn next(name: *const c_char) -> *mut c_void {
     const NEXT: isize = -1;
+    look_up(NEXT, name)
+}
+
+/// The definition of a function that the program would use itself.
+pub(crate) fn usual(name: *const c_char) -> *mut c_void {
+    look_up(0, name)
+}
+
+fn look_up(from: isize, name: *const c_char) -> *mut c_void {
     // SAFETY: the C library's function, where it is there.
     unsafe {
         let dlsym = rekindle_dlsym();
@@ -191,7 +255,7 @@ pub(crate) fn next(name: *const c_char) -> *mut c_void {
             return core::ptr::null_mut();
         }
         let dlsym: extern "C" fn(isize, *const c_char) -> *mut c_void = core::mem::transmute(dlsym);
-        dlsym(NEXT, name)
+        dlsym(from, name)
     }
 }
 
@@ -367,4 +431,67 @@ pub(crate) fn move_to(from: usize, to: usize, size: usize) {
     const MAY_MOVE_FIXED: usize = 3;
     // SAFETY: both are this library's.
     unsafe { call(number::MREMAP, [from, size, size, MAY_MOVE_FIXED, to, 0]) };
+}
+
+/// Where the object begins that an address is in; 0 where it is not known.
+pub(crate) fn object(address: *mut c_void) -> usize {
+    static DLADDR: crate::Real = crate::Real::new();
+    let dladdr = DLADDR.get(b"dladdr\0");
+    if dladdr.is_null() || address.is_null() {
+        return 0;
+    }
+    let mut about = [0_usize; 4];
+    // SAFETY: the C library's function has this type; it fills four words.
+    unsafe {
+        let dladdr: extern "C" fn(*mut c_void, *mut usize) -> c_int = core::mem::transmute(dladdr);
+        if dladdr(address, about.as_mut_ptr()) == 0 {
+            return 0;
+        }
+    }
+    about[1]
+}
+
+/// Where a byte is in a string.
+pub(crate) fn first(text: *const c_char, wanted: u8) -> Option<usize> {
+    // SAFETY: a string.
+    (0..length(text)).find(|index| unsafe { *text.add(*index) } as u8 == wanted)
+}
+
+/// The current directory's path, with its zero: its length; less than 2 where there is none.
+pub(crate) fn current_directory(into: &mut [u8]) -> usize {
+    // SAFETY: a buffer of the length that is told.
+    let length = unsafe {
+        call(
+            number::GETCWD,
+            [into.as_mut_ptr() as usize, into.len(), 0, 0, 0, 0],
+        )
+    };
+    if length < 0 { 0 } else { length as usize }
+}
+
+pub(crate) fn close(file: usize) {
+    // SAFETY: a descriptor of this library's.
+    unsafe { call(number::CLOSE, [file, 0, 0, 0, 0, 0]) };
+}
+
+/// Memory shared by a file; null where there is none.
+pub(crate) fn shared(file: usize, from: usize, size: usize) -> *mut u8 {
+    const READ_WRITE: usize = 3;
+    const SHARED: usize = 1;
+    // SAFETY: a new mapping, anywhere.
+    let at = unsafe { call(number::MMAP, [0, size, READ_WRITE, SHARED, file, from]) };
+    if at < 0 {
+        core::ptr::null_mut()
+    } else {
+        at as *mut u8
+    }
+}
+
+/// Code of a file, at an address and nowhere else.
+pub(crate) fn code(file: usize, at: usize) -> bool {
+    const READ_RUN: usize = 5;
+    const PRIVATE_FIXED_NEW: usize = 0x10_0002;
+    // SAFETY: a new mapping, where none is. A kernel before 4.17 may put it elsewhere, unused.
+    let there = unsafe { call(number::MMAP, [at, 4096, READ_RUN, PRIVATE_FIXED_NEW, file, 0]) };
+    there == at as isize
 }

@@ -20,9 +20,11 @@ mod options;
 mod preload;
 #[cfg(observable)]
 mod protocol;
+#[cfg(observable)]
+mod ring;
 mod run;
 
 pub use observation::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 pub use options::{Options, Redirect};
 pub use preload::install_preload;
-pub use run::{Capability, Observed, Observer, Running, announce};
+pub use run::{Capability, Effort, Observed, Observer, Running, announce};

@@ -32,6 +32,10 @@ pub(crate) const GUARDED: i32 = -0x5245_000A;
 /// All variables were read, through a guarded slot.
 pub(crate) const VARIABLES: i32 = -0x5245_000B;
 
+/// May this process write down what it reads? Answered with its number there in the high half, and
+/// in the low half a file descriptor of the ring: see `ring.rs`.
+pub(crate) const RING: i32 = -0x5245_000C;
+
 /// Of this protocol.
 pub(crate) const VERSION: i32 = 1;
 

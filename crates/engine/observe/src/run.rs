@@ -54,6 +54,17 @@ pub struct Observed {
     pub status: ExitStatus,
     /// What it and its children did.
     pub observation: Observation,
+    /// What looking took; nothing where an outer observer looked.
+    pub effort: Effort,
+}
+
+/// How often a program tree was stopped to look at it, and how often that was not needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Calls that were stopped.
+    pub stopped: u64,
+    /// Calls that the preload library wrote down and made without a stop.
+    pub written: u64,
 }
 
 impl Observer {
@@ -132,20 +143,21 @@ impl Running {
     pub fn wait(mut self) -> io::Result<Observed> {
         drop(self.stdin.take());
         let status = self.child.wait()?;
-        let observation = match self.session {
+        let (observation, effort) = match self.session {
             #[cfg(observable)]
             Session::Own(session) => session.finish(),
             #[cfg(observable)]
-            Session::Outer(part) => part.finish(),
+            Session::Outer(part) => (part.finish(), Effort::default()),
             Session::None(blind) => {
                 let mut nothing = Observation::default();
                 nothing.blind.insert(blind);
-                nothing
+                (nothing, Effort::default())
             }
         };
         Ok(Observed {
             status,
             observation,
+            effort,
         })
     }
 

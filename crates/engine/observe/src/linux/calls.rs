@@ -64,6 +64,15 @@ pub(super) enum When {
     Absent,
 }
 
+/// Whether the preload library makes this call itself, having written down what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quiet {
+    Never,
+    Always,
+    /// Where the argument has none of these bits.
+    Without(usize, u32),
+}
+
 /// A call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
@@ -72,6 +81,7 @@ pub(super) struct Rule {
     /// Where the directory (none: the current one) and the path are.
     pub(super) path: Option<(Option<usize>, usize)>,
     pub(super) when: When,
+    pub(super) quiet: Quiet,
 }
 
 const fn at(number: libc::c_long, act: Act) -> Rule {
@@ -80,6 +90,7 @@ const fn at(number: libc::c_long, act: Act) -> Rule {
         act,
         path: Some((Some(0), 1)),
         when: When::Always,
+        quiet: Quiet::Never,
     }
 }
 
@@ -89,6 +100,7 @@ const fn plain(number: libc::c_long, act: Act) -> Rule {
         act,
         path: Some((None, 0)),
         when: When::Always,
+        quiet: Quiet::Never,
     }
 }
 
@@ -98,12 +110,18 @@ const fn other(number: libc::c_long, act: Act) -> Rule {
         act,
         path: None,
         when: When::Always,
+        quiet: Quiet::Never,
     }
 }
 
 impl Rule {
     const fn when(mut self, when: When) -> Self {
         self.when = when;
+        self
+    }
+
+    const fn quiet(mut self, quiet: Quiet) -> Self {
+        self.quiet = quiet;
         self
     }
 
@@ -117,16 +135,23 @@ impl Rule {
 // is not empty never comes with these flags and nothing else in practice.
 const OWN_STATE: u32 = libc::AT_EMPTY_PATH as u32;
 
+/// Flags of `open` with which a file may be changed.
+pub(super) const WRITES: u32 = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) as u32;
+
 const NEW_ROOT: u32 = (libc::CLONE_NEWNS | libc::CLONE_NEWUSER) as u32;
 
 /// Calls of every architecture, most frequent first.
 const COMMON: &[Rule] = &[
-    at(libc::SYS_openat, Act::Open(2)),
-    at(libc::SYS_newfstatat, Act::Look(Some(3))).when(When::Unless(3, OWN_STATE)),
-    at(libc::SYS_statx, Act::Look(Some(2))).when(When::Unless(2, OWN_STATE)),
-    at(libc::SYS_faccessat, Act::Look(None)),
-    at(libc::SYS_faccessat2, Act::Look(Some(3))),
-    at(libc::SYS_readlinkat, Act::ReadLink),
+    at(libc::SYS_openat, Act::Open(2)).quiet(Quiet::Without(2, WRITES)),
+    at(libc::SYS_newfstatat, Act::Look(Some(3)))
+        .when(When::Unless(3, OWN_STATE))
+        .quiet(Quiet::Always),
+    at(libc::SYS_statx, Act::Look(Some(2)))
+        .when(When::Unless(2, OWN_STATE))
+        .quiet(Quiet::Always),
+    at(libc::SYS_faccessat, Act::Look(None)).quiet(Quiet::Always),
+    at(libc::SYS_faccessat2, Act::Look(Some(3))).quiet(Quiet::Always),
+    at(libc::SYS_readlinkat, Act::ReadLink).quiet(Quiet::Always),
     plain(libc::SYS_execve, Act::Exec),
     at(libc::SYS_execveat, Act::Exec),
     other(libc::SYS_getdents64, Act::List),

@@ -16,7 +16,8 @@ use crate::Blind;
 const MOST_SCRIPTS: usize = 4;
 
 /// A program that has been started.
-struct Started {
+#[derive(Clone)]
+pub(super) struct Started {
     /// What was asked for; a script perhaps.
     asked: Vec<u8>,
     /// What runs.
@@ -41,7 +42,12 @@ impl Supervisor {
         }
         let Some(place) = place else { return };
         let elsewhere = before.as_ref().is_some_and(|process| process.elsewhere);
-        let Some(started) = self.start(who, &place, elsewhere) else {
+        let known = if elsewhere {
+            None
+        } else {
+            self.known_start(who, &place)
+        };
+        let Some(started) = known.or_else(|| self.start(who, &place, elsewhere)) else {
             return;
         };
         let is_redirector = self.is_redirector(Some(&started.asked));
@@ -78,9 +84,17 @@ impl Supervisor {
         Some(path.into_os_string().into_vec())
     }
 
+    /// What was started at a path before and has not changed since: all of it is noted.
+    fn known_start(&self, who: Who, place: &[u8]) -> Option<Started> {
+        let (kind, started) = self.started.get(&(who.scope, place.to_vec()))?;
+        let now = text(&started.program).and_then(|path| sys::look(&path).ok());
+        (now == Some(*kind)).then(|| started.clone())
+    }
+
     /// A program is started, perhaps by way of the programs that its scripts name. Gives the one
     /// that runs, if there is one.
     fn start(&mut self, who: Who, place: &[u8], silent: bool) -> Option<Started> {
+        let key = (who.scope, place.to_vec());
         let mut place = place.to_vec();
         let mut asked = None;
         for _ in 0..=MOST_SCRIPTS {
@@ -112,11 +126,16 @@ impl Supervisor {
             match &facts.script_of {
                 Some(interpreter) => place.clone_from(interpreter),
                 None => {
-                    return Some(Started {
+                    let started = Started {
                         asked: asked?,
                         program: found.path,
                         facts,
-                    });
+                    };
+                    // Not of a script, which may come to name another program.
+                    if !silent && started.asked == started.program {
+                        self.started.insert(key, (kind, started.clone()));
+                    }
+                    return Some(started);
                 }
             }
         }

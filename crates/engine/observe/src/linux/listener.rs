@@ -77,6 +77,23 @@ impl Listener {
         answer(self.raw(), call, Answer::Value(value));
     }
 
+    /// Gives the process a descriptor of its own of a file; it ends with the program that runs.
+    /// Its number.
+    pub(super) fn give(&self, call: &Call, file: i32) -> Option<i32> {
+        #[expect(clippy::cast_sign_loss, reason = "descriptors and flags are positive")]
+        let mut given = libc::seccomp_notif_addfd {
+            id: call.id,
+            flags: 0,
+            srcfd: file as u32,
+            newfd: 0,
+            newfd_flags: libc::O_CLOEXEC as u32,
+        };
+        // SAFETY: the structure is the one that this call reads.
+        let fd =
+            unsafe { libc::ioctl(self.raw(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut given) };
+        (fd >= 0).then_some(fd)
+    }
+
     /// Fails the call.
     pub(super) fn fail(&self, call: &Call, errno: i32) {
         answer(self.raw(), call, Answer::Error(errno));

@@ -13,7 +13,7 @@ const LONGEST: u64 = 256 << 20;
 
 /// Whether an `openat` is such a message.
 pub(super) fn is_one(call: &Call) -> bool {
-    (protocol::VARIABLES..=protocol::HELLO).contains(&call.int(0))
+    (protocol::RING..=protocol::HELLO).contains(&call.int(0))
 }
 
 impl Supervisor {
@@ -32,6 +32,7 @@ impl Supervisor {
             protocol::END => self.ends(call),
             protocol::FETCH => self.fetch(call),
             protocol::ADD => self.add(call, who),
+            protocol::RING => self.lend_ring(call, who),
             _ => -1,
         };
         if answer < 0 {

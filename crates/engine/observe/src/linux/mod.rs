@@ -16,6 +16,7 @@ mod peer;
 mod places;
 mod processes;
 mod record;
+mod ring;
 mod start;
 mod supervise;
 mod sys;

@@ -21,6 +21,50 @@ impl Supervisor {
         }
     }
 
+    /// Every part of a path is asked whether it is a link, as `realpath` does.
+    pub(super) fn real(&mut self, who: Who, place: &[u8]) {
+        let key = (who.scope, 5, place.to_vec());
+        if self.answered.contains(&key) {
+            return;
+        }
+        let directory = |above: &[u8]| (who.scope, 6, above.to_vec());
+        if let Some(above) = self.walk.real_directory(place)
+            && self.answered.contains(&directory(above))
+        {
+            let found = self.walk.walk(place, true);
+            if found.links.is_empty() {
+                self.seen(who, &found, false);
+                if found.kind.is_some() {
+                    self.answered.insert(key);
+                }
+                return;
+            }
+        }
+        let mut passed = Vec::new();
+        let mut note = |path: &[u8], there| passed.push((path.to_vec(), there));
+        let found = self.walk.walk_by(place, true, &mut note);
+        let whole = passed.last().is_none_or(|(_, there)| *there);
+        for (path, there) in &passed {
+            let seen = if *there { Seen::THERE } else { Seen::MISSING };
+            self.record(who.scope).note(path, seen);
+        }
+        for link in &found.links {
+            self.record(who.scope).note(link, Seen::LINK);
+        }
+        // It goes no further than to what is missing.
+        if whole {
+            self.seen(who, &found, false);
+            // Now the walk knows whether its directory is real.
+            self.walk.walk(place, true);
+            if let Some(above) = self.walk.real_directory(place) {
+                self.answered.insert(directory(above));
+            }
+        }
+        if found.kind.is_some() {
+            self.answered.insert(key);
+        }
+    }
+
     pub(super) fn list(&mut self, who: Who, place: &[u8]) {
         let key = (who.scope, 2, place.to_vec());
         if self.answered.contains(&key) {
@@ -51,7 +95,7 @@ impl Supervisor {
         }
     }
 
-    fn read(&mut self, who: Who, place: &[u8], follow: bool) {
+    pub(super) fn read(&mut self, who: Who, place: &[u8], follow: bool) {
         let library = place.windows(3).any(|part| part == b".so");
         let key = (who.scope, 3 + u8::from(follow), place.to_vec());
         // A library is asked about for each program that opens it.
@@ -212,6 +256,7 @@ impl Supervisor {
         self.walk.forget();
         self.answered.clear();
         self.loaded.clear();
+        self.started.clear();
     }
 }
 

@@ -72,12 +72,16 @@ impl Processes {
 
     /// The process of a thread, if it has started a program under this observer.
     pub(super) fn get(&mut self, thread: i32) -> Option<&mut Process> {
-        let process = if self.known.contains_key(&thread) {
-            thread
-        } else {
-            self.owner(thread)?
-        };
+        let process = self.owner_of(thread)?;
         self.known.get_mut(&process)
+    }
+
+    /// The process that [`Self::get`] gives, by its number.
+    pub(super) fn owner_of(&mut self, thread: i32) -> Option<i32> {
+        if self.known.contains_key(&thread) {
+            return Some(thread);
+        }
+        self.owner(thread)
     }
 
     /// The nearest process that has started a program: its own or an ancestor's.

@@ -138,12 +138,15 @@ impl Record {
 
     /// What was seen.
     pub(super) fn into_observation(self) -> Observation {
+        // Paths are slow to compare, bytes are not, and their orders are nearly the same.
+        let mut files: Vec<_> = self.files.into_iter().collect();
+        files.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let files = files
+            .into_iter()
+            .map(|(path, seen)| (PathBuf::from(OsString::from_vec(path)), seen))
+            .collect();
         Observation {
-            files: self
-                .files
-                .into_iter()
-                .map(|(path, seen)| (PathBuf::from(OsString::from_vec(path)), seen))
-                .collect(),
+            files,
             writes: self
                 .writes
                 .into_iter()

@@ -9,25 +9,25 @@ use std::thread::JoinHandle;
 use super::filter;
 use super::supervise::Supervisor;
 use crate::options::Bytes;
-use crate::{Blind, Observation, Options, protocol};
+use crate::{Blind, Effort, Observation, Options, protocol};
 
 /// An observation under way.
 #[derive(Debug)]
 pub(crate) struct Session {
-    supervisor: JoinHandle<Observation>,
+    supervisor: JoinHandle<(Observation, Effort)>,
     ended: OwnedFd,
 }
 
 impl Session {
     /// The program has ended and was waited for: gives what was seen.
-    pub(crate) fn finish(self) -> Observation {
+    pub(crate) fn finish(self) -> (Observation, Effort) {
         let one = 1_u64.to_ne_bytes();
         // SAFETY: eight bytes.
         unsafe { libc::write(self.ended.as_raw_fd(), one.as_ptr().cast(), one.len()) };
         self.supervisor.join().unwrap_or_else(|_| {
             let mut nothing = Observation::default();
             nothing.blind.insert(Blind::Failed("a panic".to_owned()));
-            nothing
+            (nothing, Effort::default())
         })
     }
 }
@@ -83,7 +83,7 @@ pub(crate) fn start(command: &mut Command, options: &Options) -> io::Result<(Chi
             Err(blind) => {
                 let mut nothing = Observation::default();
                 nothing.blind.insert(blind);
-                nothing
+                (nothing, Effort::default())
             }
         })?;
     let child = command.spawn();

@@ -11,17 +11,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::calls::{self, Act, Rule};
+use super::exec::Started;
 use super::listener::{self, Call, Listener, Next};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
 use super::record::{Record, is_under, to_path};
+use super::ring::Ring;
+use super::sys::Kind;
 use super::walk::{Found, Walk};
 use super::{message, net, peer};
 use crate::options::Bytes;
-use crate::{Blind, Contact, EnvDoubt, Observation, Redirect, Seen};
+use crate::{Blind, Contact, Effort, EnvDoubt, Observation, Redirect, Seen};
 
 /// How long processes that outlive the first one may take to end before they count as left behind.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// How long the next lines may wait while lines are being written, so that they are looked at beside
+/// the process instead of while it waits for a full ring.
+const DRAIN_MS: i32 = 1;
 
 /// The supervisor of one tree.
 pub(super) struct Supervisor {
@@ -43,6 +50,13 @@ pub(super) struct Supervisor {
     pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
     /// Libraries that a program is known to have opened, and whether they are foreign to it.
     pub(super) loaded: HashMap<Loaded, bool>,
+    /// Programs that have been started, by the part and the path that was named.
+    pub(super) started: HashMap<(Scope, Vec<u8>), (Kind, Started)>,
+    pub(super) effort: Effort,
+    /// Where processes write down what they read; `None` where there is no such memory.
+    pub(super) ring: Option<Ring>,
+    /// Who may, by the number that each was given.
+    pub(super) writers: Vec<Who>,
 }
 
 /// A library, by the part in which it was opened, the program that did, and the path that it named.
@@ -55,6 +69,8 @@ pub(super) struct Who {
     pub(super) scope: Scope,
     /// It tells in other ways what it read.
     pub(super) silent: bool,
+    /// It was written down, and is looked into some time afterwards.
+    pub(super) late: bool,
 }
 
 impl Supervisor {
@@ -74,12 +90,16 @@ impl Supervisor {
             walk: Walk::default(),
             answered: HashSet::new(),
             loaded: HashMap::new(),
+            started: HashMap::new(),
+            effort: Effort::default(),
+            ring: Ring::new().ok(),
+            writers: Vec::new(),
         }
     }
 
     /// Serves until the first process has ended, which `ended` tells, and the others have, or have
     /// been left to another.
-    pub(super) fn run(mut self, ended: &OwnedFd) -> Observation {
+    pub(super) fn run(mut self, ended: &OwnedFd) -> (Observation, Effort) {
         // A fault of ours must not stop the tree: it goes on, unobserved.
         let served = catch_unwind(AssertUnwindSafe(|| self.serve(ended)));
         if served.is_err() {
@@ -103,7 +123,8 @@ impl Supervisor {
 
     fn serve(&mut self, ended: &OwnedFd) {
         loop {
-            match self.listener.next(Some(ended.as_raw_fd()), -1) {
+            let wait_ms = if self.drain() { DRAIN_MS } else { -1 };
+            match self.listener.next(Some(ended.as_raw_fd()), wait_ms) {
                 Next::Call(call) => self.handle(&call),
                 Next::Over => return,
                 Next::Nothing if is_ready(ended) => break,
@@ -127,17 +148,16 @@ impl Supervisor {
         }
     }
 
-    fn finish(mut self) -> Observation {
+    fn finish(mut self) -> (Observation, Effort) {
+        self.drain();
         while let Some(scope) = self.parents.keys().next_back().copied() {
             self.end(scope);
         }
         for (_, process) in self.processes.leave(0) {
             self.settle(&process);
         }
-        self.records
-            .remove(&0)
-            .map(Record::into_observation)
-            .unwrap_or_default()
+        let seen = self.records.remove(&0).map(Record::into_observation);
+        (seen.unwrap_or_default(), self.effort)
     }
 
     /// Ends a part: what was seen in it is also seen by the part around it.
@@ -162,6 +182,7 @@ impl Supervisor {
         self.record(parent).add(&seen);
         self.answered.clear();
         self.loaded.clear();
+        self.started.clear();
         Some(seen)
     }
 
@@ -210,6 +231,7 @@ impl Supervisor {
             thread,
             scope,
             silent,
+            late: false,
         }
     }
 
@@ -219,6 +241,8 @@ impl Supervisor {
     }
 
     fn handle(&mut self, call: &Call) {
+        self.effort.stopped += 1;
+        self.drain();
         let Some(rule) = calls::rule(call) else {
             self.listener.go_on(call);
             return;
@@ -447,6 +471,11 @@ impl Supervisor {
                 self.seen(who, &found, true);
             }
             Special::Program => {}
+            // Its directory may be another one by now.
+            Special::Through(_) if who.late => {
+                let what = "a link to the current directory".to_owned();
+                self.record(who.scope).blind(Blind::Unseen(what));
+            }
             Special::Through(rest) => {
                 use std::os::unix::ffi::OsStrExt;
                 if let Ok(base) = peer::directory(who.thread, libc::AT_FDCWD) {

@@ -1,7 +1,7 @@
 //! Following a path as the kernel does, and telling every link on the way: a link that is pointed
 //! elsewhere changes what is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 
 use super::sys::{self, Kind};
@@ -10,6 +10,8 @@ use super::sys::{self, Kind};
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     known: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Directories whose path is real as it stands, with no link in it.
+    real: HashSet<Vec<u8>>,
 }
 
 /// Where a path leads.
@@ -32,10 +34,50 @@ impl Walk {
     /// Forgets all, as the tree changed a directory or a link.
     pub(super) fn forget(&mut self) {
         self.known.clear();
+        self.real.clear();
     }
 
     /// Follows an absolute path; a link at its end only where `follow` says so.
     pub(super) fn walk(&mut self, path: &[u8], follow: bool) -> Found {
+        let above = split(path);
+        if let Some((above, _)) = above
+            && self.real.contains(above)
+        {
+            let kind = text(path).and_then(|path| sys::look(&path).ok());
+            if !(follow && kind.is_some_and(|kind| kind.is(libc::S_IFLNK))) {
+                return Found {
+                    path: path.to_vec(),
+                    kind,
+                    links: Vec::new(),
+                    special: false,
+                };
+            }
+        }
+        let found = self.walk_by(path, follow, &mut |_, _| {});
+        if let Some((above, _)) = above
+            && found.path == path
+            && matches!(self.known.get(above), Some(None))
+            && found.links.is_empty()
+            && !found.special
+        {
+            self.real.insert(above.to_vec());
+        }
+        found
+    }
+
+    /// The directory of a path, where its path is known to be real.
+    pub(super) fn real_directory<'path>(&self, path: &'path [u8]) -> Option<&'path [u8]> {
+        let (above, _) = split(path)?;
+        self.real.contains(above).then_some(above)
+    }
+
+    /// As [`Self::walk`], and tells every part on the way that is no link, and whether it is there.
+    pub(super) fn walk_by(
+        &mut self,
+        path: &[u8],
+        follow: bool,
+        passes: &mut dyn FnMut(&[u8], bool),
+    ) -> Found {
         let mut rest = parts(path);
         let mut found = Found {
             path: Vec::new(),
@@ -69,8 +111,13 @@ impl Walk {
                 }
             } else {
                 match self.passed(&found.path) {
+                    Ok(None) => {
+                        passes(&found.path, true);
+                        None
+                    }
                     Ok(link) => link,
                     Err(()) => {
+                        passes(&found.path, false);
                         append(&mut found.path, &rest);
                         return found;
                     }
@@ -113,6 +160,14 @@ impl Walk {
         self.known.insert(path.to_vec(), node.clone());
         Ok(node)
     }
+}
+
+/// A path's directory and its last part, where that is a name.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let cut = path.iter().rposition(|byte| *byte == b'/')?;
+    let (above, name) = (&path[..cut], &path[cut + 1..]);
+    let is_name = !matches!(name, b"" | b"." | b"..");
+    (is_name && !above.is_empty()).then_some((above, name))
 }
 
 /// The parts, last first.
@@ -208,6 +263,34 @@ mod tests {
             false,
             &[],
         );
+    }
+
+    #[test]
+    fn a_directory_that_becomes_a_link_is_seen_once_it_is_forgotten() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a path");
+        rekindle_fsx::create_dir_all(&base.join("a")).expect("a directory");
+        rekindle_fsx::create_dir_all(&base.join("b")).expect("a directory");
+        for name in ["a/file", "b/file"] {
+            rekindle_fsx::atomic::write(&base.join(name), b"x").expect("a file");
+        }
+        let asked = base.join("a/file").as_os_str().as_bytes().to_vec();
+        let mut walk = Walk::default();
+        for _ in 0..2 {
+            assert_eq!(walk.walk(&asked, true).path, asked);
+        }
+        let away = base.join("away");
+        rekindle_fsx::rename(&base.join("a"), &away).expect("renamed");
+        symlink("b", base.join("a")).expect("a link");
+        walk.forget();
+        let real = base.join("b/file").as_os_str().as_bytes().to_vec();
+        assert_eq!(walk.walk(&asked, true).path, real);
+        // A link below a real directory is followed, and `name/` is.
+        symlink("file", base.join("b/link")).expect("a link");
+        let link = base.join("b/link").as_os_str().as_bytes().to_vec();
+        walk.walk(&real, true);
+        assert_eq!(walk.walk(&link, false).path, link);
+        assert_eq!(walk.walk(&link, true).path, real);
     }
 
     #[test]

@@ -11,5 +11,6 @@ mod environment;
 mod files;
 mod nested;
 mod processes;
+mod quiet;
 mod redirect;
 mod support;

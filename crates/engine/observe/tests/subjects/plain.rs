@@ -14,6 +14,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+mod quiet;
+
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
     while let Some(act) = arguments.next() {
@@ -78,6 +80,15 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
                 libc::uname(&raw mut name);
             }
         }
+        "warm" => quiet::warm(),
+        "call" => quiet::call(&next().into_string().expect("a name"), &next()),
+        "in" => quiet::open_in(&next(), &next()),
+        "vfork" => quiet::vfork(&next(), &next()),
+        "killed" => quiet::killed(&next()),
+        "occupy" => quiet::occupy(),
+        "misuse" => quiet::misuse(&next()),
+        "humble" => quiet::humble(),
+        "compare" => quiet::compare(&next()),
         "many" => many(&next()),
         "fork" => fork(&next()),
         "daemon" => daemon(&next()),
