@@ -22,7 +22,7 @@ mod preload;
 mod protocol;
 mod run;
 
-pub use observation::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
+pub use observation::{Blind, Contact, EnvDoubt, EnvReads, MACHINE_NAMES, Observation, Seen};
 pub use options::{Options, Redirect};
 pub use preload::install_preload;
 pub use run::{Capability, Observed, Observer, Running, announce};

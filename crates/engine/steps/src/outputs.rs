@@ -12,6 +12,7 @@ use rekindle_fsx::{FileKind, scan};
 use rekindle_key::Root;
 use rekindle_key::step::{Form, NOTHING};
 
+use crate::present::HOST_NAME;
 use crate::{Place, Ran, Step};
 
 /// A file up to this size is looked at as text.
@@ -67,10 +68,30 @@ pub(crate) struct Outputs {
 
 /// What is looked for in outputs, besides real paths.
 pub(crate) struct Wanted<'a> {
-    /// Variables that are left out of the key, with their values.
+    /// Variables that are left out of the key, with their values; so the name of the host, under the path
+    /// that says it.
     pub(crate) values: Vec<(&'a [u8], &'a [u8])>,
     /// Texts that tell the day or the time of the run.
     pub(crate) dates: Vec<String>,
+}
+
+/// What autoconf's scripts write for people, the host's name among it. Nothing reads it.
+const AUTOCONFS_LOG: &str = "config.log";
+
+impl Wanted<'_> {
+    /// What is looked for in a log.
+    fn of_log(&self) -> Self {
+        let is_host = |(name, _): &&(&[u8], &[u8])| *name == HOST_NAME;
+        Self {
+            values: self
+                .values
+                .iter()
+                .filter(|value| !is_host(value))
+                .copied()
+                .collect(),
+            dates: self.dates.clone(),
+        }
+    }
 }
 
 /// Collects what a run left.
@@ -155,6 +176,13 @@ fn what(
         FileKind::File => {}
     }
     let executable = sig.is_executable();
+    let unlogged;
+    let wanted = if file.file_name() == Some(OsStr::new(AUTOCONFS_LOG)) {
+        unlogged = wanted.of_log();
+        &unlogged
+    } else {
+        wanted
+    };
     let text = if sig.size <= TEXT_MAX_BYTES {
         let bytes = rekindle_fsx::read(file).map_err(failed)?;
         text_with_paths(step, bytes)

@@ -16,6 +16,8 @@ use rekindle_store::LocalStore;
 
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
+mod machine;
+
 /// A directory for everything, and what a step there looks like.
 struct Field {
     dir: tempfile::TempDir,
@@ -316,7 +318,9 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
     check(Contact::Socket("/run/docker.sock".into()), true);
     check(Contact::Socket("/run/nscd/socket".into()), false);
     check(Contact::Device("/dev/sda".into()), true);
-    check(kernel("/proc/sys/kernel/osrelease"), true);
+    check(kernel("/proc/sys/kernel/random/uuid"), true);
+    check(kernel("/proc/sys/kernel/osrelease"), false);
+    check(Contact::HostName, false);
     check(kernel("/proc/self/maps"), false);
     check(kernel("/proc/cpuinfo"), false);
     check(kernel("/sys/fs/cgroup/cpu.max"), false);
