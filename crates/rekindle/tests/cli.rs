@@ -71,6 +71,8 @@ mod scripts;
 mod scripts_refused;
 #[path = "cli/scripts_uses.rs"]
 mod scripts_uses;
+#[path = "cli/second_machine.rs"]
+mod second_machine;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]

@@ -230,6 +230,10 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "they bound parallelism, or describe the process itself",
     },
     Exclusion {
+        what: "of steps: that the directories above workspace, package, target directory, cargo's home, toolchain and home are there, where all of them were looked at",
+        reason: "who resolves a path asks each of them whether it is a link; that a root is there says as much",
+    },
+    Exclusion {
         what: "of steps: that the loader or the start of a static program asks for the kernel's version",
         reason: "it only refuses to start on a kernel that is too old",
     },

@@ -84,11 +84,14 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     check_writes(step, ran, policy)?;
     let search = search_path(step.environment);
     let elsewhere = elsewhere(step, &observation.env);
+    let walked = walked(&step.roots, &observation.files);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
             if !policy.updates {
                 check_earlier(ran, path, *seen)?;
             }
+        } else if *seen == Seen::THERE && walked.contains(&**path) {
+            // See the table of exclusions.
         } else if !is_temporary(ran, path)
             && !step.own.contains(path)
             && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
@@ -111,7 +114,8 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     Ok(Judged {
         names: PathSet { names },
-        may_be_dated,
+        // Who vouches for a step vouches for this as well.
+        may_be_dated: may_be_dated && !policy.trusted,
         whole_environment,
         host_name,
         elsewhere,
@@ -200,6 +204,8 @@ const STAMPING: &[&str] = &[
     "autoconf",
     "automake",
     "libtool",
+    "infocmp",
+    "tput",
     "sed",
     "awk",
     "gawk",
@@ -404,6 +410,21 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
     let value = step.environment.value(name)?;
     let is_it = variables::shells_directory(Some(value), &step.shown) == variables::ELSEWHERE;
     (is_it && env.names.contains(name)).then(|| PathBuf::from(value))
+}
+
+/// The directories above a root, where each of them was looked at: who resolves a path asks whether one is a
+/// link. Above the real path of a root none is, here and elsewhere. Who looks at one of them alone may want to
+/// know whether it is there.
+fn walked<'a>(roots: &'a Roots, files: &BTreeMap<PathBuf, Seen>) -> BTreeSet<&'a Path> {
+    let above = |root: &'a Path| {
+        let above = root.ancestors().skip(1);
+        above.filter(|path| path.parent().is_some())
+    };
+    roots
+        .iter()
+        .filter(|(_, root)| above(root).all(|path| files.contains_key(path)))
+        .flat_map(|(_, root)| above(root))
+        .collect()
 }
 
 /// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget

@@ -327,7 +327,12 @@ pub(crate) fn dates((began_s, ended_s): (i64, i64)) -> Vec<String> {
         let name = usize::try_from(month - 1)
             .ok()
             .and_then(|index| MONTHS.get(index));
-        dates.push(format!("{} {day:>2} {year}", name.unwrap_or(&NOTHING)));
+        let name = name.unwrap_or(&NOTHING);
+        dates.push(format!("{name} {day:>2} {year}"));
+        // As `asctime`, `date` and Perl's `gmtime` write it, with the time before the year.
+        for hour in ["0", "1", "2"] {
+            dates.push(format!("{name} {day:>2} {hour}"));
+        }
         dates.push(format!("{year}-{month:02}-{day:02}"));
     }
     dates
@@ -373,7 +378,13 @@ mod tests {
         check(19_723, (2024, 1, 1));
         let noon = 19_723 * 86_400 + 43_200;
         let dates = dates((noon, noon));
-        for date in ["Jan  1 2024", "2024-01-01", "Dec 31 2023", "Jan  2 2024"] {
+        for date in [
+            "Jan  1 1",
+            "Jan  1 2024",
+            "2024-01-01",
+            "Dec 31 2023",
+            "Jan  2 2024",
+        ] {
             assert!(dates.iter().any(|other| other == date), "{dates:?}");
         }
     }

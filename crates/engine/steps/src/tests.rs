@@ -17,6 +17,7 @@ use rekindle_store::LocalStore;
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
 mod machine;
+mod walked;
 
 /// A directory for everything, and what a step there looks like.
 struct Field {
