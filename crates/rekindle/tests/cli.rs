@@ -67,6 +67,8 @@ mod registry_kill;
 mod registry_lab;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/scripts_killed.rs"]
+mod scripts_killed;
 #[path = "cli/scripts_refused.rs"]
 mod scripts_refused;
 #[path = "cli/scripts_uses.rs"]

@@ -226,7 +226,13 @@ fn scan_file(
         .collect();
     let mut needles: Vec<&[u8]> = roots.iter().map(|(_, real)| *real).collect();
     needles.extend(wanted.values.iter().map(|(_, value)| *value));
-    needles.extend(wanted.dates.iter().map(String::as_bytes));
+    // Each needle is a pass over the file: days first, and their hours only where a day was found.
+    let days: BTreeSet<&[u8]> = wanted
+        .dates
+        .iter()
+        .map(|date| &date.as_bytes()[..7])
+        .collect();
+    needles.extend(days);
     let found = scan::find_any(file, &needles)?;
     let (in_roots, rest) = found.split_at(roots.len());
     let (in_values, in_dates) = rest.split_at(wanted.values.len());
@@ -245,7 +251,8 @@ fn scan_file(
             outputs.values.insert(name.to_vec());
         }
     }
-    if in_dates.contains(&true) {
+    let dates: Vec<&[u8]> = wanted.dates.iter().map(String::as_bytes).collect();
+    if in_dates.contains(&true) && scan::find_any(file, &dates)?.contains(&true) {
         return Ok(Err(Refusal::Dated {
             output: file.display().to_string(),
         }));
@@ -330,9 +337,7 @@ pub(crate) fn dates((began_s, ended_s): (i64, i64)) -> Vec<String> {
         let name = name.unwrap_or(&NOTHING);
         dates.push(format!("{name} {day:>2} {year}"));
         // As `asctime`, `date` and Perl's `gmtime` write it, with the time before the year.
-        for hour in ["0", "1", "2"] {
-            dates.push(format!("{name} {day:>2} {hour}"));
-        }
+        dates.extend((0..24).map(|hour| format!("{name} {day:>2} {hour:02}:")));
         dates.push(format!("{year}-{month:02}-{day:02}"));
     }
     dates
@@ -379,7 +384,7 @@ mod tests {
         let noon = 19_723 * 86_400 + 43_200;
         let dates = dates((noon, noon));
         for date in [
-            "Jan  1 1",
+            "Jan  1 11:",
             "Jan  1 2024",
             "2024-01-01",
             "Dec 31 2023",

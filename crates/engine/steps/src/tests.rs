@@ -367,7 +367,10 @@ fn the_time_of_the_run_is_found_in_what_was_made() {
     check("built Nov 14 2023", true);
     check("\0built Nov 14 2023\0", true);
     check("built 2023-11-14", true);
+    check("built Tue Nov 14 22:13:20 2023", true);
+    check("\0built Tue Nov 14 22:13:20 2023\0", true);
     check("built Nov 14 2022", false);
+    check("\0built Nov 14 2022\0", false);
 }
 
 #[test]
