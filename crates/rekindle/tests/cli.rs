@@ -71,6 +71,8 @@ mod scripts;
 mod scripts_killed;
 #[path = "cli/scripts_refused.rs"]
 mod scripts_refused;
+#[path = "cli/scripts_system.rs"]
+mod scripts_system;
 #[path = "cli/scripts_uses.rs"]
 mod scripts_uses;
 #[path = "cli/second_machine.rs"]

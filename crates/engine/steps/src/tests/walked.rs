@@ -13,7 +13,7 @@ fn hits_elsewhere(looked: impl Fn(&Path) -> Vec<PathBuf>) -> bool {
     field.publish(&run, Policy::default()).unwrap();
     assert!(field.hits("one"));
     field.put("two/package/data", "data");
-    std::fs::remove_dir_all(field.path("one")).unwrap();
+    rekindle_fsx::remove_dir_all(&field.path("one")).unwrap();
     field.hits("two")
 }
 
