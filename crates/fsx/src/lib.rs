@@ -28,6 +28,30 @@ use std::path::{Path, PathBuf};
 pub use hash::hash_file;
 pub use stat::{FileKind, StatSig, stat, stat_follow};
 
+/// What `uname` says, by the name of the file in `/proc/sys/kernel` that says the same; `None` for another
+/// name. Old kernels have not all of these files.
+#[must_use]
+pub fn machine_name(name: &[u8]) -> Option<Vec<u8>> {
+    let names = rustix::system::uname();
+    let value = match name {
+        b"ostype" => names.sysname(),
+        b"hostname" => names.nodename(),
+        b"osrelease" => names.release(),
+        b"version" => names.version(),
+        b"arch" => names.machine(),
+        #[cfg(target_os = "linux")]
+        b"domainname" => names.domainname(),
+        _ => return None,
+    };
+    Some(value.to_bytes().to_vec())
+}
+
+/// How this host is called.
+#[must_use]
+pub fn host_name() -> Vec<u8> {
+    machine_name(b"hostname").unwrap_or_default()
+}
+
 /// The bytes of a file.
 ///
 /// # Errors

@@ -69,10 +69,16 @@ mod registry_lab;
 mod registry_moved;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/scripts_killed.rs"]
+mod scripts_killed;
 #[path = "cli/scripts_refused.rs"]
 mod scripts_refused;
+#[path = "cli/scripts_system.rs"]
+mod scripts_system;
 #[path = "cli/scripts_uses.rs"]
 mod scripts_uses;
+#[path = "cli/second_machine.rs"]
+mod second_machine;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]

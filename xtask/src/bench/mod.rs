@@ -4,6 +4,7 @@
 //! checkouts of one version after another, [`scale`] how the cost grows with a workspace. All keep
 //! their figures in `docs/benchmarks.json`; [`page`] writes `docs/benchmarks.md` from it.
 
+mod corpus;
 mod measure;
 mod page;
 mod projects;
@@ -31,6 +32,7 @@ Usage: cargo xtask bench <bench> [flags]
   unit-cache   single builds: cold, warm, elsewhere, the next version (--help for its flags)
   replay       fresh checkouts of successive versions and of small changes (--help)
   scale        no change at all, in workspaces that grow (--help)
+  corpus       reads that nobody declares, and who is stale for them (--help)
   page         writes the page anew from the figures that are there
 ";
 
@@ -40,6 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         Some("unit-cache") => unit_cache::run(arguments),
         Some("replay") => replay::run(arguments),
         Some("scale") => scale::run(arguments),
+        Some("corpus") => corpus::run(arguments),
         Some("page") => {
             arguments.finish()?;
             Figures::at(process::root().join("docs"))?.change(|_| ())

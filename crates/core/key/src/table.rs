@@ -230,6 +230,18 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "they bound parallelism, or describe the process itself",
     },
     Exclusion {
+        what: "of steps: that the directories above workspace, package, target directory, cargo's home, toolchain and home are there, where all of them were looked at",
+        reason: "who resolves a path asks each of them whether it is a link; that a root is there says as much",
+    },
+    Exclusion {
+        what: "of steps: that the loader or the start of a static program asks for the kernel's version",
+        reason: "it only refuses to start on a kernel that is too old",
+    },
+    Exclusion {
+        what: "of steps: the host's name, where only `hostname` or `uname -n` below a `configure` script asks for it, and no output but `config.log` holds it",
+        reason: "autoconf writes it into its log, for people; every container has another one",
+    },
+    Exclusion {
         what: "CARGO, CARGO_HOME, CARGO_TARGET_DIR, CARGO_INCREMENTAL, RUSTFLAGS and other settings of cargo",
         reason: "they reach the compiler as arguments, which are keyed",
     },

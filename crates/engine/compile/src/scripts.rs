@@ -362,17 +362,22 @@ fn roots(
         roots.push((Root::Workspace, workspace(&package)));
     }
     roots.push((Root::Package, package));
-    // `SYSROOT/bin/rustc`
-    let rustc = variable("RUSTC").filter(|path| path.is_absolute());
-    if let Some(sysroot) = rustc
-        .as_deref()
-        .and_then(Path::parent)
-        .and_then(Path::parent)
-    {
-        roots.push((Root::Sysroot, sysroot.to_owned()));
-    }
+    roots.extend(sysroot(environment).map(|sysroot| (Root::Sysroot, sysroot)));
     roots.extend(variable("HOME").map(|home| (Root::Home, home)));
     Roots::new(cwd, roots)
+}
+
+/// The toolchain that cargo told the script of: `SYSROOT/bin/rustc`. A cargo that no rustup started names the
+/// compiler alone; what is found under that name is a compiler where its libraries lie beside it.
+pub(crate) fn sysroot(environment: &Environment) -> Option<PathBuf> {
+    let rustc = environment.get("RUSTC")?;
+    let above = |path: &Path| path.parent().and_then(Path::parent).map(Path::to_owned);
+    if Path::new(rustc).is_absolute() {
+        return above(Path::new(rustc));
+    }
+    let found = environment.find_program(rustc)?;
+    let found = rekindle_fsx::canonicalize(&found).ok()?;
+    above(&found).filter(|root| rekindle_fsx::exists(&root.join("lib/rustlib")))
 }
 
 /// The directory with the lock file; the package's own where there is none above it.

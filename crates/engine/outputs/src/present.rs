@@ -31,6 +31,21 @@ pub struct Present<'a> {
 /// What says which processor this is.
 pub const PROCESSOR: &[u8] = b"/proc/cpuinfo";
 
+/// What says how this host is called.
+pub const HOST_NAME: &[u8] = b"/proc/sys/kernel/hostname";
+
+/// What `uname` gives stands for files of the kernel's, of which old kernels lack some.
+const MACHINE: &[u8] = b"/proc/sys/kernel/";
+
+/// Whether a path says what `uname` says.
+pub(crate) fn is_machine_name(path: &[u8]) -> bool {
+    let name = path.strip_prefix(MACHINE);
+    name.is_some_and(|name| {
+        let mut names = rekindle_observe::MACHINE_NAMES.iter();
+        names.any(|known| known.as_bytes() == name)
+    })
+}
+
 impl Present<'_> {
     /// The manifest with the values that the names of a path set have now.
     #[must_use]
@@ -72,6 +87,10 @@ impl Present<'_> {
     fn content(&self, name: &[u8]) -> String {
         if name == PROCESSOR {
             return variables::secret(b"cpu", &environment::processor());
+        }
+        if is_machine_name(name) {
+            let value = rekindle_fsx::machine_name(&name[MACHINE.len()..]);
+            return variables::secret(name, &value.unwrap_or_default());
         }
         let Some(path) = self.roots.resolve(name) else {
             return NOTHING.to_owned();

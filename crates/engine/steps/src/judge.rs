@@ -12,8 +12,9 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
 
+use crate::outputs;
 use crate::{Ran, Step};
-use rekindle_outputs::present::{PROCESSOR, search_path};
+use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name, search_path};
 
 /// What a step may do and still be stored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +39,8 @@ pub(crate) struct Judged {
     pub(crate) may_be_dated: bool,
     /// Whether variables were read as a whole.
     pub(crate) whole_environment: bool,
+    /// The name of the host, where it was asked for only to be written into a log.
+    pub(crate) host_name: Option<Vec<u8>>,
     /// Where `PWD` leads, if that is not to stand in anything that was made.
     pub(crate) elsewhere: Option<PathBuf>,
 }
@@ -58,11 +61,20 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     let mut names = BTreeSet::new();
     let mut may_be_dated = false;
+    let mut host_name = None;
     for contact in &observation.contacts {
         match contact_of(contact) {
             Contacted::Harmless => {}
-            Contacted::Processor => {
-                names.insert(Name::File(PROCESSOR.to_vec()));
+            Contacted::Keyed(path) => {
+                names.insert(Name::File(path.to_vec()));
+            }
+            Contacted::HostName => {
+                let name = rekindle_fsx::host_name();
+                if outputs::is_telling(OsStr::from_bytes(&name)) {
+                    host_name = Some(name);
+                } else {
+                    names.insert(Name::File(HOST_NAME.to_vec()));
+                }
             }
             Contacted::Stamp => may_be_dated = true,
             Contacted::Refused(_) if policy.trusted => {}
@@ -72,11 +84,14 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     check_writes(step, ran, policy)?;
     let search = search_path(step.environment);
     let elsewhere = elsewhere(step, &observation.env);
+    let walked = walked(&step.roots, &observation.files);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
             if !policy.updates {
                 check_earlier(ran, path, *seen)?;
             }
+        } else if *seen == Seen::THERE && walked.contains(&**path) {
+            // See the table of exclusions.
         } else if !is_temporary(ran, path)
             && !step.own.contains(path)
             && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
@@ -99,8 +114,10 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     }
     Ok(Judged {
         names: PathSet { names },
-        may_be_dated,
+        // Who vouches for a step vouches for this as well.
+        may_be_dated: may_be_dated && !policy.trusted,
         whole_environment,
+        host_name,
         elsewhere,
     })
 }
@@ -120,10 +137,12 @@ fn why(blind: &Blind) -> String {
 }
 
 /// What a contact means.
-enum Contacted {
+enum Contacted<'a> {
     Harmless,
-    /// It was asked which processor this is.
-    Processor,
+    /// It was asked which processor or which kernel this is, as this file says.
+    Keyed(&'a [u8]),
+    /// The name of the host was written into a log.
+    HostName,
     /// The time was read by a program that writes it only on request.
     Stamp,
     Refused(Refusal),
@@ -185,6 +204,8 @@ const STAMPING: &[&str] = &[
     "autoconf",
     "automake",
     "libtool",
+    "infocmp",
+    "tput",
     "sed",
     "awk",
     "gawk",
@@ -211,7 +232,9 @@ const STAMPING: &[&str] = &[
 pub fn contacted(contact: &Contact) -> Result<Option<Name>, Refusal> {
     match contact_of(contact) {
         Contacted::Harmless | Contacted::Stamp => Ok(None),
-        Contacted::Processor => Ok(Some(Name::File(PROCESSOR.to_vec()))),
+        Contacted::Keyed(path) => Ok(Some(Name::File(path.to_vec()))),
+        // Not every caller looks for it in outputs.
+        Contacted::HostName => Ok(Some(Name::File(HOST_NAME.to_vec()))),
         Contacted::Refused(refusal) => Err(refusal),
     }
 }
@@ -232,7 +255,7 @@ pub fn reads_environment(env: &EnvReads, trusted: &Path) -> bool {
             .any(|program| !program.starts_with(trusted))
 }
 
-fn contact_of(contact: &Contact) -> Contacted {
+fn contact_of(contact: &Contact) -> Contacted<'_> {
     Contacted::Refused(match contact {
         Contact::Network { family, peer } => Refusal::Network {
             peer: peer
@@ -252,8 +275,8 @@ fn contact_of(contact: &Contact) -> Contacted {
         Contact::Device(path) => Refusal::Device {
             path: path.display().to_string(),
         },
-        Contact::Kernel(path) if path.as_os_str().as_bytes() == PROCESSOR => {
-            return Contacted::Processor;
+        Contact::Kernel(path) if is_keyed(path) => {
+            return Contacted::Keyed(path.as_os_str().as_bytes());
         }
         Contact::Kernel(path) if HARMLESS.iter().any(|harmless| path.starts_with(harmless)) => {
             return Contacted::Harmless;
@@ -261,6 +284,7 @@ fn contact_of(contact: &Contact) -> Contacted {
         Contact::Kernel(path) => Refusal::Kernel {
             path: path.display().to_string(),
         },
+        Contact::HostName => return Contacted::HostName,
         Contact::Process { what } => Refusal::Process {
             what: what.display().to_string(),
         },
@@ -274,6 +298,12 @@ fn contact_of(contact: &Contact) -> Contacted {
         },
         Contact::LeftBehind => Refusal::LeftBehind,
     })
+}
+
+/// Whether what the kernel makes up there has a value: see [`crate::present`].
+fn is_keyed(path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    path == PROCESSOR || is_machine_name(path)
 }
 
 /// Compilers, which draw names of temporary files, and of what no other object may name.
@@ -380,6 +410,21 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
     let value = step.environment.value(name)?;
     let is_it = variables::shells_directory(Some(value), &step.shown) == variables::ELSEWHERE;
     (is_it && env.names.contains(name)).then(|| PathBuf::from(value))
+}
+
+/// The directories above a root, where each of them was looked at: who resolves a path asks whether one is a
+/// link. Above the real path of a root none is, here and elsewhere. Who looks at one of them alone may want to
+/// know whether it is there.
+fn walked<'a>(roots: &'a Roots, files: &BTreeMap<PathBuf, Seen>) -> BTreeSet<&'a Path> {
+    let above = |root: &'a Path| {
+        let above = root.ancestors().skip(1);
+        above.filter(|path| path.parent().is_some())
+    };
+    roots
+        .iter()
+        .filter(|(_, root)| above(root).all(|path| files.contains_key(path)))
+        .flat_map(|(_, root)| above(root))
+        .collect()
 }
 
 /// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget

@@ -12,6 +12,7 @@ use rekindle_fsx::{FileKind, scan};
 use rekindle_key::Root;
 use rekindle_key::step::{Form, NOTHING};
 
+use crate::present::HOST_NAME;
 use crate::{Place, Ran, Step};
 
 /// A file up to this size is looked at as text.
@@ -67,10 +68,30 @@ pub(crate) struct Outputs {
 
 /// What is looked for in outputs, besides real paths.
 pub(crate) struct Wanted<'a> {
-    /// Variables that are left out of the key, with their values.
+    /// Variables that are left out of the key, with their values; so the name of the host, under the path
+    /// that says it.
     pub(crate) values: Vec<(&'a [u8], &'a [u8])>,
     /// Texts that tell the day or the time of the run.
     pub(crate) dates: Vec<String>,
+}
+
+/// What autoconf's scripts write for people, the host's name among it. Nothing reads it.
+const AUTOCONFS_LOG: &str = "config.log";
+
+impl Wanted<'_> {
+    /// What is looked for in a log.
+    fn of_log(&self) -> Self {
+        let is_host = |(name, _): &&(&[u8], &[u8])| *name == HOST_NAME;
+        Self {
+            values: self
+                .values
+                .iter()
+                .filter(|value| !is_host(value))
+                .copied()
+                .collect(),
+            dates: self.dates.clone(),
+        }
+    }
 }
 
 /// Collects what a run left.
@@ -155,6 +176,13 @@ fn what(
         FileKind::File => {}
     }
     let executable = sig.is_executable();
+    let unlogged;
+    let wanted = if file.file_name() == Some(OsStr::new(AUTOCONFS_LOG)) {
+        unlogged = wanted.of_log();
+        &unlogged
+    } else {
+        wanted
+    };
     let text = if sig.size <= TEXT_MAX_BYTES {
         let bytes = rekindle_fsx::read(file).map_err(failed)?;
         text_with_paths(step, bytes)
@@ -198,7 +226,13 @@ fn scan_file(
         .collect();
     let mut needles: Vec<&[u8]> = roots.iter().map(|(_, real)| *real).collect();
     needles.extend(wanted.values.iter().map(|(_, value)| *value));
-    needles.extend(wanted.dates.iter().map(String::as_bytes));
+    // Each needle is a pass over the file: days first, and their hours only where a day was found.
+    let days: BTreeSet<&[u8]> = wanted
+        .dates
+        .iter()
+        .map(|date| &date.as_bytes()[..7])
+        .collect();
+    needles.extend(days);
     let found = scan::find_any(file, &needles)?;
     let (in_roots, rest) = found.split_at(roots.len());
     let (in_values, in_dates) = rest.split_at(wanted.values.len());
@@ -217,7 +251,8 @@ fn scan_file(
             outputs.values.insert(name.to_vec());
         }
     }
-    if in_dates.contains(&true) {
+    let dates: Vec<&[u8]> = wanted.dates.iter().map(String::as_bytes).collect();
+    if in_dates.contains(&true) && scan::find_any(file, &dates)?.contains(&true) {
         return Ok(Err(Refusal::Dated {
             output: file.display().to_string(),
         }));
@@ -299,7 +334,10 @@ pub(crate) fn dates((began_s, ended_s): (i64, i64)) -> Vec<String> {
         let name = usize::try_from(month - 1)
             .ok()
             .and_then(|index| MONTHS.get(index));
-        dates.push(format!("{} {day:>2} {year}", name.unwrap_or(&NOTHING)));
+        let name = name.unwrap_or(&NOTHING);
+        dates.push(format!("{name} {day:>2} {year}"));
+        // As `asctime`, `date` and Perl's `gmtime` write it, with the time before the year.
+        dates.extend((0..24).map(|hour| format!("{name} {day:>2} {hour:02}:")));
         dates.push(format!("{year}-{month:02}-{day:02}"));
     }
     dates
@@ -345,7 +383,13 @@ mod tests {
         check(19_723, (2024, 1, 1));
         let noon = 19_723 * 86_400 + 43_200;
         let dates = dates((noon, noon));
-        for date in ["Jan  1 2024", "2024-01-01", "Dec 31 2023", "Jan  2 2024"] {
+        for date in [
+            "Jan  1 11:",
+            "Jan  1 2024",
+            "2024-01-01",
+            "Dec 31 2023",
+            "Jan  2 2024",
+        ] {
             assert!(dates.iter().any(|other| other == date), "{dates:?}");
         }
     }

@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::judge::{self, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
+use crate::present::{HOST_NAME, is_machine_name};
 use crate::{Engine, Ran, Step};
 
 /// What was stored.
@@ -62,7 +63,13 @@ impl Engine<'_> {
     /// What was read, with the directories and values that outputs hold.
     fn names(&self, judged: &Judged, outputs: &Outputs) -> PathSet {
         let mut names = Vec::with_capacity(judged.names.names.len());
-        let values = outputs.values.iter().cloned().map(Name::Variable);
+        let values = outputs.values.iter().cloned().map(|name| {
+            if name == HOST_NAME {
+                Name::File(name)
+            } else {
+                Name::Variable(name)
+            }
+        });
         let bound = outputs.bound.iter().copied().map(Name::Directory);
         names.extend(bound.chain(values));
         names.extend(judged.names.names.iter().cloned());
@@ -77,6 +84,9 @@ impl Engine<'_> {
             let (Name::File(path) | Name::Program(path)) = name else {
                 continue;
             };
+            if is_machine_name(path) {
+                continue;
+            }
             let Some(path) = step.roots.resolve(path) else {
                 continue;
             };
@@ -165,7 +175,7 @@ impl Engine<'_> {
 }
 
 /// What is looked for in outputs: values of variables that are left out, and the time where it was read.
-fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &Judged) -> Wanted<'a> {
+fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &'a Judged) -> Wanted<'a> {
     let is_looked_for = |name: &[u8]| {
         let is_shells = name == variables::SHELLS_DIRECTORY && judged.elsewhere.is_some();
         is_shells
@@ -177,8 +187,9 @@ fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &Judged) -> Wanted<'a> {
         .iter()
         .filter(|(name, value)| is_looked_for(name.as_bytes()) && outputs::is_telling(value))
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let host = judged.host_name.iter().map(|name| (HOST_NAME, &**name));
     Wanted {
-        values: values.collect(),
+        values: values.chain(host).collect(),
         dates: if judged.may_be_dated {
             outputs::dates(ran.seconds)
         } else {

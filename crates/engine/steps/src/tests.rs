@@ -16,6 +16,9 @@ use rekindle_store::LocalStore;
 
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
+mod machine;
+mod walked;
+
 /// A directory for everything, and what a step there looks like.
 struct Field {
     dir: tempfile::TempDir,
@@ -316,7 +319,9 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
     check(Contact::Socket("/run/docker.sock".into()), true);
     check(Contact::Socket("/run/nscd/socket".into()), false);
     check(Contact::Device("/dev/sda".into()), true);
-    check(kernel("/proc/sys/kernel/osrelease"), true);
+    check(kernel("/proc/sys/kernel/random/uuid"), true);
+    check(kernel("/proc/sys/kernel/osrelease"), false);
+    check(Contact::HostName, false);
     check(kernel("/proc/self/maps"), false);
     check(kernel("/proc/cpuinfo"), false);
     check(kernel("/sys/fs/cgroup/cpu.max"), false);
@@ -362,7 +367,10 @@ fn the_time_of_the_run_is_found_in_what_was_made() {
     check("built Nov 14 2023", true);
     check("\0built Nov 14 2023\0", true);
     check("built 2023-11-14", true);
+    check("built Tue Nov 14 22:13:20 2023", true);
+    check("\0built Tue Nov 14 22:13:20 2023\0", true);
     check("built Nov 14 2022", false);
+    check("\0built Nov 14 2022\0", false);
 }
 
 #[test]

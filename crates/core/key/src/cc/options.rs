@@ -148,7 +148,9 @@ const SEPARATE: &[(&str, Effect)] = &[
     ("-iquote", E::Path),
     ("-idirafter", E::Path),
     ("-include", E::Path),
+    ("--include", E::Path),
     ("-imacros", E::Path),
+    ("--imacros", E::Path),
     ("-iprefix", E::Path),
     ("-iwithprefix", E::Path),
     ("-iwithprefixbefore", E::Path),
@@ -207,7 +209,9 @@ const JOINED: &[(&str, Effect)] = &[
     ("-iquote", E::Path),
     ("-idirafter", E::Path),
     ("-include", E::Path),
+    ("--include=", E::Path),
     ("-imacros", E::Path),
+    ("--imacros=", E::Path),
     ("-isysroot", E::Path),
     ("--sysroot=", E::Path),
     ("-iframework", E::Path),
@@ -402,6 +406,8 @@ mod tests {
         check("-oa.o", "-o", Value::Joined, E::Output);
         check("-isystem/usr", "-isystem", Value::Joined, E::Path);
         check("-include", "-include", Value::Next, E::Path);
+        check("--include", "--include", Value::Next, E::Path);
+        check("--include=/a.h", "--include=", Value::Joined, E::Path);
         check(
             "-ffile-prefix-map=/a=b",
             "-ffile-prefix-map=",

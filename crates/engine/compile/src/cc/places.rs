@@ -15,6 +15,8 @@ use crate::scripts;
 pub(crate) fn roots(environment: &Environment, cargo_home: &Path) -> Roots {
     let cwd = &environment.cwd;
     let mut roots = vec![(Root::CargoHome, cargo_home.to_owned())];
+    // cargo's `LD_LIBRARY_PATH` leads there: the loader looks for each library of the compiler's.
+    roots.extend(scripts::sysroot(environment).map(|sysroot| (Root::Sysroot, sysroot)));
     if let Some(out_dir) = environment.get("OUT_DIR") {
         let target = environment.get("TARGET").and_then(|target| target.to_str());
         roots.push((Root::Target, target_of(Path::new(out_dir), target)));
@@ -60,6 +62,8 @@ pub(crate) fn maps((shown, real): (&Roots, &Roots), knows_macros: bool) -> Vec<O
     all.sort_by_key(|(_, path)| path.as_os_str().len());
     all.dedup();
     all.into_iter()
+        // No source of C is there.
+        .filter(|(root, _)| *root != Root::Sysroot)
         .filter_map(|(root, real)| {
             let option = if knows_macros && maps_macros(root) {
                 "-ffile-prefix-map="

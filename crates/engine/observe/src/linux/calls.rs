@@ -40,8 +40,8 @@ pub(super) enum Act {
     Connect,
     /// Touches another process.
     Process(&'static str),
-    /// Asks the machine.
-    Machine(&'static str),
+    /// Asks for the names of the system and the machine.
+    Machine,
     /// Changes what paths mean.
     Root,
     /// Cannot be followed.
@@ -179,7 +179,7 @@ const COMMON: &[Rule] = &[
     other(libc::SYS_socket, Act::Socket).when(When::Unless(0, libc::AF_UNIX as u32)),
     other(libc::SYS_connect, Act::Connect),
     other(libc::SYS_getrandom, Act::Random).when(When::Only(2, 0, libc::GRND_RANDOM)),
-    other(libc::SYS_uname, Act::Machine("uname")),
+    other(libc::SYS_uname, Act::Machine),
     other(libc::SYS_ptrace, Act::Process("ptrace")),
     other(libc::SYS_process_vm_readv, Act::Process("process_vm_readv")),
     other(

@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub(super) elf: bool,
     /// `rustc` made it, so `main` gets no environment.
     pub(super) rust: bool,
+    /// It is static, and its C library's start asks for the kernel's version.
+    pub(super) asks_at_start: bool,
     /// It can reach `environ`.
     pub(super) environ: bool,
     /// Slots of its global offset table that lead to `environ`: addresses before it is loaded.
@@ -197,6 +199,12 @@ fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
         let strings = piece(file, strings.offset, strings.size)?;
         facts.entry = number(head, 24, 8)?;
         facts.slots = slots(&relocations, &symbols, &strings).unwrap_or_default();
+    }
+    if facts.loader.is_none()
+        && let Some(data) = named(b".rodata")
+    {
+        let data = piece(file, data.offset, data.size)?;
+        facts.asks_at_start = memmem(&data, b"FATAL: kernel too old\n\0");
     }
     facts.names.sort_unstable();
     facts.names.dedup();

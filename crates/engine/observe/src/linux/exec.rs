@@ -62,6 +62,7 @@ impl Supervisor {
             elsewhere,
             scope: who.scope,
             foreign: false,
+            asked: false,
         };
         if let Some(before) = self.processes.starts(process, now) {
             self.settle(&before);

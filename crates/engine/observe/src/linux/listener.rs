@@ -10,6 +10,8 @@ pub(super) struct Call {
     /// The thread, as this process numbers it.
     pub(super) thread: i32,
     pub(super) number: i32,
+    /// Where the code is that makes it.
+    pub(super) address: u64,
     pub(super) arguments: [u64; 6],
 }
 
@@ -144,6 +146,7 @@ fn next(listener: i32, also: Option<i32>, wait_ms: i32) -> Next {
         id: taken.id,
         thread: taken.pid as i32,
         number: taken.data.nr,
+        address: taken.data.instruction_pointer,
         arguments: taken.data.args,
     })
 }

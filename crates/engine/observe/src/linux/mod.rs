@@ -8,6 +8,7 @@ mod elf;
 mod exec;
 mod filter;
 mod listener;
+mod machine;
 mod message;
 pub(crate) mod nested;
 mod net;

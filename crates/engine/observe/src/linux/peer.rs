@@ -92,6 +92,14 @@ fn link(path: &str) -> io::Result<PathBuf> {
     super::sys::read_link(&path).map(|target| PathBuf::from(OsString::from_vec(target)))
 }
 
+/// The words that the process was started with.
+pub(super) fn arguments(thread: i32) -> io::Result<Vec<Vec<u8>>> {
+    let path = CString::new(format!("/proc/{thread}/cmdline"))?;
+    let text = super::sys::read_all(&path, 1 << 20)?;
+    let text = text.strip_suffix(&[0]).unwrap_or(&text);
+    Ok(text.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect())
+}
+
 /// A process by one of its threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Family {

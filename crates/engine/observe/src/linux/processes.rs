@@ -30,6 +30,8 @@ pub(super) struct Process {
     pub(super) scope: Scope,
     /// Whether it has opened a library that is neither the system's nor trusted.
     pub(super) foreign: bool,
+    /// Whether it has asked for the kernel's version.
+    pub(super) asked: bool,
 }
 
 /// All that are known.

@@ -327,7 +327,7 @@ impl Supervisor {
                 }
             }
             Act::Process(what) => Contact::Process { what: what.into() },
-            Act::Machine(what) => Contact::Kernel(what.into()),
+            Act::Machine => return self.asks_machine(call, who),
             Act::Random => {
                 if self.told_random.take() == Some(who.thread) || self.is_trusted(who) {
                     return;

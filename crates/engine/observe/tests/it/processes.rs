@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rekindle_observe::{Blind, Contact, EnvDoubt, Observer, Seen};
+use rekindle_observe::{Blind, Contact, EnvDoubt, MACHINE_NAMES, Observer, Seen};
 
 use crate::support::{ENVIRON, Lab, PLAIN, compiled, skip};
 
@@ -121,13 +121,63 @@ fn contacts_are_told() {
         }],
     );
     check(&["read", "/proc/self/status", "read", "/dev/null"], &[]);
-    check(&["uname"], &[Contact::Kernel("uname".into())]);
+    let mut names: Vec<_> = MACHINE_NAMES
+        .iter()
+        .map(|name| Contact::Kernel(format!("/proc/sys/kernel/{name}").into()))
+        .collect();
+    names.sort();
+    check(&["uname"], &names);
     check(
         &["trace"],
         &[Contact::Process {
             what: "ptrace".into(),
         }],
     );
+}
+
+/// Of what `uname` gives, only what can reach the asker's output is told.
+#[test]
+fn of_the_machines_names_those_that_are_asked_for_are_told() {
+    let lab = Lab::new();
+    let seen = |command: &mut Command| {
+        let observed = lab.observed(command);
+        assert!(observed.status.success(), "{command:?}");
+        Vec::from_iter(observed.observation.contacts)
+    };
+    let kernel = |name: &str| Contact::Kernel(format!("/proc/sys/kernel/{name}").into());
+    assert_eq!(seen(Command::new("uname").arg("-m")), [kernel("arch")]);
+    assert_eq!(
+        seen(Command::new("uname").arg("-rs")),
+        [kernel("osrelease"), kernel("ostype")]
+    );
+    assert_eq!(seen(Command::new("uname").arg("-n")), [kernel("hostname")]);
+    assert_eq!(
+        seen(Command::new("sh").args(["-c", "uname -n; :"])),
+        [kernel("hostname")]
+    );
+    // Below a script of autoconf's it is for the log.
+    let configure = lab.file("configure");
+    fs::write(&configure, "(uname -n) | cat; :").expect("written");
+    assert_eq!(
+        seen(Command::new("sh").arg(&configure)),
+        [Contact::HostName]
+    );
+}
+
+/// The start of a static program asks whether the kernel is new enough; what the program asks then counts.
+#[test]
+fn what_a_static_programs_start_asks_for_is_no_input() {
+    let lab = Lab::new();
+    let text = "#include <sys/utsname.h>\n#include <stdio.h>\n\
+                int main(int c, char **v) { struct utsname n; return c > 1 ? uname(&n) : 0; }\n";
+    let test = "what_a_static_programs_start_asks_for_is_no_input";
+    let Some(program) = compiled(&lab, test, text, &["-static"]) else {
+        return;
+    };
+    let seen = |command: &mut Command| lab.observed(command).observation.contacts;
+    assert_eq!(seen(&mut Command::new(&program)), [].into());
+    let all = seen(Command::new(&program).arg("x"));
+    assert_eq!(all.len(), MACHINE_NAMES.len(), "{all:?}");
 }
 
 #[test]
