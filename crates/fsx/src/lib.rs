@@ -28,6 +28,16 @@ use std::path::{Path, PathBuf};
 pub use hash::hash_file;
 pub use stat::{FileKind, StatSig, stat, stat_follow};
 
+/// The names that `uname` gives, as files of these names in `/proc/sys/kernel` hold them.
+pub const MACHINE_NAMES: &[&str] = &[
+    "ostype",
+    "hostname",
+    "osrelease",
+    "version",
+    "arch",
+    "domainname",
+];
+
 /// What `uname` says, by the name of the file in `/proc/sys/kernel` that says the same; `None` for another
 /// name. Old kernels have not all of these files.
 #[must_use]

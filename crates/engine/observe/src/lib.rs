@@ -24,7 +24,7 @@ mod protocol;
 mod ring;
 mod run;
 
-pub use observation::{Blind, Contact, EnvDoubt, EnvReads, MACHINE_NAMES, Observation, Seen};
+pub use observation::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 pub use options::{Options, Redirect};
 pub use preload::install_preload;
 pub use run::{Capability, Effort, Observed, Observer, Running, announce};

@@ -101,16 +101,6 @@ pub enum EnvDoubt {
     Proc,
 }
 
-/// The names that `uname` gives, as files of these names in `/proc/sys/kernel` hold them.
-pub const MACHINE_NAMES: &[&str] = &[
-    "ostype",
-    "hostname",
-    "osrelease",
-    "version",
-    "arch",
-    "domainname",
-];
-
 /// Something outside of files and variables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Contact {
@@ -126,7 +116,7 @@ pub enum Contact {
     /// A device was opened, other than the ones that hold nothing (`/dev/null`, …).
     Device(PathBuf),
     /// State of the kernel or the machine: a file under `/proc` or `/sys`; `/proc/self` stands
-    /// for the reader itself, and [`MACHINE_NAMES`] for what `uname` gives.
+    /// for the reader itself, and [`rekindle_fsx::MACHINE_NAMES`] for what `uname` gives.
     Kernel(PathBuf),
     /// The host's name, asked for by `hostname` or `uname -n` below a `configure` script of autoconf's,
     /// which writes it into its log.

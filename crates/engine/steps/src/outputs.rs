@@ -12,8 +12,8 @@ use rekindle_fsx::{FileKind, scan};
 use rekindle_key::Root;
 use rekindle_key::step::{Form, NOTHING};
 
-use crate::present::HOST_NAME;
 use crate::{Place, Ran, Step};
+use rekindle_outputs::present::HOST_NAME;
 
 /// A file up to this size is looked at as text.
 const TEXT_MAX_BYTES: u64 = 16 << 20;

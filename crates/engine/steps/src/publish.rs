@@ -15,8 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::judge::{self, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
-use crate::present::{HOST_NAME, is_machine_name};
 use crate::{Engine, Ran, Step};
+use rekindle_outputs::present::{HOST_NAME, is_machine_name};
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,12 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use rekindle_fsx::MACHINE_NAMES;
+
 use super::listener::Call;
 use super::peer;
 use super::supervise::{Supervisor, Who};
-use crate::{Contact, MACHINE_NAMES};
+use crate::Contact;
 
 /// How far up a `configure` script is looked for.
 const MOST_ANCESTORS: usize = 8;

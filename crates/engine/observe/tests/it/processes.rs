@@ -5,7 +5,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rekindle_observe::{Blind, Contact, EnvDoubt, MACHINE_NAMES, Observer, Seen};
+use rekindle_fsx::MACHINE_NAMES;
+use rekindle_observe::{Blind, Contact, EnvDoubt, Observer, Seen};
 
 use crate::support::{ENVIRON, Lab, PLAIN, compiled, skip};
 

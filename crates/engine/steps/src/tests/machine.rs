@@ -5,7 +5,7 @@ use rekindle_key::step::StepEntry;
 use rekindle_store::{Space, Store};
 
 use super::*;
-use crate::present::HOST_NAME;
+use rekindle_outputs::present::HOST_NAME;
 
 /// Names of files in the key of a run that made `output` and was seen to touch this.
 fn keyed(output: &str, text: &[u8], contact: Contact) -> Vec<Vec<u8>> {
@@ -26,7 +26,7 @@ fn keyed(output: &str, text: &[u8], contact: Contact) -> Vec<Vec<u8>> {
 
 #[test]
 fn each_name_of_the_machine_is_keyed_by_itself() {
-    for name in rekindle_observe::MACHINE_NAMES {
+    for name in rekindle_fsx::MACHINE_NAMES {
         let path = format!("/proc/sys/kernel/{name}");
         let keyed = keyed("made", b"", Contact::Kernel(path.clone().into()));
         assert_eq!(keyed, [path.as_bytes()]);
