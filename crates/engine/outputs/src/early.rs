@@ -220,8 +220,10 @@ mod tests {
         assert_eq!(ready.made.len(), 2);
         // Somebody built the second anew meanwhile.
         field.program("two", b"another");
-        let outcome = materialise_ready(&[one.clone(), two.clone()], &ready);
-        assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+        for path in [&two, &one] {
+            let outcome = materialise_ready(std::slice::from_ref(path), &ready);
+            assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+        }
         assert_eq!(rekindle_fsx::read(&one).unwrap(), b"first");
         assert_eq!(rekindle_fsx::read(&two).unwrap(), b"another");
         let sig = rekindle_fsx::stat(&one).unwrap();

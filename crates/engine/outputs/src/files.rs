@@ -9,6 +9,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rekindle_base::Digest;
 use rekindle_fsx::StatSig;
@@ -37,6 +38,7 @@ pub struct Files<'a> {
     target: OnceCell<PathBuf>,
     sources: RefCell<HashMap<PathBuf, Digest>>,
     outputs: RefCell<HashMap<PathBuf, Option<OutputRecord>>>,
+    bytes: RefCell<HashMap<PathBuf, Rc<[u8]>>>,
     /// Signatures of files that only just appeared under their names, with the bytes that they were
     /// known to have all the while.
     settled: RefCell<HashSet<StatSig>>,
@@ -52,6 +54,7 @@ impl<'a> Files<'a> {
             target: OnceCell::new(),
             sources: RefCell::default(),
             outputs: RefCell::default(),
+            bytes: RefCell::default(),
             settled: RefCell::default(),
         }
     }
@@ -137,8 +140,23 @@ impl<'a> Files<'a> {
         Ok(digest)
     }
 
+    /// The bytes of a small file that is looked into for several names.
+    ///
+    /// # Errors
+    /// As reading it.
+    pub fn bytes(&self, path: &Path) -> io::Result<Rc<[u8]>> {
+        if let Some(bytes) = self.bytes.borrow().get(path) {
+            return Ok(Rc::clone(bytes));
+        }
+        let bytes: Rc<[u8]> = rekindle_fsx::read(path)?.into();
+        let known = Rc::clone(&bytes);
+        self.bytes.borrow_mut().insert(path.to_owned(), known);
+        Ok(bytes)
+    }
+
     /// Forgets sources that were read: after a compile they are read again.
     pub fn forget_sources(&self) {
+        self.bytes.borrow_mut().clear();
         self.sources.borrow_mut().clear();
     }
 

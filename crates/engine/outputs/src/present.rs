@@ -67,7 +67,7 @@ impl Present<'_> {
             Name::Listing(path) => manifest.push(Tag::Listing, path, self.listing(path)),
             Name::Link(path) => manifest.push(Tag::Link, path, self.link(path)),
             Name::Lookup(name) => manifest.push(Tag::Lookup, name, self.lookup(name)),
-            Name::Library(name) => manifest.push(Tag::Library, name, library(name)),
+            Name::Library(name) => manifest.push(Tag::Library, name, self.library(name)),
             Name::Variable(name) => self.push_variable(manifest, name),
             Name::Variables => self.push_variables(manifest),
             Name::Directory(root) => {
@@ -186,6 +186,21 @@ impl Present<'_> {
         hasher.finish().to_hex()
     }
 
+    /// What a library's name leads to in the loader's index; where that has an unknown form, what is in it.
+    fn library(&self, name: &[u8]) -> String {
+        let path = Path::new(OsStr::from_bytes(loader::INDEX));
+        let index = match self.files.bytes(path) {
+            Ok(index) => index,
+            Err(error) => return unread(path, &error),
+        };
+        let entries = loader::entries(&index, name).unwrap_or_else(|| vec![&index]);
+        let mut hasher = DigestHasher::new();
+        for entry in entries {
+            hasher.field(entry);
+        }
+        hasher.finish().to_hex()
+    }
+
     fn push_variable(&self, manifest: &mut Manifest, name: &[u8]) {
         let value = self.environment.value(OsStr::from_bytes(name));
         if name == variables::SHELLS_DIRECTORY {
@@ -208,21 +223,6 @@ impl Present<'_> {
             }
         }
     }
-}
-
-/// What a library's name leads to in the loader's index; where that has an unknown form, what is in it.
-fn library(name: &[u8]) -> String {
-    let path = Path::new(OsStr::from_bytes(loader::INDEX));
-    let index = match rekindle_fsx::read(path) {
-        Ok(index) => index,
-        Err(error) => return unread(path, &error),
-    };
-    let entries = loader::entries(&index, name).unwrap_or_else(|| vec![&index]);
-    let mut hasher = DigestHasher::new();
-    for entry in entries {
-        hasher.field(entry);
-    }
-    hasher.finish().to_hex()
 }
 
 /// What is at a path, as one says it. What stands for a file counts as one.

@@ -73,7 +73,7 @@ pub struct Input {
     pub content: Content,
     /// Whether it is a whole package: packages further down are not part of it.
     pub is_package: bool,
-    /// Of a file of the system that was seen to be read: with this signature it has that content.
+    /// Of a file that was seen to be read: with this signature it has that content.
     pub signature: Option<Signature>,
 }
 

@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
+use rekindle_fsx::FileKind;
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::Name;
 use rekindle_key::step::{self, NOTHING, StepEntry};
@@ -74,14 +75,16 @@ impl<'a> Sight<'a> {
         value(&self.present(files), &step::seen(tag, name)?)
     }
 
-    /// The signature of a file that is seldom written, under which its content needs no look.
+    /// The signature of a file, under which its content needs no look: most are the system's and the toolchain's.
     pub(crate) fn signature(&self, tag: Tag, name: &[u8]) -> Option<Signature> {
-        let is_content = matches!(tag, Tag::ReadFile | Tag::RanProgram);
-        if !is_content || !(name.starts_with(b"/usr/") || name.starts_with(b"/lib")) {
-            return None;
-        }
-        let sig = rekindle_fsx::stat_follow(&self.roots.resolve(name)?).ok()?;
-        Some(sig.into())
+        let path = self.roots.resolve(name)?;
+        let sig = match tag {
+            Tag::ReadFile | Tag::RanProgram => rekindle_fsx::stat_follow(&path).ok()?,
+            Tag::Looked => rekindle_fsx::stat(&path).ok()?,
+            _ => return None,
+        };
+        // What the kernel makes up has no size, and says something else each time.
+        (sig.kind() == FileKind::File && sig.size > 0).then(|| sig.into())
     }
 
     fn present<'s>(&'s self, files: &'s Files<'s>) -> Present<'s> {
@@ -301,13 +304,18 @@ struct Of<'a> {
 
 impl Of<'_> {
     /// Whether what was read is there by what cargo watches: made by a unit that it was built with, or one of
-    /// the directories that are there in every build.
+    /// the directories that cargo makes. Those of units are where the loader looks for libraries, in an order and
+    /// a number that differ from build to build.
     fn is_made(&self, path: &Path, item: &Item) -> bool {
         let is_directory = item.tag == Tag::Looked && item.value == b"directory";
         let always = ["deps", "build"].map(|name| self.profile.join(name));
+        let ours = |path: &Path| {
+            let mut always = always.iter();
+            always.any(|dir| dir.starts_with(path) || path.starts_with(dir))
+        };
         let mut made = self.made.iter();
         made.any(|dir| path.starts_with(dir) || (is_directory && dir.starts_with(path)))
-            || (is_directory && always.iter().any(|dir| dir.starts_with(path)))
+            || (is_directory && ours(path))
     }
 }
 

@@ -119,6 +119,8 @@ fn a_fresh_clone_starts_nothing_and_its_program_is_real() {
     let stats = project.stats();
     assert_eq!(started(&stats), [0, 0, 0], "{stats}");
     assert_eq!(stats["snapshot"]["units_invalidated"], 0);
+    // Nor is anything left of what was made ready.
+    assert!(!project.path("ws/target/.rekindle/early").exists());
     assert_eq!(
         stats["snapshot"]["files_materialised"], 1,
         "the program alone: {stats}"

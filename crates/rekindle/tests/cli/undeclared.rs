@@ -210,6 +210,23 @@ fn what_cannot_be_looked_at_is_left_out() {
     assert_eq!(started(&project.stats())[..2], [0, 0]);
 }
 
+/// Nobody can tell whether a network still says the same.
+#[test]
+fn a_macro_that_talks_to_a_network_is_compiled_each_time() {
+    let expression =
+        "{ let _ = std::net::TcpStream::connect(\"127.0.0.1:1\"); String::from(\"x\") }";
+    let project = workspace(expression, &[]);
+    build(&project, &[]);
+    let left_out = left_out(&project);
+    let talks =
+        |why: &String| why.starts_with("app: it read what it does not declare: it talks to");
+    assert!(left_out.iter().any(talks), "{left_out:#?}");
+    fresh_clone(&project);
+    build(&project, &[]);
+    assert_eq!(program(&project), "x");
+    assert_eq!(started(&project.stats())[0], 1);
+}
+
 /// Outputs of the package's own script are vouched for by that script's run.
 #[test]
 fn a_macro_that_reads_what_a_build_script_made() {

@@ -8,6 +8,7 @@
 
 mod build_scripts;
 mod child;
+mod compiler_info;
 mod messages;
 mod snapshots;
 mod wiring;

@@ -29,6 +29,7 @@ use rekindle_snapshot::restore::{self, Restored};
 use rekindle_snapshot::seen::Seen;
 use rekindle_store::LocalStore;
 
+use super::compiler_info;
 use crate::invocation::CargoLine;
 
 /// Snapshots of one run.
@@ -96,7 +97,11 @@ impl<'a> Snapshots<'a> {
             let (store, here) = (self.store, &self.here);
             let packages = scope.spawn(move || packages(store, here, base));
             let target = match base {
-                Some(chosen) => Some(self.target(chosen)),
+                Some(chosen) => {
+                    let said = self.target(chosen);
+                    compiler_info::restore(self.store, &self.wanted, &self.here.build_dir);
+                    Some(said)
+                }
                 None => self.forget_changed(),
             };
             (packages.join().ok().flatten(), target)
@@ -228,6 +233,7 @@ impl<'a> Snapshots<'a> {
             let (store, home) = (self.store, &self.here.cargo_home);
             let packages = scope.spawn(move || registry::capture(store, home, &lock, at));
             let target = self.capture_target(events, began);
+            compiler_info::capture(self.store, &self.wanted, &self.here.build_dir);
             (packages.join(), target)
         });
         let mut said = Vec::new();
