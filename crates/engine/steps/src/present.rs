@@ -38,12 +38,10 @@ pub const HOST_NAME: &[u8] = b"/proc/sys/kernel/hostname";
 const MACHINE: &[u8] = b"/proc/sys/kernel/";
 
 /// Whether a path says what `uname` says.
-pub(crate) fn is_machine_name(path: &[u8]) -> bool {
+#[must_use]
+pub fn is_machine_name(path: &[u8]) -> bool {
     let name = path.strip_prefix(MACHINE);
-    name.is_some_and(|name| {
-        let mut names = rekindle_observe::MACHINE_NAMES.iter();
-        names.any(|known| known.as_bytes() == name)
-    })
+    name.is_some_and(|name| rekindle_fsx::machine_name(name).is_some())
 }
 
 impl Present<'_> {
