@@ -157,6 +157,10 @@ impl CorpusRecord {
             version: tool.version.clone(),
             note: stage.note(),
         });
+        // Whichever was tried last.
+        let rank = |name: &str| TOOLS.iter().position(|kind| name.starts_with(kind.name()));
+        self.tools
+            .sort_by_key(|tool| (rank(&tool.name), tool.name.len()));
         self.verdicts.retain(|old| {
             let is_new = judged.iter().any(|new| new.case == old.case);
             old.tool != name || !is_new
