@@ -41,10 +41,7 @@ const MACHINE: &[u8] = b"/proc/sys/kernel/";
 #[must_use]
 pub fn is_machine_name(path: &[u8]) -> bool {
     let name = path.strip_prefix(MACHINE);
-    name.is_some_and(|name| {
-        let mut names = rekindle_fsx::MACHINE_NAMES.iter();
-        names.any(|known| known.as_bytes() == name)
-    })
+    name.is_some_and(|name| rekindle_fsx::machine_name(name).is_some())
 }
 
 impl Present<'_> {

@@ -346,15 +346,20 @@ impl Case {
             "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
              [dependencies]\n{dependencies}[profile.dev]\ndebug = false\n"
         );
-        let main = match self.reader {
-            Reader::Macro(_) => "fn main() { let (value, run) = mac::value!(); println!(\"{value}|{run}\") }".to_owned(),
-            Reader::Script(_) => "fn main() { let (value, run) = include!(concat!(env!(\"OUT_DIR\"), \"/made\")); println!(\"{value}|{run}\") }".to_owned(),
-            Reader::Package { main, .. } => format!(
-                "{main}\nfn main() {{ let (_, run) = mac::value!(); println!(\"{{}}|{{run}}\", read()) }}"
-            ),
+        // In a library: not every tool caches programs.
+        let library = match self.reader {
+            Reader::Macro(_) => "pub fn say() -> (&'static str, &'static str) { mac::value!() }".to_owned(),
+            Reader::Script(_) => {
+                "pub fn say() -> (&'static str, &'static str) { include!(concat!(env!(\"OUT_DIR\"), \"/made\")) }".to_owned()
+            }
+            Reader::Package { main, .. } => {
+                format!("{main}\npub fn say() -> (String, &'static str) {{ (read(), mac::value!().1) }}")
+            }
         };
+        let main = "fn main() { let (value, run) = app::say(); println!(\"{value}|{run}\") }";
         put(dir, "Cargo.toml", &manifest)?;
-        put(dir, "src/main.rs", &main)?;
+        put(dir, "src/lib.rs", &library)?;
+        put(dir, "src/main.rs", main)?;
         match self.reader {
             Reader::Script(body) => put(dir, "build.rs", &script_of(body))?,
             Reader::Macro(body) => put_macro(dir, body)?,

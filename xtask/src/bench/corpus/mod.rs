@@ -95,18 +95,22 @@ pub(super) fn run(mut arguments: Args) -> Result<(), Failure> {
     let registry = Registry::open(&scratch)?;
     let mut failed = Vec::new();
     for tool in &tools {
-        let stage = Stage {
-            tool,
-            registry: &registry,
-            scratch: &scratch,
-        };
-        let judged = stage.play(&cases, &mut failed)?;
-        // Written after each tool, so that an interrupted bench keeps what it has.
-        change(&docs, |record| {
-            record.machine = machine(&scratch);
-            record.not_measured.clone_from(&missing);
-            record.put(tool, judged);
-        })?;
+        let alone = (tool.kind == Kind::Rekindle).then_some(false);
+        for snapshots in [Some(true), alone].into_iter().flatten() {
+            let stage = Stage {
+                tool,
+                snapshots,
+                registry: &registry,
+                scratch: &scratch,
+            };
+            let judged = stage.play(&cases, &mut failed)?;
+            // Written after each tool, so that an interrupted bench keeps what it has.
+            change(&docs, |record| {
+                record.machine = machine(&scratch);
+                record.not_measured.clone_from(&missing);
+                record.put(&stage, judged);
+            })?;
+        }
     }
     println!("verdicts are in {}", docs.join("corpus.md").display());
     if failed.is_empty() {
@@ -145,14 +149,18 @@ fn change(docs: &Path, change: impl FnOnce(&mut CorpusRecord)) -> Result<(), Fai
 }
 
 impl CorpusRecord {
-    fn put(&mut self, tool: &Tool, judged: Vec<Judged>) {
-        let name = tool.kind.name();
+    fn put(&mut self, stage: &Stage<'_>, judged: Vec<Judged>) {
+        let (name, tool) = (stage.name(), stage.tool);
         self.tools.retain(|other| other.name != name);
         self.tools.push(ToolRecord {
             name: name.to_owned(),
             version: tool.version.clone(),
-            note: tool.note().to_owned(),
+            note: stage.note(),
         });
+        // Whichever was tried last.
+        let rank = |name: &str| TOOLS.iter().position(|kind| name.starts_with(kind.name()));
+        self.tools
+            .sort_by_key(|tool| (rank(&tool.name), tool.name.len()));
         self.verdicts.retain(|old| {
             let is_new = judged.iter().any(|new| new.case == old.case);
             old.tool != name || !is_new
@@ -164,18 +172,37 @@ impl CorpusRecord {
 /// One tool, and where it builds.
 struct Stage<'a> {
     tool: &'a Tool,
+    /// Whether Rekindle may bring back what cargo finds fresh; its unit cache is tried alone as well.
+    snapshots: bool,
     registry: &'a Registry,
     scratch: &'a Path,
 }
 
 impl Stage<'_> {
+    const fn name(&self) -> &'static str {
+        if self.snapshots {
+            self.tool.kind.name()
+        } else {
+            "rekindle, no snapshot"
+        }
+    }
+
+    fn note(&self) -> String {
+        let alone = if self.snapshots {
+            ""
+        } else {
+            ", with `REKINDLE_SNAPSHOT=0`"
+        };
+        format!("{}{alone}", self.tool.note())
+    }
+
     fn play(&self, cases: &[Case], failed: &mut Vec<String>) -> Result<Vec<Judged>, Failure> {
         let home = &self.registry.home;
         self.tool.empty_store()?;
         self.tool.start(self.scratch, home)?;
         let mut judged = Vec::new();
         for case in cases {
-            let name = self.tool.kind.name();
+            let name = self.name();
             eprintln!("{}: {name}", case.name);
             match self.judge(case) {
                 Ok(verdict) => judged.push(Judged {
@@ -246,6 +273,9 @@ impl Stage<'_> {
             self.tool.remove_target(checkout, home)?;
         }
         let mut build = self.tool.build(checkout, home, &["build", "--quiet"]);
+        if !self.snapshots {
+            build.env("REKINDLE_SNAPSHOT", "0");
+        }
         capture(build.envs(variables.iter().copied()))?;
         let program = checkout.join("target/debug/app");
         let said = capture(&mut process::command(&program.to_string_lossy()))?;
