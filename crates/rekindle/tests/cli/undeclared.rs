@@ -298,6 +298,30 @@ fn a_file_of_the_system_that_a_build_script_reads() {
     );
 }
 
+/// As for macros: what is never reused by itself is not reused as part of a snapshot.
+#[test]
+fn a_build_script_that_asks_somebody_runs_in_each_fresh_checkout() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let project = scripted(
+        &format!(
+            "{{ let mut text = String::new(); use std::io::Read; \
+             std::net::TcpStream::connect(\"{address}\").unwrap().read_to_string(&mut text).unwrap(); text }}"
+        ),
+        &[],
+    );
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let _ = std::io::Write::write_all(&mut stream.unwrap(), number.to_string().as_bytes());
+        }
+    });
+    for number in 0..3 {
+        build(&project, &[]);
+        assert_eq!(program(&project), number.to_string());
+        fresh_clone(&project);
+    }
+}
+
 #[test]
 fn a_variable_that_a_build_script_reads() {
     let expression = "std::env::var(\"GREETING\").unwrap_or(\"none\".into())";

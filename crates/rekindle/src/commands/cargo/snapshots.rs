@@ -356,11 +356,10 @@ fn saw(events: &[Event]) -> Saw {
                     Some(Refusal::WroteOutside { .. }) => {
                         saw.wrote_outside.insert(step.id.clone());
                     }
-                    Some(refusal) if is_of_this_run(refusal) => {
+                    Some(refusal) if is_known_by_declared(refusal) => {}
+                    Some(refusal) => {
                         saw.unjudged.insert(step.id.clone(), refusal.to_string());
                     }
-                    // No run of it is stored: what it declares is all that there is to go by.
-                    Some(_) => {}
                 }
             }
             _ => {}
@@ -369,13 +368,12 @@ fn saw(events: &[Event]) -> Saw {
     saw
 }
 
-/// Whether a run was not stored for a reason that another run of it may not have.
-fn is_of_this_run(refusal: &Refusal) -> bool {
-    use Refusal::{ChangedDuringRun, ClockWasSet, StoreUnavailable};
-    matches!(
-        refusal,
-        ChangedDuringRun { .. } | ClockWasSet | StoreUnavailable { .. }
-    )
+/// Whether a run of which none is stored is known by what it declares: nothing more can be known of it, or cargo
+/// is going to run it anyway. What is never reused by itself, since it asked a network or a clock, is not reused as part
+/// of a snapshot either.
+fn is_known_by_declared(refusal: &Refusal) -> bool {
+    use Refusal::{AlwaysRuns, Blind, Failed};
+    matches!(refusal, Blind { .. } | AlwaysRuns { .. } | Failed { .. })
 }
 
 fn note_seen(
