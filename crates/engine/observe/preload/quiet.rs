@@ -44,7 +44,7 @@ pub(crate) fn write_down(kind: u16, path: *const c_char) -> bool {
         match sys::current_directory(&mut here) {
             _ if first == 0 => false,
             // Not below the root it says so.
-            length @ 2.. if here[0] == b'/' => {
+            length @ 2.. if here[0] == b'/' && !of_the_kernel(here.as_ptr().cast()) => {
                 here[length - 1] = b'/';
                 put(kind, &here[..length], path)
             }

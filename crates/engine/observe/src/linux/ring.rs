@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
 use super::supervise::{Supervisor, Who};
 use crate::ring::{self as layout, SLOT_COUNT};
 
+/// More processes than this are stopped for all that they read.
+const MOST_WRITERS: usize = 1 << 20;
+
 /// The memory, as the supervisor has it.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -174,9 +177,10 @@ impl Supervisor {
             return -1;
         };
         let Some(ring) = &self.ring else { return -1 };
-        let Ok(number) = i32::try_from(self.writers.len()) else {
+        let number = self.writers.len();
+        if number >= MOST_WRITERS {
             return -1;
-        };
+        }
         let Some(fd) = self.listener.give(call, ring.file.as_raw_fd()) else {
             return -1;
         };
@@ -186,7 +190,7 @@ impl Supervisor {
             late: true,
             ..who
         });
-        i64::from(number) << 32 | i64::from(fd)
+        i64::try_from(number).map_or(-1, |number| number << 32 | i64::from(fd))
     }
 
     /// Takes all that has been written down. Whether there was something.

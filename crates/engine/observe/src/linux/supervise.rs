@@ -452,9 +452,11 @@ impl Supervisor {
     }
 
     pub(super) fn special(&mut self, who: Who, path: &[u8], opened: bool) {
+        // Who wrote it down may be a child of that process, and its number somebody else's by now.
         let own = |number: i32| {
-            number == who.thread
-                || peer::family(who.thread).is_some_and(|family| family.process == number)
+            !who.late
+                && (number == who.thread
+                    || peer::family(who.thread).is_some_and(|family| family.process == number))
         };
         match super::places::special(path, own) {
             Special::Nothing => {}

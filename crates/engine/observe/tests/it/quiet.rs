@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rekindle_observe::{Blind, Effort, Seen};
+use rekindle_observe::{Blind, Effort, EnvDoubt, Seen};
 
-use crate::support::{Lab, compiled};
+use crate::support::{ENVIRON, Lab, PLAIN, compiled};
 
 const FUNCTIONS: &[(&str, Seen)] = &[
     ("access", Seen::THERE),
@@ -176,6 +176,18 @@ fn a_file_that_appears_is_seen_although_it_was_missing() {
 }
 
 #[test]
+fn a_crowd_loses_nothing() {
+    let lab = Lab::new();
+    let observed = lab.observed(&mut lab.command(&["warm", "crowd", "./"]));
+    assert!(observed.status.success());
+    assert!(observed.observation.blind.is_empty());
+    let seen = lab.below(&observed.observation);
+    assert_eq!(seen.len(), 6000);
+    assert!(seen.iter().all(|(_, seen)| *seen == Seen::MISSING));
+    assert!(observed.effort.written > 1000, "{:?}", observed.effort);
+}
+
+#[test]
 fn code_that_reads_alone_does_not_write() {
     let lab = Lab::new();
     let observed = lab.observed(&mut lab.command(&["warm", "misuse", "./a"]));
@@ -233,6 +245,52 @@ fn what_only_its_reader_can_name_is_told() {
         blind.iter().any(|blind| matches!(blind, Blind::Unseen(_))),
         "{blind:?}"
     );
+}
+
+#[test]
+fn the_kernels_files_are_asked_for_as_ever() {
+    let lab = Lab::new();
+    // They are the reader's own, and so no contact.
+    for words in [
+        ["go", "/", "call", "open", "/proc/self/status"],
+        ["go", "/proc/self", "call", "open", "status"],
+        ["go", "/dev", "call", "open", "null"],
+    ] {
+        let words: Vec<&str> = ["warm"].into_iter().chain(words).collect();
+        let seen = lab.observed(&mut lab.command(&words)).observation;
+        assert!(seen.contacts.is_empty(), "{words:?}: {:?}", seen.contacts);
+        assert!(seen.blind.is_empty(), "{words:?}: {:?}", seen.blind);
+    }
+}
+
+#[test]
+fn what_is_recorded_elsewhere_is_not_written_down() {
+    let mut lab = Lab::new();
+    lab.file("a");
+    let mut command = std::process::Command::new(ENVIRON);
+    command.args(["run", PLAIN, "warm", "call", "open"]);
+    command.arg(lab.path("a"));
+    let elsewhere = fs::canonicalize(PLAIN).expect("a program");
+    lab.options.elsewhere.push(elsewhere);
+    let observed = lab.observed(&mut command);
+    assert!(observed.status.success());
+    assert!(observed.effort.written > 0);
+    assert_eq!(lab.below(&observed.observation), []);
+}
+
+#[test]
+fn a_program_that_is_written_over_is_another_one() {
+    let lab = Lab::new();
+    let program = lab.path("program");
+    fs::copy(PLAIN, &program).expect("copied");
+    let mut command = std::process::Command::new("/bin/sh");
+    let script = "\"$1\" warm; \"$1\" warm; cat /bin/true > \"$1\"; \"$1\"";
+    command.args(["-c", script, "sh"]).arg(&program);
+    let observed = lab.observed(&mut command);
+    assert!(observed.status.success());
+    // Only the one that came later may read what it likes.
+    let doubts = &observed.observation.env.doubts[&program];
+    assert!(doubts.contains(&EnvDoubt::Main), "{doubts:?}");
 }
 
 #[test]

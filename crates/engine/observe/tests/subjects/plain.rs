@@ -85,6 +85,7 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
         "in" => quiet::open_in(&next(), &next()),
         "vfork" => quiet::vfork(&next(), &next()),
         "killed" => quiet::killed(&next()),
+        "crowd" => quiet::crowd(&next()),
         "occupy" => quiet::occupy(),
         "misuse" => quiet::misuse(&next()),
         "humble" => quiet::humble(),

@@ -92,6 +92,34 @@ pub(crate) fn killed(path: &OsString) {
     }
 }
 
+/// Processes of several threads that look for files, each for its own, while some calls are stopped.
+pub(crate) fn crowd(directory: &OsString) {
+    let look = |name: String| {
+        let path = std::path::Path::new(directory).join(name);
+        // SAFETY: a string.
+        unsafe { libc::access(text(&path.into_os_string()).as_ptr(), libc::F_OK) };
+    };
+    let run = |process: usize| {
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                scope
+                    .spawn(move || (0..1000).for_each(|n| look(format!("{process}-{thread}-{n}"))));
+            }
+            for _ in 0..1000 {
+                // SAFETY: a string.
+                unsafe { libc::syscall(libc::SYS_chdir, c"/".as_ptr()) };
+            }
+        });
+    };
+    // SAFETY: the child of a process with one thread.
+    let child = unsafe { libc::fork() };
+    run(usize::from(child == 0));
+    if child != 0 {
+        // SAFETY: a child of this process.
+        unsafe { libc::waitpid(child, null_mut(), 0) };
+    }
+}
+
 /// Takes the address of the ring's code.
 pub(crate) fn occupy() {
     // SAFETY: a new mapping, where none is.
