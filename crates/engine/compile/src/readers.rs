@@ -56,12 +56,26 @@ pub(crate) fn before_script(
         .map_err(|error| cannot_fill(&error, stderr))
 }
 
-/// Where [`beside`] puts a program.
-pub(crate) fn name_beside(program: &Path) -> PathBuf {
+/// Where [`beside`] puts a program. A package that is built for the host as well as for the target has one
+/// program, which cargo runs for both at once, each with a directory of its own.
+pub(crate) fn name_beside(program: &Path, environment: &Environment) -> PathBuf {
+    let out_dir = environment.get("OUT_DIR").map(Path::new);
+    let run = out_dir.map_or_else(|| std::process::id().to_string(), unit_id);
     let mut name = OsString::from(rekindle_fsx::atomic::TEMPORARY_PREFIX);
-    name.push("run-");
+    name.push(format!("run-{run}-"));
     name.push(program.file_name().unwrap_or_default());
     program.with_file_name(name)
+}
+
+/// What tells the runs of a package's script apart: `HASH` of `build/PACKAGE-HASH/out`, and of
+/// `build/PACKAGE/HASH/out`.
+pub(crate) fn unit_id(out_dir: &Path) -> String {
+    let unit = out_dir
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default();
+    let unit = unit.to_string_lossy();
+    unit.rsplit('-').next().unwrap_or(&unit).to_owned()
 }
 
 /// Puts the program of a build script's placeholder beside it, with what it may read, for one run. What a
@@ -76,7 +90,7 @@ pub(crate) fn beside(
     stderr: &mut dyn Write,
 ) -> Result<PathBuf, i32> {
     let start = Instant::now();
-    let beside = name_beside(program);
+    let beside = name_beside(program, environment);
     let done = launch::prepare_beside(program, &beside, &library_path(environment))
         .map_err(|errors| journal.lost(&errors, stderr))?;
     note(

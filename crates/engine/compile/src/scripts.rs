@@ -31,7 +31,7 @@ use crate::debug;
 use crate::inputs::Unit;
 use crate::journal::{self, Journal};
 use crate::publish::micros;
-use crate::readers;
+use crate::readers::{self, unit_id};
 use crate::settings::Settings;
 
 /// What kind of step it is. The number is raised whenever runs are keyed in another way.
@@ -296,7 +296,7 @@ impl Call<'_> {
         let roots = shown.iter().map(|(root, path)| (root, real(path)));
         let own = [
             self.path,
-            &readers::name_beside(self.path),
+            &readers::name_beside(self.path, environment),
             &environment.program,
         ];
         Step {
@@ -388,17 +388,6 @@ pub(crate) fn workspace(package: &Path) -> PathBuf {
         .find(is_locked)
         .unwrap_or(package)
         .to_owned()
-}
-
-/// What tells the runs of a package's script apart: `HASH` of `build/PACKAGE-HASH/out`, and of
-/// `build/PACKAGE/HASH/out`.
-fn unit_id(out_dir: &Path) -> String {
-    let unit = out_dir
-        .parent()
-        .and_then(Path::file_name)
-        .unwrap_or_default();
-    let unit = unit.to_string_lossy();
-    unit.rsplit('-').next().unwrap_or(&unit).to_owned()
 }
 
 /// The very run, and whatever run of the package's script.

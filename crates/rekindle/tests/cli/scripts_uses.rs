@@ -290,3 +290,30 @@ fn a_project_alone_has_what_it_needs() {
     assert!(done.stderr.contains("rekindle: "), "{}", done.stderr);
     assert_eq!(project.stats()["processes"]["build_script"], 1);
 }
+
+/// A package that is built for the host as well has one program, which cargo runs for both at once.
+#[test]
+fn two_runs_of_one_program_at_once_do_not_meet() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+         let wait = if std::env::var(\"OPT_LEVEL\").unwrap() == \"0\" { 0 } else { 1500 };\n\
+         std::thread::sleep(std::time::Duration::from_millis(wait));\n\
+         std::fs::read(std::env::current_exe().unwrap()).unwrap(); }";
+    let dependency = "shared = { path = \"../shared\" }\n";
+    let dependencies = format!("[dependencies]\n{dependency}[build-dependencies]\n{dependency}");
+    let lab = Lab::new(&[
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"app\", \"shared\"]\nresolver = \"2\"\n",
+        ),
+        ("app/Cargo.toml", &package("app", &dependencies)),
+        ("app/src/main.rs", "fn main() {}"),
+        ("app/build.rs", "fn main() {}"),
+        ("shared/Cargo.toml", &package("shared", "")),
+        ("shared/src/lib.rs", ""),
+        ("shared/build.rs", script),
+    ]);
+    let run = lab.anew(&["build", "--release", "-j", "4"]);
+    let runs = steps(&run);
+    let of_shared = runs.iter().filter(|step| step["package"] == "shared");
+    assert_eq!(of_shared.count(), 2, "{runs:#?}");
+}
