@@ -134,6 +134,10 @@ pub const NOT_KEYED_AS_A_WHOLE: &[LeftOut] = &[
         ],
         reason: "cargo's and rustup's settings: they reach a step as other variables, or as the programs that it starts",
     },
+    LeftOut {
+        names: &["SSL_CERT_FILE", "SSL_CERT_DIR"],
+        reason: "cargo sets them for itself, to where the system keeps certificates; what talks to a network is not reused",
+    },
 ];
 
 /// Variables that cargo makes, from what it watches itself: the manifest, the profile, the target and its flags,

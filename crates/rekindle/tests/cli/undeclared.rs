@@ -335,6 +335,25 @@ fn a_variable_that_a_build_script_reads() {
 }
 
 /// In a target that is kept plain cargo would call it fresh.
+/// cargo gives what it starts more variables than it was given.
+#[test]
+fn a_build_script_that_goes_through_all_variables() {
+    let project = scripted("std::env::vars().count().min(1).to_string()", &[]);
+    let build = || {
+        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+        command.env_remove("REKINDLE_SNAPSHOT");
+        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+            command.env_remove(name);
+        }
+        Done::from(command.output().unwrap()).ok();
+    };
+    build();
+    assert_eq!(left_out(&project), [""; 0]);
+    fresh_clone(&project);
+    build();
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+}
+
 #[test]
 fn what_changes_between_two_builds_in_one_directory() {
     for project in [
