@@ -151,6 +151,25 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
+/// As [`rename`], for a large file that was just written. Where a rename replaces a file, some file systems (ext4) write
+/// the new one to the disk first, so that a crash leaves one of the two whole; an exchange does not wait. After a
+/// crash of the machine the file may be short; it is one that a build makes again.
+///
+/// # Errors
+/// As [`rename`].
+pub fn rename_large(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        failpoint::hit();
+        if renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE).is_ok() {
+            failpoint::hit();
+            return remove_file(from);
+        }
+    }
+    rename(from, to)
+}
+
 /// Whether something is at `path`, without following a last link.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
@@ -194,7 +213,7 @@ pub fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
     remove_file(&temporary)?;
     failpoint::hit();
     fs::hard_link(original, &temporary)?;
-    rename(&temporary, link)?;
+    rename_large(&temporary, link)?;
     // Renaming over another name of the same inode does nothing and leaves both names.
     remove_file(&temporary)
 }

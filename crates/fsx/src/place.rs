@@ -5,12 +5,15 @@
 //! they are served), else a *copy*. Every way ends in a rename, so that no half-written file is
 //! ever seen under its own name.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Mutex;
 
 use rekindle_base::{Digest, DigestHasher};
+use rustix::io::Errno;
 
 use crate::hash::PIECE_BYTES;
 use crate::{StatSig, failpoint};
@@ -100,7 +103,7 @@ fn place_inner(
     };
     failpoint::hit();
     crate::found(fs::remove_file(temporary))?;
-    let (method, digest) = if reflinked(source, temporary, wish) {
+    let (method, digest) = if reflinked(source, temporary, &file, wish) {
         (Method::Reflink, hash_open(&mut file)?)
     } else if wish.hardlink && hardlinked(source, temporary, &file, wish) {
         (Method::Hardlink, hash_open(&mut file)?)
@@ -132,11 +135,30 @@ fn mode_of(wish: Wish) -> u32 {
     if wish.executable { 0o777 } else { 0o666 }
 }
 
-/// Tries a reflink; most file systems say no at once.
-fn reflinked(source: &Path, temporary: &Path, wish: Wish) -> bool {
+/// Pairs of devices between which there are no reflinks: to ask costs as much as to copy a small file.
+static WITHOUT_REFLINKS: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// Tries a reflink; most file systems say no, and are not asked again.
+fn reflinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool {
+    let device = |data: io::Result<fs::Metadata>| data.map(|data| data.dev()).ok();
+    let to = device(fs::metadata(temporary.parent().unwrap_or(temporary)));
+    let devices = device(file.metadata()).zip(to);
+    let refused = |pair| WITHOUT_REFLINKS.lock().is_ok_and(|all| all.contains(&pair));
+    if devices.is_none_or(refused) {
+        return false;
+    }
     failpoint::hit();
-    if reflink_copy::reflink(source, temporary).is_err() {
+    if let Err(error) = reflink_copy::reflink(source, temporary) {
         let _ = fs::remove_file(temporary);
+        // Anything else may be another answer the next time.
+        let is_final = [Errno::OPNOTSUPP, Errno::XDEV, Errno::NOTTY]
+            .iter()
+            .any(|code| error.raw_os_error() == Some(code.raw_os_error()));
+        if let Some(pair) = devices.filter(|_| is_final)
+            && let Ok(mut all) = WITHOUT_REFLINKS.lock()
+        {
+            all.insert(pair);
+        }
         return false;
     }
     // The umask was applied when the clone was created; only the execute bits may differ.

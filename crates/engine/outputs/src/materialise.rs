@@ -401,7 +401,7 @@ fn fill(
             rekindle_fsx::hard_link(temporary, other)?;
         }
     }
-    rekindle_fsx::rename(temporary, first)?;
+    rekindle_fsx::rename_large(temporary, first)?;
     keep(first)?;
     Ok(Materialised { files: 1, bytes })
 }

@@ -116,7 +116,9 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         request,
         time_ns: watched.newest_ns,
     };
-    if request.early {
+    // Where placing has every core, a copy beside it makes both later; cargo alone leaves one free.
+    let at_once = place::threads() > 2;
+    if request.early && at_once {
         restored.early = early(&placing, &jobs, &valid)?;
     }
     let rewritten = retime::rewrite(&jobs, &valid, request.here);
@@ -132,6 +134,9 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         let changed = rewritten.keys().filter(|(tree, _)| *tree == at);
         let changed = changed.map(|(_, index)| job.tree.units[*index].id.clone());
         one(&placing, job, (&units, changed.collect()), &mut restored)?;
+    }
+    if request.early && !at_once {
+        restored.early = early(&placing, &jobs, &valid)?;
     }
     let trees = jobs.into_iter().map(|job| (job.digest, job.tree));
     restored.trees = trees.collect();
@@ -165,7 +170,7 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
     jobs
 }
 
-/// Begins with the programs: one takes longer than all that is placed beside it.
+/// Begins to copy the programs: one takes as long as all that is placed.
 fn early(
     placing: &place::Placing<'_>,
     jobs: &[Job],

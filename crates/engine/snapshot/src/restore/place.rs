@@ -57,8 +57,8 @@ impl Placing<'_> {
     /// Places the valid units of a tree and its incremental state.
     pub(super) fn tree(&self, job: &Job, units: &[(&str, &[File])]) -> io::Result<Placed> {
         let root = &job.profile.path;
-        directories(root, units)?;
         let mut placed = in_parallel(units, |(_, files)| {
+            directories(root, files)?;
             // The last file of a unit makes it fresh.
             self.files(root, &files[..files.len().saturating_sub(1)])
         })?;
@@ -197,9 +197,9 @@ impl std::ops::Add for Placed {
 }
 
 /// Makes every directory that a file is in, and those that are empty.
-fn directories(root: &Path, units: &[(&str, &[File])]) -> io::Result<()> {
+fn directories(root: &Path, files: &[File]) -> io::Result<()> {
     let mut directories: BTreeSet<PathBuf> = BTreeSet::new();
-    for file in units.iter().flat_map(|(_, files)| *files) {
+    for file in files {
         let path = root.join(&file.path);
         match (&file.body, path.parent()) {
             (Body::Directory, _) => directories.insert(path),

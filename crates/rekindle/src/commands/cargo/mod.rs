@@ -147,6 +147,8 @@ fn with_wrapper(
     }
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         wiring.log(snapshots.capture(&wiring.events()));
+        // The command is about to end, and taking apart what was known of each file takes longer than writing it down.
+        std::mem::forget(snapshots);
     }
     drop(active);
     let scripts = match &layout {
