@@ -199,15 +199,19 @@ fn is_built(incremental: &Path, unit: &str) -> bool {
     let Some(profile) = incremental.parent() else {
         return true;
     };
-    let list = |dir: &Path| rekindle_fsx::list_dir(dir).unwrap_or_default();
-    let of_unit = |entry: &DirEntry| entry.name.to_string_lossy().ends_with(&format!("-{unit}"));
-    let fingerprints = list(&profile.join(".fingerprint")).into_iter();
-    let newer_layout = list(&profile.join("build")).into_iter();
-    let dirs = fingerprints.filter(of_unit).map(|entry| entry.path);
-    dirs.chain(newer_layout.map(|package| package.path.join(unit).join("fingerprint")))
+    let below = |dir: PathBuf| {
+        let names = rekindle_fsx::list_names(&dir).unwrap_or_default();
+        names.into_iter().map(move |name| dir.join(name))
+    };
+    let ending = format!("-{unit}");
+    let of_unit = |path: &PathBuf| path.to_string_lossy().ends_with(&ending);
+    let fingerprints = below(profile.join(".fingerprint")).filter(of_unit);
+    let newer_layout = below(profile.join("build"));
+    fingerprints
+        .chain(newer_layout.map(|package| package.join(unit).join("fingerprint")))
         .filter(|dir| rekindle_fsx::exists(dir))
         .any(|dir| {
-            let files = list(&dir);
+            let files = rekindle_fsx::list_dir(&dir).unwrap_or_default();
             let was_read = |file: &DirEntry| stamped::was_read(&file.path).unwrap_or(true);
             files.is_empty() || files.iter().any(was_read)
         })

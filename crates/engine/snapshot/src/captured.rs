@@ -126,10 +126,13 @@ impl<'a> Capture<'a> {
             return Err(LeftOut::WroteOutside);
         }
         let entries = self.entries(&hash_name, outputs)?;
-        let used = if is_script_run {
-            self.script_inputs(&fingerprint, inputs)?
+        // The run of a script is no crate.
+        let (info, used) = if is_script_run {
+            (None, self.script_inputs(&fingerprint, inputs)?)
         } else {
-            self.source_inputs(&entries, inputs)?
+            let info = dep_info(&entries)?;
+            let used = self.source_inputs(&info, inputs)?;
+            (Some(info), used)
         };
         let mut indices = Vec::with_capacity(used.len());
         for (index, newest_ns, path) in used {
@@ -145,12 +148,7 @@ impl<'a> Capture<'a> {
         for entry in &fingerprint {
             self.add_fingerprint(entry)?;
         }
-        // The run of a script is no crate.
-        let source = if is_script_run {
-            None
-        } else {
-            self.source_in_home(&entries)?
-        };
+        let source = info.and_then(|info| self.source_in_home(&info));
         let mut unit = Unit {
             id: self.place.id.clone(),
             package: self.place.package.clone(),
@@ -242,25 +240,12 @@ impl<'a> Capture<'a> {
         Ok(entries)
     }
 
-    fn dep_info(&self, entries: &[DirEntry]) -> Result<Option<DepInfo>, LeftOut> {
-        let is_one = |entry: &&DirEntry| entry.path.extension() == Some(OsStr::new("d"));
-        let Some(info) = entries.iter().find(is_one) else {
-            return Ok(None);
-        };
-        DepInfo::parse(&rekindle_fsx::read(&info.path)?)
-            .map(Some)
-            .ok_or_else(|| LeftOut::UnknownInputs("its dep-info has another form".into()))
-    }
-
     /// What a compiler read, from its dep-info.
     fn source_inputs(
         &self,
-        entries: &[DirEntry],
+        info: &DepInfo,
         inputs: &mut Inputs,
     ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
-        let info = self
-            .dep_info(entries)?
-            .ok_or_else(|| LeftOut::UnknownInputs("it has no dep-info".into()))?;
         let mut used = Vec::new();
         for input in &info.inputs {
             // cargo starts compilers in the workspace's root.
@@ -331,25 +316,15 @@ impl<'a> Capture<'a> {
     }
 
     /// The root of the crate that cargo made the fingerprint of, where it is in cargo's home.
-    fn source_in_home(&self, entries: &[DirEntry]) -> Result<Option<Vec<u8>>, LeftOut> {
-        let name = self.files.last().map(|hash| format!("{}.json", hash.path));
-        let json = self
-            .files
-            .iter()
-            .find(|file| Some(&file.path) == name.as_ref());
-        let Some(Body::Inline(json)) = json.map(|file| &file.body) else {
-            return Ok(None);
-        };
-        let Some(info) = self.dep_info(entries)? else {
-            return Ok(None);
-        };
+    fn source_in_home(&self, info: &DepInfo) -> Option<Vec<u8>> {
+        let (_, json) = fingerprint::json_of(&self.files)?;
         let home = &self.all.here.cargo_home;
         let in_home = info
             .inputs
             .iter()
             .filter_map(|input| Path::new(OsStr::from_bytes(input)).strip_prefix(home).ok());
-        let root = rehash::hashed_path(json, home, in_home);
-        Ok(root.map(|root| root.as_os_str().as_bytes().to_vec()))
+        let root = rehash::hashed_path(json, home, in_home)?;
+        Some(root.as_os_str().as_bytes().to_vec())
     }
 
     fn add(&mut self, entry: &DirEntry, is_script_run: bool) -> Result<(), LeftOut> {
@@ -607,6 +582,15 @@ impl Built {
 pub(crate) fn is_script_run(unit: &Unit) -> bool {
     let hash = unit.files.last();
     hash.is_some_and(|file| file.path.contains("/run-build-script-"))
+}
+
+fn dep_info(entries: &[DirEntry]) -> Result<DepInfo, LeftOut> {
+    let info = entries
+        .iter()
+        .find(|entry| entry.path.extension() == Some(OsStr::new("d")))
+        .ok_or_else(|| LeftOut::UnknownInputs("it has no dep-info".into()))?;
+    DepInfo::parse(&rekindle_fsx::read(&info.path)?)
+        .ok_or_else(|| LeftOut::UnknownInputs("its dep-info has another form".into()))
 }
 
 /// What the build made, dep-info apart: that is rewritten from place to place.

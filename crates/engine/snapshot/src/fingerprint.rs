@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::model::{Body, Unit};
+use crate::model::{Body, File, Unit};
 
 /// The part of the JSON beside a hash that matters: package, name, visibility and hash of each
 /// dependency.
@@ -47,10 +47,16 @@ pub(crate) fn hash_of(unit: &Unit) -> Option<u64> {
 
 /// The hashes of the units that it was built with.
 pub(crate) fn needs_of(unit: &Unit) -> Option<Vec<u64>> {
-    let name = format!("{}.json", unit.files.last()?.path);
-    let file = unit.files.iter().find(|file| file.path == name)?;
-    match &file.body {
-        Body::Inline(json) => needs(json),
+    let (_, json) = json_of(&unit.files)?;
+    needs(json)
+}
+
+/// The JSON beside the hash that is the last of a unit's files, and which file it is.
+pub(crate) fn json_of(files: &[File]) -> Option<(usize, &[u8])> {
+    let name = format!("{}.json", files.last()?.path);
+    let at = files.iter().position(|file| file.path == name)?;
+    match &files[at].body {
+        Body::Inline(json) => Some((at, json)),
         _ => None,
     }
 }

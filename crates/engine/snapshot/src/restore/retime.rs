@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rekindle_key::depinfo::DepInfo;
 
 use super::Job;
+use crate::fingerprint;
 use crate::inputs::Where;
 use crate::model::{Body, File, Unit};
 use crate::rehash::{self, Present, Recorded, Rules};
@@ -85,7 +86,7 @@ fn crate_root(job: &Job, unit: &Unit, here: &Where) -> Option<(PathBuf, PathBuf)
 
 fn fingerprint(unit: &Unit) -> Option<Recorded<'_>> {
     let hash = unit.files.last()?;
-    let (_, json) = json(unit)?;
+    let (_, json) = fingerprint::json_of(&unit.files)?;
     let Body::Inline(text) = &hash.body else {
         return None;
     };
@@ -96,15 +97,6 @@ fn fingerprint(unit: &Unit) -> Option<Recorded<'_>> {
         hash: text,
         json,
     })
-}
-
-fn json(unit: &Unit) -> Option<(usize, &[u8])> {
-    let name = format!("{}.json", unit.files.last()?.path);
-    let at = unit.files.iter().position(|file| file.path == name)?;
-    match &unit.files[at].body {
-        Body::Inline(json) => Some((at, json)),
-        _ => None,
-    }
 }
 
 /// The package of a unit that was built from a whole package: its content is proven.
@@ -139,7 +131,7 @@ fn rename_sources(files: &mut [File], job: &Job, here: &Where) {
 
 fn replaced(unit: &Unit, changed: &rehash::Changed) -> Vec<File> {
     let mut files = unit.files.clone();
-    if let Some((at, _)) = json(unit) {
+    if let Some((at, _)) = fingerprint::json_of(&unit.files) {
         files[at].body = Body::Inline(changed.json.clone());
     }
     if let Some(hash) = files.last_mut() {
