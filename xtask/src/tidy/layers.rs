@@ -60,6 +60,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("rekindle-report", &["rekindle-base", "rekindle-events"]),
     (
+        "rekindle-remote",
+        &["rekindle-base", "rekindle-fsx", "rekindle-store"],
+    ),
+    (
         "rekindle",
         &[
             "rekindle-base",

@@ -1,0 +1,10 @@
+//! Stores that many machines share.
+//!
+//! A remote keeps *blobs* under names, and nothing more is asked of it: [`blobs`] says what that is. Everything
+//! that makes a store of it is above: packs of objects, indexes, pointers, signatures. So a new kind of remote is
+//! one implementation of [`blobs::Blobs`].
+//!
+//! A crate of its own since it needs an asynchronous runtime and TLS, which the wrapper, started once for every
+//! unit, must not have.
+
+pub mod blobs;
