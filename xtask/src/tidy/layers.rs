@@ -11,6 +11,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Beside it, not below: the reasons and kinds of change that it finds are the events' vocabulary.
     ("rekindle-key", &["rekindle-base", "rekindle-events"]),
     ("rekindle-events", &["rekindle-base"]),
+    // A graph is one of a run's events.
+    ("rekindle-plan", &["rekindle-base", "rekindle-events"]),
     ("rekindle-store", &["rekindle-base", "rekindle-fsx"]),
     (
         "rekindle-outputs",
@@ -58,7 +60,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-outputs",
         ],
     ),
-    ("rekindle-report", &["rekindle-base", "rekindle-events"]),
+    (
+        "rekindle-report",
+        &["rekindle-base", "rekindle-events", "rekindle-plan"],
+    ),
     (
         "rekindle-remote",
         &["rekindle-base", "rekindle-fsx", "rekindle-store"],
@@ -76,6 +81,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-steps",
             "rekindle-snapshot",
             "rekindle-compile",
+            "rekindle-plan",
             "rekindle-report",
         ],
     ),
