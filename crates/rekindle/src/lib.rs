@@ -16,6 +16,7 @@ pub mod git;
 pub mod given;
 pub mod layout;
 pub mod runs;
+pub mod sampler;
 pub mod selection;
 pub mod settings;
 mod surroundings;
