@@ -171,9 +171,20 @@ pub struct UnitEvent {
     /// Digest of the whole manifest: the key of the action entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Digest>,
-    /// File names of the outputs, and of the crates that it was given: `explain` follows them.
+    /// File names of the outputs: `explain` and unit graphs follow them.
     #[serde(default)]
     pub outputs: Vec<String>,
+    /// File names of the crates that it was given on its command line, in that order. `.rmeta` means that
+    /// their metadata was enough to start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub externs: Vec<String>,
+    /// The run of its package's build script that it was given the directory of, as the `id` of that
+    /// [`StepEvent`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Whether the code of everything behind it goes into its output: a program, a test, a macro.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub links: bool,
     /// Whether the outputs hold a real path, so that only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,

@@ -47,6 +47,9 @@ pub struct StepEvent {
     pub version: String,
     /// Tells steps of one name apart: the end of a build script's directory, a compiler's source, an archive.
     pub id: String,
+    /// Of a build script's run: the unit that its program is, as the `id` of that unit's event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// What became of it.
     pub fate: StepFate,
     /// Why it was not found.
@@ -87,6 +90,7 @@ impl StepEvent {
             package,
             version,
             id,
+            program: None,
             fate: StepFate::Miss,
             miss: None,
             refused: None,

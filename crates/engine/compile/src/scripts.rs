@@ -313,7 +313,10 @@ impl Call<'_> {
     }
 
     fn event(&self, out_dir: &Path) -> StepEvent {
-        journal::step(self.launch.environment, "build-script", unit_id(out_dir))
+        let id = unit_id(out_dir);
+        let mut event = journal::step(self.launch.environment, "build-script", id);
+        event.program = Some(unit_id(self.path));
+        event
     }
 
     fn finish(&self, mut event: StepEvent) {

@@ -545,6 +545,9 @@ impl Call<'_> {
             uncacheable: None,
             key: None,
             outputs: Vec::new(),
+            externs: invocation.map_or_else(Vec::new, extern_names),
+            script: self.script_run(),
+            links: invocation.is_some_and(Invocation::reads_closure),
             path_bound: false,
             undeclared: false,
             vantage: None,
@@ -562,6 +565,13 @@ impl Call<'_> {
             observed: None,
             exit_code: 0,
         }
+    }
+
+    /// The run of the package's build script: cargo gives its directory to the package's units, but not
+    /// to the script itself.
+    fn script_run(&self) -> Option<String> {
+        let out_dir = self.context.environment.get("OUT_DIR")?;
+        Some(readers::unit_id(Path::new(out_dir)))
     }
 
     fn finish(&self, mut event: UnitEvent) {
@@ -589,6 +599,15 @@ fn remove_shared_outputs(unit: &Unit<'_>, out_dir: &Path) {
     if rekindle_fsx::stat(&library).is_ok_and(|sig| sig.nlink > 1) {
         let _ = rekindle_fsx::remove_file(&library);
     }
+}
+
+/// The crates that an invocation is given.
+fn extern_names(invocation: &Invocation) -> Vec<String> {
+    let paths = invocation.externs.iter();
+    paths
+        .filter_map(|given| given.path.as_deref())
+        .map(file_name)
+        .collect()
 }
 
 fn file_name(path: &Path) -> String {
