@@ -360,7 +360,10 @@ mod tests {
             ("proc/self/cgroup", "0::/far/away/on/the/host\n"),
             ("sys/fs/cgroup/memory.current", "3000000\n"),
             ("sys/fs/cgroup/memory.max", "3145728\n"),
-            ("sys/fs/cgroup/memory.stat", "anon 1\ninactive_file 1000000\n"),
+            (
+                "sys/fs/cgroup/memory.stat",
+                "anon 1\ninactive_file 1000000\n",
+            ),
             ("sys/fs/cgroup/cpu.max", "200000 100000\n"),
             ("sys/fs/cgroup/cpu.stat", "usage_usec 77\nuser_usec 1\n"),
         ]);
@@ -374,12 +377,21 @@ mod tests {
     fn the_older_layout_is_read_too() {
         let (_dir, root) = kernel(&[
             MEMINFO,
-            ("proc/self/cgroup", "9:memory:/job\n4:cpu,cpuacct:/job\n0::/\n"),
+            (
+                "proc/self/cgroup",
+                "9:memory:/job\n4:cpu,cpuacct:/job\n0::/\n",
+            ),
             ("sys/fs/cgroup/cpu,cpuacct/job/cpuacct.usage", "9000\n"),
             ("sys/fs/cgroup/cpu,cpuacct/job/cpu.cfs_quota_us", "-1\n"),
             ("sys/fs/cgroup/memory/job/memory.usage_in_bytes", "500\n"),
-            ("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "1048576\n"),
-            ("sys/fs/cgroup/memory/job/memory.stat", "total_inactive_file 100\n"),
+            (
+                "sys/fs/cgroup/memory/job/memory.limit_in_bytes",
+                "1048576\n",
+            ),
+            (
+                "sys/fs/cgroup/memory/job/memory.stat",
+                "total_inactive_file 100\n",
+            ),
         ]);
         let limits = Limits::read(&root);
         assert_eq!((limits.memory_bytes, limits.limited), (1 << 20, true));
