@@ -5,6 +5,7 @@
 //! disk cut short: [`read_log`] leaves it out and counts it. A reader meets newer versions by
 //! leaving out what it does not know.
 
+mod machine;
 mod reason;
 mod snapshot;
 mod step;
@@ -12,6 +13,7 @@ mod step;
 use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
 
+pub use machine::{MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent};
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
@@ -39,6 +41,8 @@ pub struct Event {
 pub enum EventKind {
     /// A `rekindle` command began.
     RunStarted(RunStarted),
+    /// Which machine it is on.
+    Machine(MachineEvent),
     /// A wrapper dealt with one unit.
     Unit(Box<UnitEvent>),
     /// A launcher dealt with a build script's run, or with another step.
@@ -57,6 +61,12 @@ pub enum EventKind {
     SnapshotCaptured(Box<SnapshotCaptured>),
     /// What a person collects was made real after cargo.
     Collected(Collected),
+    /// A build script ran that no launcher dealt with.
+    ScriptRan(ScriptRanEvent),
+    /// A phase of the command ended.
+    Phase(PhaseEvent),
+    /// What the machine did meanwhile.
+    Samples(SamplesEvent),
     /// A `rekindle` command ended.
     RunFinished(RunFinished),
 }
@@ -111,9 +121,12 @@ pub struct UnitTimes {
     pub lookup_us: u64,
     /// Placing outputs.
     pub restore_us: u64,
+    /// From the wrapper's start to the compiler's: look-up and placeholders come before it. 0 where
+    /// no compiler was started, and in logs that do not say.
+    pub compile_at_us: u64,
     /// The compiler's run, linking included.
     pub compile_us: u64,
-    /// Of that, what came after metadata was ready.
+    /// Of that, what came after metadata was ready; 0 where none was announced.
     pub codegen_us: u64,
     /// Of that, linking.
     pub link_us: u64,

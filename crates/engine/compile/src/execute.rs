@@ -19,6 +19,8 @@ pub(crate) struct Ran {
     pub(crate) stderr: Vec<Vec<u8>>,
     /// Whether it printed anything to standard output, which is passed on but not kept.
     pub(crate) printed_stdout: bool,
+    /// When it was started.
+    pub(crate) began: Instant,
     /// How long it took.
     pub(crate) time: Duration,
     /// When metadata was ready.
@@ -103,6 +105,7 @@ pub(crate) fn run(
         exit_code: exit_code(observed.status),
         stderr: lines,
         printed_stdout,
+        began: start,
         time: start.elapsed(),
         metadata_at,
         watch,

@@ -252,6 +252,7 @@ impl Call<'_> {
         let mut code = self.start_compiler(streams)?;
         let mut event = self.event(invocation, Fate::Uncacheable);
         event.incremental = sessions.and_then(|sessions| sessions.written());
+        event.times.compile_at_us = micros(compile_start.duration_since(self.start));
         event.times.compile_us = micros(compile_start.elapsed());
         event.uncacheable = Some(reason);
         event.rustc = 1;
@@ -405,6 +406,7 @@ impl Call<'_> {
         let sessions = Sessions::look(unit.invocation, &self.context.environment.cwd);
         let (ran, linked) =
             self.compile(unit, inputs.closure, (&out_dir, &link_dir), &event, streams)?;
+        event.times.compile_at_us = micros(ran.began.duration_since(self.start));
         let _ = rekindle_fsx::remove_dir_all(&link_dir);
         event.incremental = sessions.and_then(|sessions| sessions.written());
         event.rustc += 1;

@@ -115,6 +115,10 @@ impl Summary {
                     summary.materialised_bytes += collected.bytes;
                     summary.materialised_files += collected.files;
                 }
+                EventKind::Machine(_)
+                | EventKind::ScriptRan(_)
+                | EventKind::Phase(_)
+                | EventKind::Samples(_) => {}
                 EventKind::RunFinished(finished) => {
                     summary.exit_code = Some(finished.exit_code);
                     summary.wall_ms = finished.wall_ms;

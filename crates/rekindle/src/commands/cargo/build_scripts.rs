@@ -4,15 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use rekindle::layout::Layout;
-use rekindle_events::{Event, EventKind, StepFate};
+use rekindle_base::{Clock, SystemClock};
+use rekindle_events::{Event, EventKind, ScriptRanEvent, StepFate};
 
 /// What ran.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct BuildScripts {
     /// How many.
     pub(super) runs: u64,
     /// Time inside them, added up.
     pub(super) time_ms: u64,
+    /// Each of them.
+    each: Vec<ScriptRanEvent>,
 }
 
 impl BuildScripts {
@@ -28,6 +31,23 @@ impl BuildScripts {
             }
         }
         self
+    }
+
+    /// Those that no launcher has written an event of, as events.
+    pub(super) fn unseen(&self, events: &[Event]) -> Vec<Event> {
+        let is_seen = |ran: &&ScriptRanEvent| {
+            events.iter().any(|event| match &event.kind {
+                EventKind::Step(step) => step.id == ran.id,
+                _ => false,
+            })
+        };
+        let unseen = self.each.iter().filter(|ran| !is_seen(ran));
+        unseen
+            .map(|ran| {
+                let kind = EventKind::ScriptRan(ran.clone());
+                Event::new(SystemClock::default().now(), kind)
+            })
+            .collect()
     }
 }
 
@@ -77,12 +97,37 @@ fn count_below(dir: &Path, depth: usize, since_ns: i64, counted: &mut BuildScrip
                     let ended = rekindle_fsx::stat(&dir.join("root-output"));
                     let ended_ns = ended.map_or(invoked.mtime_ns, |file| file.mtime_ns);
                     let time_ms = (ended_ns - invoked.mtime_ns) / NS_PER_MS;
+                    let time_ms = u64::try_from(time_ms).unwrap_or(0);
                     counted.runs += 1;
-                    counted.time_ms += u64::try_from(time_ms).unwrap_or(0);
+                    counted.time_ms += time_ms;
+                    let (package, id) = names(&dir);
+                    counted.each.push(ScriptRanEvent {
+                        package,
+                        id,
+                        began_ms: u64::try_from(invoked.mtime_ns / NS_PER_MS).unwrap_or(0),
+                        time_ms,
+                    });
                 }
             }
             Err(_) => count_below(&dir, depth - 1, since_ns, counted),
         }
+    }
+}
+
+/// Package and hash, from `PACKAGE-HASH` and from `PACKAGE/HASH/run`.
+fn names(dir: &Path) -> (String, String) {
+    let name = |dir: Option<&Path>| {
+        let name = dir.and_then(Path::file_name).unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    if dir.ends_with("run") {
+        let unit = dir.parent();
+        return (name(unit.and_then(Path::parent)), name(unit));
+    }
+    let name = name(Some(dir));
+    match name.rsplit_once('-') {
+        Some((package, id)) => (package.to_owned(), id.to_owned()),
+        None => (name.clone(), name),
     }
 }
 
@@ -121,6 +166,19 @@ mod tests {
             count(&layout, since_ns).runs
         };
         assert_eq!(count_since(0), 2);
+        let layout = Layout {
+            workspace_root: "/nowhere".into(),
+            target_dir: "/nowhere/target".into(),
+            build_dir: target.path().to_owned(),
+        };
+        let mut names: Vec<_> = count(&layout, 0)
+            .each
+            .into_iter()
+            .map(|ran| (ran.package, ran.id))
+            .collect();
+        names.sort_unstable();
+        let expected = [("a", "1"), ("b", "1")];
+        assert_eq!(names, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
         let made = rekindle_fsx::stat(&target.path().join("debug/build/a-1/invoked.timestamp"));
         let made_ns = made.unwrap().mtime_ns;
         assert_ne!(count_since(made_ns), 0);

@@ -3,13 +3,15 @@
 //! Phases: read the command line and the settings; prepare ([`wiring`]: what wrapper, which
 //! directory for the run); run cargo ([`child`], with its standard output read by [`messages`]
 //! where that changes nothing a person sees); count the build scripts ([`build_scripts`]); report.
-//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did.
+//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did;
+//! [`recording`] notes how long each phase took and what the machine did.
 //! A fault of ours costs a warning, and cargo runs as if Rekindle were not there.
 
 mod build_scripts;
 mod child;
 mod compiler_info;
 mod messages;
+mod recording;
 mod snapshots;
 mod wiring;
 
@@ -19,14 +21,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rekindle::cargo_config::CargoConfig;
+use rekindle::ci::Service;
 use rekindle::{Resolved, Surroundings, layout, settings};
 use rekindle_base::{Clock, ErrorKind, Moment, SystemClock};
-use rekindle_events::{Event, EventKind, RunFinished};
+use rekindle_events::{Event, EventKind, PhaseName, RunFinished};
 use rekindle_report::{Summary, closing};
 use rekindle_store::LocalStore;
 
 use self::child::Ended;
 use self::messages::Reading;
+use self::recording::{Began, Recording};
 use self::snapshots::Snapshots;
 use self::wiring::Wiring;
 use crate::error::CommandError;
@@ -35,6 +39,7 @@ use crate::invocation::CargoLine;
 pub(crate) use self::wiring::located;
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
+    let began = Began::now();
     let line = CargoLine::parse(arguments);
     let Ok(surroundings) = Surroundings::of_process() else {
         // cargo says better than we could that there is no working directory.
@@ -51,7 +56,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
         }
         Err(error) => return Err(error.into()),
     };
-    with_wrapper(&line, &surroundings, resolved)
+    with_wrapper(&line, &surroundings, resolved, began)
 }
 
 fn warn(message: &str) {
@@ -81,6 +86,7 @@ fn with_wrapper(
     line: &CargoLine,
     surroundings: &Surroundings,
     resolved: Resolved,
+    began: Began,
 ) -> Result<u8, CommandError> {
     let cwd = match &line.directory {
         Some(dir) => surroundings.cwd.join(dir),
@@ -103,6 +109,8 @@ fn with_wrapper(
             return plain(line, Some(surroundings));
         }
     };
+    let mut recording = Recording::start(began);
+    wiring.log([recording.machine(Service::of(surroundings).map(Service::name))]);
     // What the build uses is not evicted meanwhile; where this fails, an eviction makes a miss.
     let active = store.register_active();
     let with = (&store, cargo_home.as_path(), wiring.wrapper.as_path());
@@ -112,8 +120,10 @@ fn with_wrapper(
             Snapshots::prepare(line, (surroundings, &config, layout), with)
         })
         .flatten();
+    wiring.log([recording.ended(PhaseName::Prepare)]);
     if let Some(snapshots) = &mut snapshots {
         wiring.log(snapshots.restore());
+        wiring.log([recording.ended(PhaseName::Restore)]);
     }
     // cargo has no messages for paths that are not UTF-8: it panics where it would write one.
     let is_text =
@@ -128,25 +138,15 @@ fn with_wrapper(
     command.envs(wiring.variables());
     // What was restored is older, by as little as one tick.
     let began_ns = rekindle_fsx::time::coarse_ns();
-    let mut ended = child::run(&mut command, reading)?;
-    let collect = |wiring: &mut Wiring| {
-        let collected = snapshots.as_ref().map(Snapshots::collect);
-        collected.is_some_and(|(events, is_lost)| {
-            wiring.log(events);
-            is_lost
-        })
-    };
-    if !ended.interrupted {
-        let mut is_lost = ended.code != 0 && wiring.has_lost_a_placeholder();
-        is_lost |= collect(&mut wiring);
-        if is_lost {
-            warn("the store lost something that the snapshot needs: cargo runs once more");
-            ended = child::run(&mut command, reading)?;
-            collect(&mut wiring);
-        }
-    }
+    let ended = run_and_collect(
+        &mut command,
+        reading,
+        snapshots.as_ref(),
+        (&mut wiring, &mut recording),
+    )?;
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         wiring.log(snapshots.capture(&wiring.events()));
+        wiring.log([recording.ended(PhaseName::Capture)]);
         // The command is about to end, and taking apart what was known of each file takes longer than writing it down.
         std::mem::forget(snapshots);
     }
@@ -155,21 +155,55 @@ fn with_wrapper(
         Ok(layout) if line.is_build() => build_scripts::count(layout, began_ns),
         _ => build_scripts::BuildScripts::default(),
     };
-    let scripts = scripts.without_replayed(&wiring.events());
-    let finished = Event::new(
-        SystemClock::default().now(),
-        EventKind::RunFinished(RunFinished {
-            exit_code: i32::from(ended.code),
-            wall_ms: ended.wall_ms,
-            fresh: ended.fresh,
-            build_scripts: scripts.runs,
-            build_scripts_ms: scripts.time_ms,
-        }),
-    );
-    wiring.log([finished]);
+    let events = wiring.events();
+    wiring.log(scripts.unseen(&events));
+    wiring.log(recording.samples());
+    wiring.log([finished(&ended, &scripts.without_replayed(&events))]);
     report(line, &wiring, quiet);
     evict(&store, size, &ended);
+    wiring.log([recording.ended(PhaseName::Finish)]);
     Ok(ended.code)
+}
+
+/// Runs cargo and makes real what people collect; once more where the store has lost something.
+fn run_and_collect(
+    command: &mut Command,
+    reading: Reading,
+    snapshots: Option<&Snapshots<'_>>,
+    (wiring, recording): (&mut Wiring, &mut Recording),
+) -> Result<Ended, CommandError> {
+    let mut is_last = false;
+    loop {
+        let ended = child::run(command, reading)?;
+        wiring.log([recording.ended(PhaseName::Cargo)]);
+        if ended.interrupted {
+            return Ok(ended);
+        }
+        let mut is_lost = ended.code != 0 && wiring.has_lost_a_placeholder();
+        if let Some(snapshots) = snapshots {
+            let (events, lost_here) = snapshots.collect();
+            is_lost |= lost_here;
+            wiring.log(events);
+            wiring.log([recording.ended(PhaseName::Collect)]);
+        }
+        if is_last || !is_lost {
+            return Ok(ended);
+        }
+        warn("the store lost something that the snapshot needs: cargo runs once more");
+        is_last = true;
+    }
+}
+
+fn finished(ended: &Ended, scripts: &build_scripts::BuildScripts) -> Event {
+    let finished = RunFinished {
+        exit_code: i32::from(ended.code),
+        wall_ms: ended.wall_ms,
+        fresh: ended.fresh,
+        build_scripts: scripts.runs,
+        build_scripts_ms: scripts.time_ms,
+    };
+    let now = SystemClock::default().now();
+    Event::new(now, EventKind::RunFinished(finished))
 }
 
 /// Prints what the run came to.
