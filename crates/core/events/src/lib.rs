@@ -138,6 +138,36 @@ pub struct UnitTimes {
     pub wrapper_cpu_us: u64,
 }
 
+/// The options of a compile that its time depends on most, as rustc's `-C` has them; `None` where the
+/// command line does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnitOptions {
+    /// As in `0`, `3` or `s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opt_level: Option<String>,
+    /// Debug information, as in `2` or `line-tables-only`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug: Option<String>,
+    /// Where debug information goes, as in `unpacked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_debug: Option<String>,
+    /// Link-time optimisation over all crates: `fat` or `thin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lto: Option<String>,
+    /// Codegen units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codegen_units: Option<u32>,
+}
+
+impl UnitOptions {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Where the names of what was seen to be read begin: they are relative to roots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vantage {
@@ -182,6 +212,9 @@ pub struct UnitEvent {
     /// [`StepEvent`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
+    /// What its profile came to: the options on which its time depends most.
+    #[serde(default, skip_serializing_if = "UnitOptions::is_default")]
+    pub options: UnitOptions,
     /// Whether the code of everything behind it goes into its output: a program, a test, a macro.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub links: bool,

@@ -122,7 +122,7 @@ pub struct Invocation {
     pub sysroot: Option<PathBuf>,
     /// Whether `target-cpu=native` is asked for.
     pub native_cpu: bool,
-    arguments: Vec<Argument>,
+    pub(crate) arguments: Vec<Argument>,
 }
 
 /// Why a command line is not a unit's.

@@ -18,6 +18,7 @@ mod invocation;
 pub mod loader;
 pub mod makefile;
 pub mod manifest;
+mod options;
 pub mod outdir;
 pub mod pathset;
 pub mod roots;

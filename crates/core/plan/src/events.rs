@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rekindle_events::{Event, EventKind, Fate, RunFinished, StepEvent, StepFate, UnitEvent};
+use rekindle_events::{
+    Event, EventKind, Fate, RunFinished, ScriptRanEvent, StepEvent, StepFate, UnitEvent,
+};
 
 use crate::graph::{Dependency, Gaps, Graph, Job, JobFate, Needs, Parts};
 
@@ -18,7 +20,8 @@ impl Graph {
     /// The graph of one run. Events of other kinds than units and runs of build scripts are passed over.
     #[must_use]
     pub fn of_events(events: &[Event]) -> Self {
-        let recorded: Vec<Recorded<'_>> = events.iter().filter_map(Recorded::of).collect();
+        let mut recorded: Vec<Recorded<'_>> = events.iter().filter_map(Recorded::of).collect();
+        forget_twice_told(&mut recorded);
         let first_us = recorded.iter().map(|job| job.started_us).min().unwrap_or(0);
         let makers = Makers::of(&recorded);
         let mut gaps = Gaps::default();
@@ -29,6 +32,7 @@ impl Graph {
             made.dependencies = match job.source {
                 Source::Unit(unit) => makers.of_unit(unit, &mut missing),
                 Source::Run(step) => makers.of_run(step),
+                Source::Ran(ran) => program_of(ran, &recorded),
             };
             jobs.push(made);
         }
@@ -60,18 +64,25 @@ struct Recorded<'a> {
 enum Source<'a> {
     Unit(&'a UnitEvent),
     Run(&'a StepEvent),
+    /// Of a build script that no launcher dealt with.
+    Ran(&'a ScriptRanEvent),
 }
 
 impl<'a> Recorded<'a> {
     fn of(event: &'a Event) -> Option<Self> {
-        let (source, total_us) = match &event.kind {
-            EventKind::Unit(unit) => (Source::Unit(unit), unit.times.total_us),
+        let written_us = event.at_ms.0.saturating_mul(1000);
+        let (source, total_us, ended_us) = match &event.kind {
+            EventKind::Unit(unit) => (Source::Unit(unit), unit.times.total_us, written_us),
             EventKind::Step(step) if step.kind == BUILD_SCRIPT => {
-                (Source::Run(step), step.times.total_us)
+                (Source::Run(step), step.times.total_us, written_us)
+            }
+            EventKind::ScriptRan(ran) => {
+                let time_us = ran.time_ms.saturating_mul(1000);
+                let began_us = ran.began_ms.saturating_mul(1000);
+                (Source::Ran(ran), time_us, began_us.saturating_add(time_us))
             }
             _ => return None,
         };
-        let ended_us = event.at_ms.0.saturating_mul(1000);
         Some(Self {
             started_us: ended_us.saturating_sub(total_us),
             source,
@@ -81,7 +92,7 @@ impl<'a> Recorded<'a> {
     fn unit(&self) -> Option<&'a UnitEvent> {
         match self.source {
             Source::Unit(unit) => Some(unit),
-            Source::Run(_) => None,
+            Source::Run(_) | Source::Ran(_) => None,
         }
     }
 
@@ -105,29 +116,84 @@ impl<'a> Recorded<'a> {
                 linker: unit.linker.clone(),
                 dependencies: Vec::new(),
             },
-            Source::Run(step) => Job {
-                package: step.package.clone(),
-                version: step.version.clone(),
-                crate_name: String::new(),
-                kind: Job::RUN.to_owned(),
-                id: step.id.clone(),
-                fate: match step.fate {
+            Source::Run(step) => {
+                let fate = match step.fate {
                     StepFate::Hit => JobFate::Hit,
                     StepFate::Miss => JobFate::Miss,
                     StepFate::Refused => JobFate::Uncacheable,
-                },
-                started_us: 0,
-                parts: run_parts(step),
-                is_divided: false,
-                links: false,
-                linker: None,
-                dependencies: Vec::new(),
-            },
+                };
+                run_job(
+                    (&step.package, &step.version, &step.id),
+                    fate,
+                    run_parts(step),
+                )
+            }
+            Source::Ran(ran) => {
+                let parts = Parts {
+                    front_us: ran.time_ms.saturating_mul(1000),
+                    ..Parts::default()
+                };
+                run_job((&ran.package, "", &ran.id), JobFate::Uncacheable, parts)
+            }
         };
         job.started_us = self.started_us - first_us;
         job
     }
 }
+
+/// The job of a build script's run.
+fn run_job((package, version, id): (&str, &str, &str), fate: JobFate, parts: Parts) -> Job {
+    Job {
+        package: package.to_owned(),
+        version: version.to_owned(),
+        crate_name: String::new(),
+        kind: Job::RUN.to_owned(),
+        id: id.to_owned(),
+        fate,
+        started_us: 0,
+        parts,
+        is_divided: false,
+        links: false,
+        linker: None,
+        dependencies: Vec::new(),
+    }
+}
+
+/// A run that a launcher tells of may also have left cargo's stamps.
+fn forget_twice_told(recorded: &mut Vec<Recorded<'_>>) {
+    let told: BTreeSet<(&str, &str)> = recorded
+        .iter()
+        .filter_map(|job| match job.source {
+            Source::Run(step) => Some((step.package.as_str(), step.id.as_str())),
+            _ => None,
+        })
+        .collect();
+    recorded.retain(|job| match job.source {
+        Source::Ran(ran) => !told.contains(&(ran.package.as_str(), ran.id.as_str())),
+        _ => true,
+    });
+}
+
+/// The script that a run was one of: the package's last one that was there when it began.
+fn program_of(ran: &ScriptRanEvent, recorded: &[Recorded<'_>]) -> Vec<Dependency> {
+    let began_us = ran.began_ms.saturating_mul(1000);
+    let programs = recorded.iter().enumerate().filter_map(|(index, job)| {
+        let unit = job.unit()?;
+        let ended_us = job.started_us.saturating_add(unit.times.total_us);
+        let is_it = unit.kind == BUILD_SCRIPT
+            && unit.package == ran.package
+            && ended_us <= began_us.saturating_add(CLOCKS_APART_US);
+        is_it.then_some((ended_us, index))
+    });
+    programs
+        .max()
+        .map(|(_, on)| after(on))
+        .into_iter()
+        .collect()
+}
+
+/// The file system's clock ticks this coarsely.
+const CLOCKS_APART_US: u64 = 10_000;
 
 /// The parts of a unit's time: their sum is its total.
 fn unit_parts(unit: &UnitEvent) -> Parts {
@@ -162,13 +228,14 @@ fn run_parts(step: &StepEvent) -> Parts {
 /// Time in build scripts that no event tells of.
 fn untold_us(finished: &RunFinished, recorded: &[Recorded<'_>]) -> u64 {
     let runs = recorded.iter().filter_map(|job| match job.source {
-        Source::Run(step) if step.fate != StepFate::Hit => Some(step),
+        Source::Run(step) if step.fate != StepFate::Hit => Some(step.times.run_us),
+        Source::Ran(ran) => Some(ran.time_ms.saturating_mul(1000)),
         _ => None,
     });
     if runs.clone().count() as u64 >= finished.build_scripts {
         return 0;
     }
-    let told_us: u64 = runs.map(|step| step.times.run_us).sum();
+    let told_us = runs.fold(0, u64::saturating_add);
     (finished.build_scripts_ms.saturating_mul(1000)).saturating_sub(told_us)
 }
 
@@ -215,6 +282,9 @@ impl<'a> Makers<'a> {
                 Source::Unit(unit) => makers.add_unit(index, unit),
                 Source::Run(step) => {
                     makers.runs.insert((&step.package, &step.id), index);
+                }
+                Source::Ran(ran) => {
+                    makers.runs.insert((&ran.package, &ran.id), index);
                 }
             }
         }
@@ -381,6 +451,37 @@ mod tests {
         let unit = |at| unit_event(at, "a", "lib", &[], |_| ());
         let graph = graph(vec![unit(1_000), unit(2_000)], (0, 0));
         assert_eq!(graph.gaps().without_dependencies, 2);
+    }
+
+    #[test]
+    fn a_run_without_a_launcher_is_told_of_by_its_stamps_once() {
+        let ran = |id: &str| {
+            let ran = ScriptRanEvent {
+                package: "sys".into(),
+                id: id.into(),
+                began_ms: 2_001,
+                time_ms: 800,
+            };
+            Event::new(Moment(9_000), EventKind::ScriptRan(ran))
+        };
+        let graph = graph(
+            vec![
+                unit_event(2_000, "sys", "build-script", &[], |_| ()),
+                unit_event(4_000, "sys", "lib", &["libx-1.rmeta"], |unit| {
+                    unit.id = "other".into();
+                    unit.script = Some("by-cargo".into());
+                }),
+                step_event(3_000, "sys", |_| ()),
+                ran("sysrun"),
+                ran("by-cargo"),
+            ],
+            (2, 1_300),
+        );
+        assert_eq!(graph.jobs().len(), 4);
+        assert_eq!(graph.jobs()[1].dependencies[0].on, 3);
+        assert_eq!(graph.jobs()[3].dependencies[0].on, 0);
+        assert_eq!(graph.jobs()[3].parts.front_us, 800_000);
+        assert_eq!(graph.gaps().untold_runs_us, 0);
     }
 
     fn check_parts(times: [u64; 5], parts: [u64; 5]) {

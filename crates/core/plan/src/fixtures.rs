@@ -1,7 +1,9 @@
 //! Jobs and events for this crate's tests.
 
 use rekindle_base::Moment;
-use rekindle_events::{Event, EventKind, Fate, RunFinished, StepEvent, UnitEvent, UnitTimes};
+use rekindle_events::{
+    Event, EventKind, Fate, RunFinished, StepEvent, UnitEvent, UnitOptions, UnitTimes,
+};
 
 use crate::{Dependency, Job, JobFate, Needs, Parts};
 
@@ -63,6 +65,7 @@ pub(crate) fn unit_event(
         outputs: vec![format!("lib{package}-{package}id.rlib")],
         externs: externs.iter().map(|name| (*name).to_owned()).collect(),
         script: None,
+        options: UnitOptions::default(),
         links: false,
         path_bound: false,
         undeclared: false,

@@ -130,16 +130,18 @@ impl Job {
             "build-script" => "build script",
             kind => kind,
         };
+        let version = if self.version.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", self.version)
+        };
         let is_told = self.crate_name.is_empty()
             || self.kind == "build-script"
             || self.crate_name == self.package.replace('-', "_");
         if is_told {
-            format!("{} {} ({kind})", self.package, self.version)
+            format!("{}{version} ({kind})", self.package)
         } else {
-            format!(
-                "{} {} ({kind} {})",
-                self.package, self.version, self.crate_name
-            )
+            format!("{}{version} ({kind} {})", self.package, self.crate_name)
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rekindle_base::Digest;
 use rekindle_events::{
-    EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitTimes,
+    EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitOptions, UnitTimes,
 };
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
@@ -547,6 +547,7 @@ impl Call<'_> {
             outputs: Vec::new(),
             externs: invocation.map_or_else(Vec::new, extern_names),
             script: self.script_run(),
+            options: invocation.map_or_else(UnitOptions::default, Invocation::options),
             links: invocation.is_some_and(Invocation::reads_closure),
             path_bound: false,
             undeclared: false,

@@ -3,7 +3,7 @@
 use rekindle_base::Moment;
 use rekindle_events::{
     Change, ChangeKind, Event, EventKind, Fate, MissReason, ProbeEvent, RunFinished, RunStarted,
-    StepEvent, StepFate, UncacheableReason, UnitEvent, UnitTimes, WarningEvent,
+    StepEvent, StepFate, UncacheableReason, UnitEvent, UnitOptions, UnitTimes, WarningEvent,
 };
 
 /// A log of these events, a second apart, the first at 1 s.
@@ -61,6 +61,7 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
         ],
         externs: Vec::new(),
         script: None,
+        options: UnitOptions::default(),
         links: false,
         path_bound: false,
         undeclared: false,
