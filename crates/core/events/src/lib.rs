@@ -13,7 +13,9 @@ mod step;
 use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
 
-pub use machine::{MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent};
+pub use machine::{
+    ImportedEvent, MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent,
+};
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
@@ -67,6 +69,8 @@ pub enum EventKind {
     Phase(PhaseEvent),
     /// What the machine did meanwhile.
     Samples(SamplesEvent),
+    /// Another tool recorded the run.
+    Imported(ImportedEvent),
     /// A `rekindle` command ended.
     RunFinished(RunFinished),
 }

@@ -87,3 +87,23 @@ pub struct ScriptRanEvent {
     /// How long it ran, in milliseconds.
     pub time_ms: u64,
 }
+
+/// The run was recorded by another tool, and read from what that tool wrote. Its counts, where it has only
+/// those, are here; units, where it has those, are events of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImportedEvent {
+    /// What it was read from, as in `cargo --timings`.
+    pub from: String,
+    /// Units that came from a cache.
+    pub hits: u64,
+    /// Units that a cache could have had.
+    pub misses: u64,
+    /// Units that no cache could have had.
+    pub uncacheable: u64,
+    /// Compiler time of the misses, added up, in microseconds.
+    pub compile_us: u64,
+    /// Why units could not be cached, with how many, as the tool says it.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub reasons: std::collections::BTreeMap<String, u64>,
+}

@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod observe;
+pub(crate) mod report;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod step;
