@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rekindle_events::{
     Event, EventKind, Fate, RunFinished, ScriptRanEvent, StepEvent, StepFate, UnitEvent,
+    UnitOptions,
 };
 
 use crate::graph::{Dependency, Gaps, Graph, Job, JobFate, Needs, Parts};
@@ -114,6 +115,7 @@ impl<'a> Recorded<'a> {
                 is_divided: unit.times.codegen_us > 0,
                 links: unit.links,
                 linker: unit.linker.clone(),
+                options: unit.options.clone(),
                 dependencies: Vec::new(),
             },
             Source::Run(step) => {
@@ -155,6 +157,7 @@ fn run_job((package, version, id): (&str, &str, &str), fate: JobFate, parts: Par
         is_divided: false,
         links: false,
         linker: None,
+        options: UnitOptions::default(),
         dependencies: Vec::new(),
     }
 }

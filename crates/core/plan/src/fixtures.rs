@@ -40,6 +40,7 @@ pub(crate) fn job(package: &str, [front, codegen]: [u64; 2], waits: &[Dependency
         is_divided: codegen > 0,
         links: false,
         linker: None,
+        options: UnitOptions::default(),
         dependencies: waits.to_vec(),
     }
 }

@@ -1,5 +1,7 @@
 //! The jobs of a run and who waits for whom.
 
+use rekindle_events::UnitOptions;
+
 use crate::bits::Bits;
 
 /// More jobs than this are left out, and counted: the sets of who needs whom grow with the square.
@@ -102,6 +104,8 @@ pub struct Job {
     pub links: bool,
     /// The linker that made its output, where that is known.
     pub linker: Option<String>,
+    /// What its profile came to.
+    pub options: UnitOptions,
     /// What it waits for.
     pub dependencies: Vec<Dependency>,
 }
@@ -258,6 +262,24 @@ impl Graph {
         let first = self.jobs.iter().map(|job| job.started_us).min();
         let last = self.jobs.iter().map(Job::ended_us).max();
         last.unwrap_or(0).saturating_sub(first.unwrap_or(0))
+    }
+
+    /// The most jobs that ran at one time: what a machine of unknown size had at least.
+    #[must_use]
+    pub fn most_at_once(&self) -> u32 {
+        let mut changes: Vec<(u64, i32)> = Vec::new();
+        for job in &self.jobs {
+            changes.push((job.started_us, 1));
+            changes.push((job.ended_us(), -1));
+        }
+        changes.sort_unstable();
+        let mut running = 0;
+        let mut most = 0;
+        for (_, change) in changes {
+            running += change;
+            most = most.max(running);
+        }
+        most.unsigned_abs()
     }
 
     /// The time of all jobs, added up, in microseconds.

@@ -3,8 +3,9 @@
 //! Parts: [`Graph`] is a run's jobs (units and runs of build scripts) with their times and who waits for
 //! whom, read from events ([`Graph::of_events`]) or made from plain [`Job`]s; [`critical_path`] is the chain
 //! of jobs that no number of cores makes shorter; [`simulate`] plays the graph on a number of cores the
-//! way that cargo does. Who calls it: reports, and the command line for advice.
+//! way that cargo does; [`advice`] compares what a run took with what it would take. Who calls it: reports, and the command line for advice.
 
+pub mod advice;
 mod bits;
 mod critical;
 mod events;
