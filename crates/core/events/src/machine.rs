@@ -68,7 +68,7 @@ pub struct PhaseEvent {
 #[serde(default)]
 pub struct SamplesEvent {
     /// When each was taken, in milliseconds since the command's begin.
-    pub at_ms: Vec<u64>,
+    pub taken_ms: Vec<u64>,
     /// Processor time used since the sample before it, in thousandths of a processor.
     pub cpu_milli: Vec<u32>,
     /// Memory in use, in mebibytes.

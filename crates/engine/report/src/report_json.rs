@@ -220,7 +220,7 @@ impl Report {
             critical_path: timeline.critical.clone(),
             critical_path_us: timeline.critical_us,
             samples: Samples {
-                at_ms: timeline.samples.at_ms.clone(),
+                at_ms: timeline.samples.taken_ms.clone(),
                 cpu_milli: timeline.samples.cpu_milli.clone(),
                 memory_mib: timeline.samples.memory_mib.clone(),
             },

@@ -17,21 +17,20 @@ const SMALL: f64 = 1.0;
 pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
     let mut text = format!("{}\n", Headline::of(timeline).sentence());
     for one in advice {
-        let gain = one.gain_us.map_or(String::new(), |gain_us| {
-            format!(" (about {} less)", time(gain_us))
-        });
-        let _ = writeln!(
-            text,
-            "\n{}{gain}\n  {}\n  {}",
-            one.title, one.evidence, one.remedy
-        );
+        let gain = one
+            .gain()
+            .map_or(String::new(), |gain| format!(" ({gain})"));
+        let _ = writeln!(text, "\n{}{gain}", one.title);
+        for line in one.remedy.iter().chain(&one.evidence) {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     add_parts(&mut text, timeline);
     add_slowest(&mut text, timeline);
     if timeline.critical_us > 0 {
         let _ = writeln!(
             text,
-            "\nLongest chain: {} of {}, {} units",
+            "\nCritical path: {} of {}, {} units",
             time(timeline.critical_us),
             time(timeline.wall_us),
             timeline.critical.len()
@@ -99,7 +98,7 @@ fn add_slowest(text: &mut String, timeline: &Timeline) {
     let _ = writeln!(text, "\nSlowest");
     for (index, bar) in slowest {
         let mark = if timeline.critical.contains(&index) {
-            "  on the longest chain"
+            "  on the critical path"
         } else {
             ""
         };

@@ -46,7 +46,7 @@ pub fn trace(timeline: &Timeline) -> serde_json::Result<String> {
     }
     let samples = &timeline.samples;
     let columns = samples
-        .at_ms
+        .taken_ms
         .iter()
         .zip(&samples.cpu_milli)
         .zip(&samples.memory_mib);
@@ -126,7 +126,7 @@ mod tests {
         events.push(Event::new(
             Moment(13_000),
             EventKind::Samples(SamplesEvent {
-                at_ms: vec![1, 2],
+                taken_ms: vec![1, 2],
                 cpu_milli: vec![500, 700],
                 memory_mib: vec![7, 8],
             }),

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rekindle::{resolve_settings, runs};
-use rekindle_report::{Report, Timeline, page, report_text, trace};
+use rekindle::{Surroundings, config::ConfigError, runs, settings};
+use rekindle_report::{Advice, Report, Timeline, page, report_text, trace};
 
-use super::{load_run, print, print_json};
+use super::{insight, load_run, print, print_json};
 use crate::cli::{ReportArgs, ReportFormat};
 use crate::error::CommandError;
 
@@ -14,26 +14,28 @@ use crate::error::CommandError;
 pub(crate) const PAGE: &str = "report.html";
 
 pub(crate) fn run(args: &ReportArgs) -> Result<(), CommandError> {
-    let store_dir = resolve_settings()?.settings.store_dir;
+    let surroundings = Surroundings::of_process().map_err(ConfigError::NoWorkingDirectory)?;
+    let store_dir = settings::resolve(&surroundings)?.settings.store_dir;
     let (name, log) = load_run(&store_dir, &args.run)?;
     let timeline = Timeline::of_run(&name, &log.events);
+    let advice = insight::advice(&surroundings, &store_dir, (&name, &log.events));
     let text = match args.format {
         ReportFormat::Html => {
             let path = match &args.output {
                 Some(path) => path.clone(),
                 None => runs::runs_dir(&store_dir).join(&name).join(PAGE),
             };
-            write(&path, &html(&timeline)?)?;
-            print(&report_text(&timeline, &[]))?;
+            write(&path, &html(&timeline, &advice)?)?;
+            print(&report_text(&timeline, &advice))?;
             print(&format!("page: {}\n", path.display()))?;
             return if args.open { open(&path) } else { Ok(()) };
         }
-        ReportFormat::Text => report_text(&timeline, &[]),
+        ReportFormat::Text => report_text(&timeline, &advice),
         ReportFormat::Json if args.output.is_none() => {
-            return print_json(&Report::new(&timeline, &[]));
+            return print_json(&Report::new(&timeline, &advice));
         }
         ReportFormat::Json => {
-            let json = serde_json::to_string(&Report::new(&timeline, &[]));
+            let json = serde_json::to_string(&Report::new(&timeline, &advice));
             json.map_err(CommandError::bug)? + "\n"
         }
         ReportFormat::Trace => trace(&timeline).map_err(CommandError::bug)? + "\n",
@@ -45,8 +47,8 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), CommandError> {
 }
 
 /// The page of a run.
-pub(crate) fn html(timeline: &Timeline) -> Result<String, CommandError> {
-    page(timeline, &[]).map_err(CommandError::bug)
+pub(crate) fn html(timeline: &Timeline, advice: &[Advice]) -> Result<String, CommandError> {
+    page(timeline, advice).map_err(CommandError::bug)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CommandError> {

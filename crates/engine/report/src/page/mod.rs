@@ -130,20 +130,28 @@ fn help(advice: &[Advice]) -> String {
     }
     let mut items = String::new();
     for one in advice {
-        let gain = match one.gain_us {
-            Some(gain_us) => format!("&minus;{}<small>of this run</small>", Text(&time(gain_us))),
+        let gain = match one.gain_ms {
+            Some(gain_ms) => format!(
+                "&minus;{}<small>{}</small>",
+                Text(&time(gain_ms.saturating_mul(1000))),
+                one.how_much()
+            ),
             None => "<small>gain not known</small>".to_owned(),
         };
+        let mut remedy = String::new();
+        for way in &one.remedy {
+            let _ = write!(remedy, "<p class=\"do\">{}.</p>", html::Prose(way));
+        }
         let _ = write!(
             items,
-            "<li><div class=\"gain\">{gain}</div><div><h3>{}</h3><p>{}</p><p class=\"do\">{}</p></div></li>",
-            Text(&one.title),
-            html::Prose(&one.evidence),
-            html::Prose(&one.remedy),
+            "<li><div class=\"gain\">{gain}</div><div><h3>{}</h3>{remedy}<p>{}.</p></div></li>",
+            html::Prose(&one.title),
+            html::Prose(&one.evidence.join("; ")),
         );
     }
     format!(
-        "<section class=\"help\" aria-labelledby=\"help-title\"><h2 id=\"help-title\">What would help most</h2><ol>{items}</ol></section>"
+        "<section class=\"help\" aria-labelledby=\"help-title\"><h2 id=\"help-title\">What would help most</h2><ol>{items}</ol>\
+         <p class=\"note\">Each gain is of that change alone, found by playing this run's own units again without what it costs.</p></section>"
     )
 }
 
@@ -163,7 +171,7 @@ fn timeline_note(timeline: &Timeline) -> String {
     } else {
         let _ = write!(
             note,
-            " Underlined in ember: the longest chain, {} of work in which each needs the one before it. No number of cores makes it shorter.",
+            " Underlined: the critical path, {} of work in which each unit needs the one before it, so that no number of cores makes it shorter.",
             time(timeline.critical_us)
         );
     }

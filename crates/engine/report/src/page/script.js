@@ -105,7 +105,7 @@ function measure() {
     strips.push({ kind, title, top: y + (title ? 20 : 4), height });
     y += height + (title ? 20 : 4) + 8;
   };
-  if (critical.size) add("critical", 18, "The longest chain");
+  if (critical.size) add("critical", 18, "Critical path");
   add("lanes", lanes * laneHeight, units.length ? "Units and build scripts" : "No unit was built");
   if (units.length) add("running", 56, waiting.length > 1 ? "Running, and waiting" : "Running");
   if (report.samples.at_ms.length) {
@@ -203,8 +203,14 @@ function bar(c, unit, index, top, height) {
     c.beginPath();
     c.rect(from, top, to - from - 3, h);
     c.clip();
-    c.fillStyle = label(unit);
-    c.fillText(unit.package + (unit.kind === "run-build-script" ? " (script)" : ""), Math.max(from, PAD) + 5, top + h / 2 + .5);
+    // A dark edge keeps light letters readable across parts of any colour.
+    const text = unit.package + (unit.kind === "run-build-script" ? " (script)" : "");
+    c.strokeStyle = "#1b1714aa";
+    c.lineWidth = 2.6;
+    c.lineJoin = "round";
+    c.strokeText(text, Math.max(from, PAD) + 5, top + h / 2 + .5);
+    c.fillStyle = "#fff";
+    c.fillText(text, Math.max(from, PAD) + 5, top + h / 2 + .5);
     c.restore();
   }
   if (critical.has(index) && h > 5) {
@@ -218,12 +224,6 @@ function bar(c, unit, index, top, height) {
   }
 }
 const DARK = matchMedia("(prefers-color-scheme: dark)");
-// Text on the first part's colour.
-const label = (unit) => {
-  const group = GROUP[unit.parts.length ? unit.parts.find((p) => p.time_us * 8 > unit.time_us)?.part : "unnamed"];
-  if (DARK.matches) return group === "unnamed" || group === "codegen" ? "#f4efe9" : "#14110f";
-  return group === "frontend" || group === "compile" || group === "script" ? "#fff" : "#211d1a";
-};
 const dominant = (unit) =>
   unit.parts.reduce((most, p) => (p.time_us > most.time_us ? p : most), { part: "unnamed", time_us: -1 }).part;
 
@@ -362,7 +362,7 @@ function choose(index, scroll) {
   if (index >= 0) {
     const unit = units[index], box = element("div");
     box.append(element("h3", "", unit.name), element("p", "", time(unit.time_us) + ": " + says(unit) +
-      (critical.has(index) ? ", on the longest chain" : "")));
+      (critical.has(index) ? ", on the critical path" : "")));
     const stack = element("div", "stack");
     stack.setAttribute("aria-hidden", "true");
     for (const part of unit.parts) {
@@ -466,7 +466,8 @@ function fill() {
     button.type = "button";
     button.addEventListener("click", () => choose(row.index, true));
     name.append(button);
-    if (row.unit.message) name.append(element("span", "why", row.unit.message));
+    // What was never built before needs no explanation.
+    if (row.unit.message && row.unit.reason !== "never_seen") name.append(element("span", "why", row.unit.message));
     const took = number(row.time);
     const meter = element("span", "meter");
     meter.style.width = Math.max(2, row.time / slowest * 90) + "px";

@@ -26,9 +26,10 @@ fn hostile() -> String {
     let advice = Advice {
         id: HOSTILE.into(),
         title: HOSTILE.into(),
-        evidence: HOSTILE.into(),
-        remedy: HOSTILE.into(),
-        gain_us: Some(5_000_000),
+        evidence: vec![HOSTILE.into()],
+        remedy: vec![HOSTILE.into()],
+        gain_ms: Some(5_000),
+        gain_is_bound: true,
     };
     page(&Timeline::of_run(HOSTILE, &log(kinds)), &[advice]).unwrap()
 }
@@ -51,7 +52,7 @@ fn data_is_the_json_form() {
     let data: serde_json::Value = serde_json::from_str(data).unwrap();
     assert_eq!(data["version"], 1);
     assert_eq!(data["units"][0]["package"], HOSTILE);
-    assert_eq!(data["advice"][0]["gain_us"], 5_000_000);
+    assert_eq!(data["advice"][0]["gain_ms"], 5_000);
 }
 
 #[test]
