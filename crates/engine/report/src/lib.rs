@@ -13,6 +13,7 @@ mod explain_text;
 mod explain_tools;
 pub mod github;
 mod headline;
+pub mod import;
 pub mod json;
 mod page;
 mod report_json;
