@@ -31,6 +31,8 @@ pub(crate) enum OwnCommand {
     Env(EnvArgs),
     /// Shows what a run came to.
     Stats(StatsArgs),
+    /// Shows where the time of a run went: as a page, as data, in a few lines.
+    Report(ReportArgs),
     /// Says why units were compiled.
     Explain(ExplainArgs),
     /// Lists what a unit, or the run of its build script, was seen to read.
@@ -77,6 +79,36 @@ pub(crate) struct StatsArgs {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A run's name, or `last`.
+    #[arg(default_value = "last", value_name = "RUN")]
+    pub(crate) run: String,
+    /// As what.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: ReportFormat,
+    /// Where to write it; without this a page goes beside the run's log, and all else to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show the page in a browser.
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
+/// As what a run is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// One file for a browser, and a few lines.
+    #[default]
+    Html,
+    /// A few lines.
+    Text,
+    /// For programs: versioned, with a published schema.
+    Json,
+    /// Trace events, for Perfetto and `about:tracing`.
+    Trace,
 }
 
 #[derive(Debug, Args)]

@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use rekindle::layout::Asked;
 use rekindle::selection::Call;
 
-/// Own commands, where they come first. (`init`, `report` and others will join them.)
+/// Own commands, where they come first. (`init` and others will join them.)
 const OWN: &[&str] = &[
     "env",
     "stats",
+    "report",
     "step",
     "explain",
     "observe",

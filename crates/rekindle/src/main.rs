@@ -42,6 +42,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
     match command {
         OwnCommand::Env(args) => commands::env::run(&args)?,
         OwnCommand::Stats(args) => commands::stats::run(&args)?,
+        OwnCommand::Report(args) => commands::report::run(&args)?,
         OwnCommand::Explain(args) => commands::explain::run(&args)?,
         OwnCommand::Observe(args) => commands::observe::run(&args)?,
         OwnCommand::Snapshot(args) => commands::snapshot::run(&args)?,

@@ -254,7 +254,7 @@ impl Kept {
             cpu_milli.push(u32::try_from(cpu_us / span_ms).unwrap_or(u32::MAX));
         }
         SamplesEvent {
-            at_ms: self.at_ms.clone(),
+            taken_ms: self.at_ms.clone(),
             cpu_milli,
             memory_mib: self.memory_mib.clone(),
         }
@@ -414,7 +414,7 @@ mod tests {
         let event = kept.event(0);
         assert_eq!(kept.cpu_us.iter().sum::<u64>(), at_ms * 1500);
         assert!(event.cpu_milli.iter().all(|milli| *milli == 1500));
-        assert_eq!(event.at_ms.last(), Some(&at_ms));
+        assert_eq!(event.taken_ms.last(), Some(&at_ms));
     }
 
     #[test]
@@ -422,7 +422,7 @@ mod tests {
         let limits = Limits::of_process();
         let sampler = Sampler::start(&limits, Instant::now()).unwrap();
         let samples = sampler.stop().unwrap();
-        assert_eq!(samples.at_ms.len(), 1);
+        assert_eq!(samples.taken_ms.len(), 1);
         assert_eq!(samples.cpu_milli.len(), 1);
         assert!(limits.cores >= 1);
     }

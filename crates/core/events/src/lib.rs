@@ -13,7 +13,9 @@ mod step;
 use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
 
-pub use machine::{MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent};
+pub use machine::{
+    ImportedEvent, MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent,
+};
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
@@ -67,6 +69,8 @@ pub enum EventKind {
     Phase(PhaseEvent),
     /// What the machine did meanwhile.
     Samples(SamplesEvent),
+    /// Another tool recorded the run.
+    Imported(ImportedEvent),
     /// A `rekindle` command ended.
     RunFinished(RunFinished),
 }
@@ -367,6 +371,43 @@ mod tests {
         let log = read_log(&bytes);
         assert_eq!(log.events, [event.clone(), event]);
         assert_eq!(log.unread_lines, 1);
+    }
+
+    /// All fields of an event stand in one object: a name that two have would make its line unreadable.
+    #[test]
+    fn what_is_written_is_read_again() {
+        let kinds = [
+            EventKind::Machine(MachineEvent::default()),
+            EventKind::Phase(PhaseEvent {
+                phase: PhaseName::Capture,
+                at_us: 1,
+                time_us: 2,
+            }),
+            EventKind::Samples(SamplesEvent {
+                taken_ms: vec![1],
+                cpu_milli: vec![2],
+                memory_mib: vec![3],
+            }),
+            EventKind::ScriptRan(ScriptRanEvent {
+                package: "p".into(),
+                id: "i".into(),
+                began_ms: 1,
+                time_ms: 2,
+            }),
+            EventKind::Imported(ImportedEvent {
+                from: "x".into(),
+                ..ImportedEvent::default()
+            }),
+            EventKind::Collected(Collected::default()),
+            EventKind::PackagesRestored(PackagesRestored::default()),
+            EventKind::SnapshotRestored(Box::default()),
+            EventKind::SnapshotCaptured(Box::default()),
+        ];
+        let events: Vec<Event> = kinds.map(|kind| Event::new(Moment(7), kind)).into();
+        let lines: Vec<u8> = events.iter().flat_map(Event::to_line).collect();
+        let log = read_log(&lines);
+        assert_eq!(log.unread_lines, 0);
+        assert_eq!(log.events, events);
     }
 
     #[test]

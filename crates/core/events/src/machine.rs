@@ -68,7 +68,7 @@ pub struct PhaseEvent {
 #[serde(default)]
 pub struct SamplesEvent {
     /// When each was taken, in milliseconds since the command's begin.
-    pub at_ms: Vec<u64>,
+    pub taken_ms: Vec<u64>,
     /// Processor time used since the sample before it, in thousandths of a processor.
     pub cpu_milli: Vec<u32>,
     /// Memory in use, in mebibytes.
@@ -86,4 +86,24 @@ pub struct ScriptRanEvent {
     pub began_ms: u64,
     /// How long it ran, in milliseconds.
     pub time_ms: u64,
+}
+
+/// The run was recorded by another tool, and read from what that tool wrote. Its counts, where it has only
+/// those, are here; units, where it has those, are events of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImportedEvent {
+    /// What it was read from, as in `cargo --timings`.
+    pub from: String,
+    /// Units that came from a cache.
+    pub hits: u64,
+    /// Units that a cache could have had.
+    pub misses: u64,
+    /// Units that no cache could have had.
+    pub uncacheable: u64,
+    /// Compiler time of the misses, added up, in microseconds.
+    pub compile_us: u64,
+    /// Why units could not be cached, with how many, as the tool says it.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub reasons: std::collections::BTreeMap<String, u64>,
 }

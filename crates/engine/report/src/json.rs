@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use rekindle_events::{Change, MissReason};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{ExplainedStep, Explanation, Summary, UnitName, summary::tag};
@@ -12,7 +13,7 @@ use crate::{ExplainedStep, Explanation, Summary, UnitName, summary::tag};
 pub const VERSION: u32 = 1;
 
 /// `rekindle stats --format json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Stats {
     /// Version of this form.
     pub version: u32,
@@ -62,7 +63,7 @@ pub struct Stats {
 }
 
 /// Units by fate.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Units {
     /// Found fresh by cargo; `null` where its output does not tell.
     pub fresh: Option<u64>,
@@ -75,7 +76,7 @@ pub struct Units {
 }
 
 /// Processes started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Processes {
     /// Compilers, for units and for cargo's questions.
     pub rustc: u64,
@@ -88,7 +89,7 @@ pub struct Processes {
 }
 
 /// Build scripts that cargo wanted to run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Scripts {
     /// Replayed from the store: none of them was started.
     pub replayed: u64,
@@ -97,7 +98,7 @@ pub struct Scripts {
 }
 
 /// Compiles and archives that build scripts asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tools {
     /// Restored from the store: nothing was started.
     pub reused: u64,
@@ -106,7 +107,7 @@ pub struct Tools {
 }
 
 /// Bytes moved.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Bytes {
     /// Placed on hits.
     pub restored: u64,
@@ -119,7 +120,7 @@ pub struct Bytes {
 }
 
 /// What became of snapshots.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Snapshot {
     /// What was restored and why, or why nothing was; `null` for several runs, and without snapshots.
     pub base: Option<String>,
@@ -146,7 +147,7 @@ pub struct Snapshot {
 }
 
 /// Hits that were compiled again and compared.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Verified {
     /// With the same bits.
     pub same: u64,
@@ -155,7 +156,7 @@ pub struct Verified {
 }
 
 /// A warning.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Warning {
     /// Its kind.
     pub id: String,

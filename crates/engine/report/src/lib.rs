@@ -5,21 +5,35 @@
 //! version of its own ([`json`]). [`closing`] makes the lines that follow cargo's output. The CLI
 //! reads the logs and prints what these return.
 
+mod advice;
 pub mod closing;
 mod explain;
 mod explain_text;
 mod explain_tools;
+mod headline;
 pub mod json;
+mod page;
+mod report_json;
+mod report_text;
 mod snapshots;
 mod stats_text;
 mod summary;
+pub mod timeline;
+mod trace;
 pub mod words;
 
+pub use advice::Advice;
 pub use explain::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 pub use explain_text::explain_text;
+pub use headline::Headline;
+pub use page::page;
+pub use report_json::Report;
+pub use report_text::report_text;
 pub use snapshots::Snapshots;
 pub use stats_text::stats_text;
 pub use summary::{Summary, Verified};
+pub use timeline::Timeline;
+pub use trace::trace;
 
 #[cfg(test)]
 mod fixtures;

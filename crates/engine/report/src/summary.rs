@@ -115,6 +115,15 @@ impl Summary {
                     summary.materialised_bytes += collected.bytes;
                     summary.materialised_files += collected.files;
                 }
+                EventKind::Imported(imported) => {
+                    summary.hits += imported.hits;
+                    summary.misses += imported.misses;
+                    summary.uncacheable += imported.uncacheable;
+                    summary.compile_us += imported.compile_us;
+                    for (reason, count) in &imported.reasons {
+                        *summary.reasons.entry(reason.clone()).or_default() += count;
+                    }
+                }
                 EventKind::Machine(_)
                 | EventKind::ScriptRan(_)
                 | EventKind::Phase(_)

@@ -1,5 +1,7 @@
 //! How numbers and times are written for people.
 
+use rekindle_base::{Moment, Utc};
+
 /// A duration in milliseconds, as in `2m 14s`, `1.4s` or `310ms`.
 #[must_use]
 pub fn duration(ms: u64) -> String {
@@ -10,6 +12,45 @@ pub fn duration(ms: u64) -> String {
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
     }
+}
+
+/// A time in microseconds as reports write it, as in `2 min 14 s`, `1.4 s` or `310 ms`.
+#[must_use]
+pub fn time(us: u64) -> String {
+    let (ms, tenths) = ((us + 500) / 1000, (us + 50_000) / 100_000);
+    let seconds = (us + 500_000) / 1_000_000;
+    match (us, ms, tenths) {
+        (0, ..) => "0".to_owned(),
+        (1..1000, ..) => "<1 ms".to_owned(),
+        (_, ..1000, _) => format!("{ms} ms"),
+        (_, _, ..600) => format!("{}.{} s", tenths / 10, tenths % 10),
+        _ if seconds < 3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// A share in per cent, whole numbers above one.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    if share > 0.0 && share < 1.0 {
+        "<1 %".to_owned()
+    } else {
+        format!("{share:.0} %")
+    }
+}
+
+/// A moment, as in `2026-11-26 17:21 UTC`.
+#[must_use]
+pub fn moment(ms: u64) -> String {
+    let Utc {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        ..
+    } = Moment(ms).utc();
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 /// A number with its noun, as in `1 miss` or `2 misses`.
@@ -35,6 +76,27 @@ mod tests {
         ] {
             assert_eq!(duration(ms), text);
         }
+    }
+
+    #[test]
+    fn times_read_well() {
+        for (us, text) in [
+            (0, "0"),
+            (999, "<1 ms"),
+            (1_000, "1 ms"),
+            (999_400, "999 ms"),
+            (999_600, "1.0 s"),
+            (41_230_000, "41.2 s"),
+            (59_949_999, "59.9 s"),
+            (59_950_000, "1 min 00 s"),
+            (3_720_000_000, "1 h 02 min"),
+        ] {
+            assert_eq!(time(us), text, "{us}");
+        }
+        assert_eq!(percent(0.4), "<1 %");
+        assert_eq!(percent(17.6), "18 %");
+        assert_eq!(moment(1_795_373_100_123), "2026-11-22 18:45 UTC");
+        assert_eq!(moment(951_782_400_000), "2000-02-29 00:00 UTC");
     }
 
     #[test]
