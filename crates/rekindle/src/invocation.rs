@@ -14,6 +14,7 @@ const OWN: &[&str] = &[
     "env",
     "stats",
     "report",
+    "history",
     "step",
     "explain",
     "observe",

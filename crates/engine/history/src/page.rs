@@ -25,25 +25,33 @@ const DOTS_MAX: usize = 600;
 /// Runs that a median is drawn of.
 const BIN: usize = 10;
 
-const WIDTH: f64 = 720.0;
+const WIDTH: f64 = 540.0;
 const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 60.0;
 const BOTTOM: f64 = 24.0;
 const TOP: f64 = 10.0;
 
+/// The colours are those of a run's report.
 const STYLE: &str = "\
-:root{color-scheme:light dark;--fg:#1c1b1a;--bg:#fdfcfa;--soft:#6b6762;--line:#d9d5cf;--dot:#2f6db5;--bad:#b3261e;--mid:#c2571a}\
-@media(prefers-color-scheme:dark){:root{--fg:#ece8e2;--bg:#191817;--soft:#a29d96;--line:#3b3835;--dot:#7fb0ea;--bad:#ff8a80;--mid:#f0a36b}}\
-body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);margin:0 auto;padding:1rem;max-width:75rem}\
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}\
-p.note{color:var(--soft)}ul.worse li{color:var(--bad)}\
+:root{color-scheme:light dark;--paper:#fcfbf9;--ink:#211d1a;--soft:#6b635b;--line:#e7e1d9;--ember:#c2410c;--dot:#3f5fc2;--middle:#e0762b}\
+@media(prefers-color-scheme:dark){:root{--paper:#151311;--ink:#eee8e1;--soft:#a89d92;--line:#322d28;--ember:#ff9152;--dot:#7391f0;--middle:#f08a3c}}\
+*{box-sizing:border-box}\
+body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif;font-variant-numeric:tabular-nums}\
+main{max-width:1120px;margin:0 auto;padding:28px 28px 64px}\
+h1{margin:0;font-size:clamp(30px,5.4vw,46px);line-height:1.1;font-weight:650;letter-spacing:-.022em;overflow-wrap:anywhere}\
+.lead{margin:10px 0 26px;font-size:clamp(16px,2.2vw,19px);color:var(--soft)}\
+h2{margin:52px 0 12px;font-size:17px;font-weight:620}\
+.note{color:var(--soft);font-size:13px;max-width:100ch}\
+.worse{padding-left:1.2em}.worse li::marker{color:var(--ember)}\
 .wide{overflow-x:auto}table{border-collapse:collapse;white-space:nowrap}\
-th,td{padding:.25rem .75rem .25rem 0;text-align:right;border-bottom:1px solid var(--line)}\
-th.word,td.word{text-align:left}\
-figure{margin:1rem 0}figcaption{color:var(--soft)}svg{width:100%;height:auto;max-width:45rem}\
-svg text{fill:var(--soft);font-size:11px}svg .axis{stroke:var(--line)}\
-svg circle{fill:var(--dot);fill-opacity:.55}svg circle.failed{fill:var(--bad)}\
-svg .median{fill:none;stroke:var(--mid);stroke-width:2}svg .since{stroke:var(--bad);stroke-dasharray:4 3}";
+:focus-visible{outline:2px solid var(--ember);outline-offset:2px;border-radius:4px}\
+th,td{padding:4px 18px 4px 0;text-align:right;border-bottom:1px solid var(--line)}\
+th{color:var(--soft);font-weight:500}th.word,td.word{text-align:left}\
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:24px 40px}\
+figure{margin:0}figcaption{overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}\
+svg text{fill:var(--soft);font-size:12px}svg .axis{stroke:var(--line)}\
+svg circle{fill:var(--dot);fill-opacity:.5}svg circle.failed{fill:none;stroke:var(--ember);stroke-width:1.5}\
+svg .median{fill:none;stroke:var(--middle);stroke-width:2.5;stroke-linejoin:round}svg .since{stroke:var(--ember);stroke-dasharray:4 3}";
 
 /// The whole page.
 #[must_use]
@@ -58,7 +66,7 @@ pub fn page(overview: &Overview, title: &str) -> String {
         (Some(first), Some(last)) => {
             let _ = writeln!(
                 page,
-                "<p>{} from {} to {}.</p>",
+                "<p class=\"lead\">{} from {} to {}</p>",
                 count(overview.runs.len() as u64, "run", "runs"),
                 day(first.began_ms),
                 day(last.began_ms)
@@ -120,7 +128,7 @@ fn plots(page: &mut String, overview: &Overview) {
         .collect();
     series.sort_by_key(|(_, runs)| std::cmp::Reverse(runs.len()));
     if !series.is_empty() {
-        page.push_str("<h2>Wall time</h2>\n");
+        page.push_str("<h2>Wall time</h2>\n<div class=\"plots\">\n");
     }
     for ((command, branch, job), runs) in series.iter().take(PLOTS) {
         let since = overview.regressions.iter().find(|found| {
@@ -138,6 +146,9 @@ fn plots(page: &mut String, overview: &Overview) {
         }
         let newest = &runs[runs.len().saturating_sub(DOTS_MAX)..];
         plot(page, &name, newest, since.map(|found| found.since_ms));
+    }
+    if !series.is_empty() {
+        page.push_str("</div>\n<p class=\"note\">A dot for each run, an open one where it failed; the line is the median of every ten that succeeded; a dashed line is where a run got slower, by the rule.</p>\n");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Days and times of the calendar, as the API and people write them.
 
+use rekindle_base::Moment;
+
 /// Days from 1970-01-01 to a date, after Howard Hinnant's `days_from_civil`.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -57,41 +59,22 @@ fn milliseconds(fraction: &str) -> Option<i64> {
     digits.parse().ok()
 }
 
-/// Year, month, day of a day counted from 1970-01-01, after the same author's `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted - era * 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
-}
-
 /// The day of a time, as in `2026-11-26`, in UTC.
 #[must_use]
 pub fn day(ms: u64) -> String {
-    let (year, month, day) = civil(i64::try_from(ms / 86_400_000).unwrap_or(0));
-    format!("{year:04}-{month:02}-{day:02}")
+    let utc = Moment(ms).utc();
+    format!("{:04}-{:02}-{:02}", utc.year, utc.month, utc.day)
 }
 
 /// A time to the second, as in `2026-11-26T17:10:21Z`.
 pub(crate) fn stamp(ms: u64) -> String {
-    let second = ms / 1000 % 86_400;
+    let utc = Moment(ms).utc();
     format!(
         "{}T{:02}:{:02}:{:02}Z",
         day(ms),
-        second / 3600,
-        second / 60 % 60,
-        second % 60
+        utc.hour,
+        utc.minute,
+        utc.second
     )
 }
 
