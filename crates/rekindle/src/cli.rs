@@ -35,6 +35,8 @@ pub(crate) enum OwnCommand {
     Report(ReportArgs),
     /// Reads what another tool recorded of a build, so that `report` shows it.
     Import(ImportArgs),
+    /// Shows a project's runs over time: percentiles, rates, what got worse.
+    History(HistoryArgs),
     /// Says why units were compiled.
     Explain(ExplainArgs),
     /// Lists what a unit, or the run of its build script, was seen to read.
@@ -132,6 +134,74 @@ pub(crate) enum ReportFormat {
     Json,
     /// Trace events, for Perfetto and `about:tracing`.
     Trace,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct HistoryArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    #[command(flatten)]
+    pub(crate) show: HistoryShow,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Takes in what a CI service knows of jobs: queues, steps.
+    #[command(subcommand)]
+    Import(HistoryImport),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryImport {
+    /// Reads answers of GitHub's API, saved as they come: `/repos/OWNER/REPO/actions/runs` and `…/runs/ID/jobs`.
+    Github(HistoryGithub),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryGithub {
+    /// Files; one may hold several answers, as `gh api --paginate` writes them.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// As cargo's: which project's history they go to.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryShow {
+    /// Only this branch.
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) branch: Option<String>,
+    /// Only this subcommand of cargo's.
+    #[arg(long = "command", value_name = "COMMAND")]
+    pub(crate) of: Option<String>,
+    /// Only the last days.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) days: Option<u32>,
+    /// As cargo's.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// As what.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: HistoryFormat,
+    /// Where to write it, other than to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// As what a history is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: versioned.
+    Json,
+    /// A line for each run, for spreadsheets.
+    Csv,
+    /// One file for a browser, with plots.
+    Html,
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ impl CommandError {
         Self::new(ErrorKind::Bug, message).hint(hint)
     }
 
-    fn new(kind: ErrorKind, message: impl Display) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Display) -> Self {
         Self {
             kind,
             message: message.to_string(),

@@ -15,6 +15,7 @@ const OWN: &[&str] = &[
     "stats",
     "report",
     "import",
+    "history",
     "step",
     "explain",
     "observe",

@@ -44,6 +44,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Stats(args) => commands::stats::run(&args)?,
         OwnCommand::Report(args) => commands::report::run(&args)?,
         OwnCommand::Import(args) => commands::import::run(&args)?,
+        OwnCommand::History(args) => commands::history::run(&args)?,
         OwnCommand::Explain(args) => commands::explain::run(&args)?,
         OwnCommand::Observe(args) => commands::observe::run(&args)?,
         OwnCommand::Snapshot(args) => commands::snapshot::run(&args)?,

@@ -83,6 +83,14 @@ pub fn lock(workspace: &Path) -> Option<Digest> {
     Some(Digest::of(&bytes))
 }
 
+/// The project that a workspace is, and what git says of it.
+#[must_use]
+pub fn project_of(surroundings: &Surroundings, root: &Path) -> (Digest, Option<Git>) {
+    let workspace = rekindle_fsx::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    let git = git::facts(surroundings, &workspace).ok();
+    (project(git.as_ref(), &workspace), git)
+}
+
 /// A project is where its repository comes from and where it is in that; without git, a directory.
 fn project(git: Option<&Git>, workspace: &Path) -> Digest {
     let mut hasher = DigestHasher::new();

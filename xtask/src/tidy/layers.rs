@@ -65,6 +65,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["rekindle-base", "rekindle-events", "rekindle-plan"],
     ),
     (
+        "rekindle-history",
+        &["rekindle-base", "rekindle-fsx", "rekindle-report"],
+    ),
+    (
         "rekindle-remote",
         &["rekindle-base", "rekindle-fsx", "rekindle-store"],
     ),
@@ -83,6 +87,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-compile",
             "rekindle-plan",
             "rekindle-report",
+            "rekindle-history",
         ],
     ),
     // Dev only, so that nothing shipped can reach it; it may know what it makes fixtures of.
@@ -103,6 +108,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["rekindle"]),
     ("reflink-copy", &["rekindle-fsx"]),
+    ("rusqlite", &["rekindle-history"]),
     ("tempfile", &["rekindle-testkit"]),
 ];
 

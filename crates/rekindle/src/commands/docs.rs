@@ -49,13 +49,16 @@ fn section(command: &Command, above: &str, text: &mut String) {
         .map(ToString::to_string)
         .unwrap_or_default();
     let _ = write!(text, "\n## {name}\n\n{about}.\n");
+    arguments(command, text);
     if command.has_subcommands() {
         let subcommands = command.get_subcommands();
         for command in subcommands.filter(|command| command.get_name() != "help") {
             section(command, &name, text);
         }
-        return;
     }
+}
+
+fn arguments(command: &Command, text: &mut String) {
     let mut rows = String::new();
     for argument in command.get_arguments() {
         if argument.get_id() == "help" || argument.is_hide_set() {

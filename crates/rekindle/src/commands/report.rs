@@ -51,7 +51,8 @@ pub(crate) fn html(timeline: &Timeline, advice: &[Advice]) -> Result<String, Com
     page(timeline, advice).map_err(CommandError::bug)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+/// Writes a file that a person asked for.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     let written = match path.parent() {
         Some(dir) if dir != Path::new("") => rekindle_fsx::create_dir_all(dir),
         _ => Ok(()),

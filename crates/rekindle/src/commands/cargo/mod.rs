@@ -12,6 +12,7 @@ mod child;
 mod ci_report;
 mod compiler_info;
 mod messages;
+mod past;
 mod recording;
 mod snapshots;
 mod wiring;
@@ -147,6 +148,7 @@ fn with_wrapper(
         snapshots.as_ref(),
         (&mut wiring, &mut recording),
     )?;
+    let place = snapshots.as_ref().map(Snapshots::place);
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         wiring.log(snapshots.capture(&wiring.events()));
         wiring.log([recording.ended(PhaseName::Capture)]);
@@ -162,6 +164,13 @@ fn with_wrapper(
     wiring.log(scripts.unseen(&events));
     wiring.log(recording.samples());
     wiring.log([finished(&ended, &scripts.without_replayed(&events))]);
+    if !ended.interrupted && line.is_build() {
+        let root = layout
+            .as_ref()
+            .ok()
+            .map(|layout| layout.workspace_root.as_path());
+        past::record(surroundings, &mut wiring, place, root);
+    }
     let is_shown = report(line, &wiring, quiet);
     if let (Some(pages), true) = (report_dir, is_shown) {
         CiReport {

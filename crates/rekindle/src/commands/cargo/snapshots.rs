@@ -30,6 +30,7 @@ use rekindle_snapshot::seen::Seen;
 use rekindle_store::LocalStore;
 
 use super::compiler_info;
+use super::past::Place;
 use crate::invocation::CargoLine;
 
 /// Snapshots of one run.
@@ -86,6 +87,11 @@ impl<'a> Snapshots<'a> {
             trees: RefCell::default(),
             cleanness: RefCell::new(None),
         })
+    }
+
+    /// Where the run belongs in the history.
+    pub(super) fn place(&self) -> Place {
+        Place::new(self.wanted.project, self.wanted.git.as_ref())
     }
 
     /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.

@@ -18,6 +18,8 @@ pub(super) struct Wiring {
     pub(super) run: String,
     /// Its directory; `None` where it cannot be made.
     pub(super) run_dir: Option<PathBuf>,
+    /// The store's directory.
+    pub(super) store_dir: PathBuf,
     /// Path of the wrapper.
     pub(super) wrapper: PathBuf,
     /// What stands in for rustdoc, where it may be started.
@@ -67,6 +69,7 @@ impl Wiring {
         Ok(Self {
             run,
             run_dir,
+            store_dir: settings.store_dir,
             wrapper,
             rustdoc,
             settings_json,

@@ -1,0 +1,144 @@
+//! `rekindle history`: a project's runs over time.
+
+use std::path::Path;
+
+use rekindle::cargo_config::CargoConfig;
+use rekindle::config::ConfigError;
+use rekindle::layout::Asked;
+use rekindle::{Surroundings, layout, selection, settings};
+use rekindle_base::{Clock, SystemClock};
+use rekindle_history::{
+    Filter, History, HistoryError, Overview, RUNS_MAX, csv, github, json, page, text,
+};
+
+use super::report::write;
+use super::{print, print_json};
+use crate::cli::{
+    HistoryArgs, HistoryCommand, HistoryFormat, HistoryGithub, HistoryImport, HistoryShow,
+};
+use crate::error::CommandError;
+
+const DAY_MS: u64 = 86_400_000;
+
+pub(crate) fn run(args: &HistoryArgs) -> Result<(), CommandError> {
+    let surroundings = Surroundings::of_process().map_err(ConfigError::NoWorkingDirectory)?;
+    let store_dir = settings::resolve(&surroundings)?.settings.store_dir;
+    match &args.command {
+        Some(HistoryCommand::Import(HistoryImport::Github(args))) => {
+            import(args, &surroundings, &store_dir)
+        }
+        None => show(&args.show, &surroundings, &store_dir),
+    }
+}
+
+/// The digest of the project in the working directory, or of the manifest that is named; its directory's name.
+fn project(
+    surroundings: &Surroundings,
+    manifest_path: Option<&Path>,
+) -> Result<(String, String), CommandError> {
+    let config = CargoConfig::read(surroundings, &surroundings.cwd, &[]);
+    let asked = Asked {
+        manifest_path,
+        target_dir: None,
+    };
+    let layout =
+        layout::find(surroundings, &config, &surroundings.cwd, asked).map_err(|error| {
+            CommandError::user(error.to_string())
+                .hint("run it in the project whose history is meant, or name its `--manifest-path`")
+        })?;
+    let root = &layout.workspace_root;
+    let name = root.file_name().unwrap_or(root.as_os_str());
+    let (project, _) = selection::project_of(surroundings, root);
+    Ok((project.to_hex(), name.to_string_lossy().into_owned()))
+}
+
+fn show(
+    args: &HistoryShow,
+    surroundings: &Surroundings,
+    store_dir: &Path,
+) -> Result<(), CommandError> {
+    let (project, name) = project(surroundings, args.manifest_path.as_deref())?;
+    let history = History::open_to_read(store_dir)?;
+    let now_ms = SystemClock::default().now().0;
+    let filter = Filter {
+        branch: args.branch.clone(),
+        command: args.of.clone(),
+        since_ms: args
+            .days
+            .map(|days| now_ms.saturating_sub(u64::from(days) * DAY_MS)),
+    };
+    let runs = history.runs(&project, RUNS_MAX)?;
+    let jobs = history.jobs(&project, RUNS_MAX)?;
+    let overview = Overview::of(runs, &jobs, &filter);
+    let text = match args.format {
+        HistoryFormat::Text => text::text(&overview),
+        HistoryFormat::Csv => csv::runs(&overview.runs),
+        HistoryFormat::Html => page::page(&overview, &format!("History of {name}")),
+        HistoryFormat::Json if args.output.is_none() => {
+            return print_json(&json::History::from(&overview));
+        }
+        HistoryFormat::Json => {
+            let json = serde_json::to_string(&json::History::from(&overview));
+            json.map_err(CommandError::bug)? + "\n"
+        }
+    };
+    match &args.output {
+        Some(path) => write(path, &text),
+        None => print(&text),
+    }
+}
+
+fn import(
+    args: &HistoryGithub,
+    surroundings: &Surroundings,
+    store_dir: &Path,
+) -> Result<(), CommandError> {
+    let (project, _) = project(surroundings, args.manifest_path.as_deref())?;
+    let mut files = Vec::new();
+    for path in &args.files {
+        let name = path.display().to_string();
+        let read = rekindle_fsx::read_with_sig(path, github::FILE_MAX_BYTES);
+        let bytes = match read {
+            Ok(Some((bytes, _))) => bytes,
+            Ok(None) => {
+                let limit = github::FILE_MAX_BYTES >> 20;
+                return Err(CommandError::user(format!(
+                    "`{name}` is not there, or larger than {limit} MiB"
+                )));
+            }
+            Err(error) => {
+                return Err(CommandError::user(format!(
+                    "`{name}` could not be read: {error}"
+                )));
+            }
+        };
+        files.push((name, bytes));
+    }
+    let named = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let imported = github::read(&project, named)
+        .map_err(|error| CommandError::new(error.kind(), error.to_string()))?;
+    let found = imported.jobs.len();
+    let mut history = History::open(store_dir)?;
+    let (_, new) = history.record_all(Vec::new(), imported.jobs)?;
+    let mut said = format!("{new} new jobs of {found}");
+    if imported.left_out > 0 {
+        said.push_str(&format!(
+            "; {} were left out: skipped, or not ended",
+            imported.left_out
+        ));
+    }
+    if found == 0 && imported.runs > 0 {
+        said.push_str(
+            "; runs say nothing of queues and steps: save `/repos/OWNER/REPO/actions/runs/ID/jobs` too",
+        );
+    }
+    print(&format!("{said}\n"))
+}
+
+impl From<HistoryError> for CommandError {
+    fn from(error: HistoryError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
