@@ -393,4 +393,6 @@ pub(crate) enum Topic {
     Config,
     /// What a unit's key holds, and what it leaves out.
     Keys,
+    /// JSON Schema of `rekindle report --format json`.
+    ReportSchema,
 }

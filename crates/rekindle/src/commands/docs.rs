@@ -7,6 +7,7 @@ use rekindle::config::KEYS;
 use rekindle_base::ErrorKind;
 use rekindle_base::env::{ALL, Audience};
 use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
+use rekindle_report::Report;
 
 use super::cache::DAMAGED;
 use super::print;
@@ -21,6 +22,9 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), CommandError> {
         Topic::Env => environment(),
         Topic::Config => configuration(),
         Topic::Keys => keys(),
+        Topic::ReportSchema => {
+            serde_json::to_string_pretty(&Report::schema()).map_err(CommandError::bug)? + "\n"
+        }
     })
 }
 
