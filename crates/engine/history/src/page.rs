@@ -94,7 +94,7 @@ pub fn page(overview: &Overview, title: &str) -> String {
 fn worse(page: &mut String, found: &[Regression]) {
     page.push_str("<h2>What got worse</h2>\n");
     if found.is_empty() {
-        page.push_str("<p>Nothing, by the rule: the median of five runs against that of up to twenty before, beyond three times their scatter.</p>\n");
+        page.push_str("<p>Nothing, by the rule: the median of five runs against that of up to twenty before, beyond three times their scatter, and still so.</p>\n");
         return;
     }
     page.push_str("<ul class=\"worse\">\n");
