@@ -56,6 +56,12 @@ variables! {
     REKINDLE_DISABLE = Public;
     /// `1` silences the lines that Rekindle prints after cargo's. Default: `0`.
     REKINDLE_QUIET = Public;
+    /// `0` writes no report of a run on a CI service: neither GitHub's job summary, nor annotations, a page or
+    /// lines in the log. Default: `1`.
+    REKINDLE_REPORT = Public;
+    /// Directory of the pages that runs on a CI service write. Default: `rekindle-reports` in `$RUNNER_TEMP`, else
+    /// beside the run's log in the store.
+    REKINDLE_REPORT_DIR = Public;
     /// Path of a configuration file read instead of the user's own.
     REKINDLE_CONFIG = Public;
     /// As `REKINDLE_DIR`, when that is unset: a directory of its own is made inside.

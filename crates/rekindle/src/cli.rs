@@ -33,6 +33,8 @@ pub(crate) enum OwnCommand {
     Stats(StatsArgs),
     /// Shows where the time of a run went: as a page, as data, in a few lines.
     Report(ReportArgs),
+    /// Reads what another tool recorded of a build, so that `report` shows it.
+    Import(ImportArgs),
     /// Shows a project's runs over time: percentiles, rates, what got worse.
     History(HistoryArgs),
     /// Says why units were compiled.
@@ -97,6 +99,27 @@ pub(crate) struct ReportArgs {
     /// Show the page in a browser.
     #[arg(long)]
     pub(crate) open: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// The page that `cargo build --timings` writes.
+    CargoTimings(ImportFile),
+    /// What `sccache --show-stats --stats-format json` prints.
+    SccacheStats(ImportFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportFile {
+    /// The file; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// As what a run is shown.

@@ -116,6 +116,23 @@ pub const KEYS: &[ConfigKey] = &[
                of day or ask to be run each time.",
     },
     ConfigKey {
+        name: "report.ci",
+        value: "boolean",
+        default: "`true`",
+        project: true,
+        variable: Some(rekindle_base::env::REKINDLE_REPORT),
+        help: "Whether a run on a CI service writes its report: on GitHub Actions into the job's summary, as \
+               annotations and as a page; elsewhere as lines in the log and as a page.",
+    },
+    ConfigKey {
+        name: "report.dir",
+        value: "path, relative to the file's directory; `~/` is home",
+        default: "`rekindle-reports` in `$RUNNER_TEMP`, else beside the run's log in the store",
+        project: false,
+        variable: Some(rekindle_base::env::REKINDLE_REPORT_DIR),
+        help: "Directory of the pages that runs on a CI service write.",
+    },
+    ConfigKey {
         name: "quiet",
         value: "boolean",
         default: "`false`",
@@ -242,6 +259,10 @@ pub struct FileConfig {
     pub scripts: Option<bool>,
     /// `build.trusted-scripts`.
     pub trusted_scripts: Option<Vec<String>>,
+    /// `report.ci`.
+    pub report_ci: Option<bool>,
+    /// `report.dir`, absolute.
+    pub report_dir: Option<PathBuf>,
     /// `quiet`.
     pub quiet: Option<bool>,
 }
@@ -399,6 +420,8 @@ fn set(
         "build.observe" => config.observe = Some(value.as_bool()?),
         "build.scripts" => config.scripts = Some(value.as_bool()?),
         "build.trusted-scripts" => config.trusted_scripts = Some(names(value)?),
+        "report.ci" => config.report_ci = Some(value.as_bool()?),
+        "report.dir" => config.report_dir = Some(expand(value.as_str()?, dir, home)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
         _ => return None,
     }
@@ -483,7 +506,8 @@ mod tests {
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
                     linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
-                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n";
+                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n\
+                    [report]\nci = false\ndir = \"~/pages\"\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
@@ -495,6 +519,8 @@ mod tests {
             observe: Some(false),
             scripts: Some(false),
             trusted_scripts: Some(vec!["s".into()]),
+            report_ci: Some(false),
+            report_dir: Some("/home/me/pages".into()),
             quiet: Some(true),
         };
         assert_eq!(config, expected);

@@ -14,6 +14,7 @@ const OWN: &[&str] = &[
     "env",
     "stats",
     "report",
+    "import",
     "history",
     "step",
     "explain",

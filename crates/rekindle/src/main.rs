@@ -43,6 +43,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Env(args) => commands::env::run(&args)?,
         OwnCommand::Stats(args) => commands::stats::run(&args)?,
         OwnCommand::Report(args) => commands::report::run(&args)?,
+        OwnCommand::Import(args) => commands::import::run(&args)?,
         OwnCommand::History(args) => commands::history::run(&args)?,
         OwnCommand::Explain(args) => commands::explain::run(&args)?,
         OwnCommand::Observe(args) => commands::observe::run(&args)?,

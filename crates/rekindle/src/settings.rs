@@ -24,6 +24,10 @@ pub struct Resolved {
     pub size: ByteSize,
     /// Whether snapshots are restored and captured.
     pub snapshot: bool,
+    /// Whether a run on a CI service writes its report.
+    pub report: bool,
+    /// Where it writes the page, where the user says.
+    pub report_dir: Option<PathBuf>,
     /// Whether Rekindle's own lines are unwanted.
     pub quiet: bool,
     /// Whether cargo is to run without Rekindle's wrapper.
@@ -110,6 +114,13 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
             .or(files.project.snapshot)
             .or(files.user.snapshot)
             .unwrap_or(true),
+        report: flag(surroundings, env::REKINDLE_REPORT)?
+            .or(files.project.report_ci)
+            .or(files.user.report_ci)
+            .unwrap_or(true),
+        report_dir: surroundings
+            .path(env::REKINDLE_REPORT_DIR)
+            .or_else(|| files.user.report_dir.clone()),
         quiet: flag(surroundings, env::REKINDLE_QUIET)?
             .or(files.project.quiet)
             .or(files.user.quiet)

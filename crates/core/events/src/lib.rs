@@ -303,6 +303,45 @@ pub struct WarningEvent {
     pub message: String,
 }
 
+impl UnitEvent {
+    /// A unit of which nothing is known yet but what became of it.
+    #[must_use]
+    pub fn new(fate: Fate) -> Self {
+        Self {
+            package: String::new(),
+            version: String::new(),
+            crate_name: String::new(),
+            kind: String::new(),
+            id: String::new(),
+            fate,
+            miss: None,
+            uncacheable: None,
+            key: None,
+            outputs: Vec::new(),
+            externs: Vec::new(),
+            script: None,
+            options: UnitOptions::default(),
+            links: false,
+            path_bound: false,
+            undeclared: false,
+            vantage: None,
+            incremental: None,
+            without_state: false,
+            times: UnitTimes::default(),
+            bytes: 0,
+            materialised: 0,
+            materialised_bytes: 0,
+            saved_us: 0,
+            rustc: 0,
+            linkers: 0,
+            linker: None,
+            verified: None,
+            observed: None,
+            exit_code: 0,
+        }
+    }
+}
+
 impl Event {
     /// An event of this version.
     #[must_use]

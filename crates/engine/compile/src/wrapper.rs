@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rekindle_base::Digest;
 use rekindle_events::{
-    EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitOptions, UnitTimes,
+    EventKind, Fate, MissReason, ProbeEvent, UncacheableReason, UnitEvent, UnitOptions,
 };
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::PathSet;
@@ -540,31 +540,11 @@ impl Call<'_> {
             ),
             kind: invocation.map_or_else(String::new, Invocation::kind),
             id: id.trim_start_matches('-').to_owned(),
-            fate,
-            miss: None,
-            uncacheable: None,
-            key: None,
-            outputs: Vec::new(),
             externs: invocation.map_or_else(Vec::new, extern_names),
             script: self.script_run(),
             options: invocation.map_or_else(UnitOptions::default, Invocation::options),
             links: invocation.is_some_and(Invocation::reads_closure),
-            path_bound: false,
-            undeclared: false,
-            vantage: None,
-            incremental: None,
-            without_state: false,
-            times: UnitTimes::default(),
-            bytes: 0,
-            materialised: 0,
-            materialised_bytes: 0,
-            saved_us: 0,
-            rustc: 0,
-            linkers: 0,
-            linker: None,
-            verified: None,
-            observed: None,
-            exit_code: 0,
+            ..UnitEvent::new(fate)
         }
     }
 

@@ -3,7 +3,7 @@
 use rekindle_base::Moment;
 use rekindle_events::{
     Change, ChangeKind, Event, EventKind, Fate, MissReason, ProbeEvent, RunFinished, RunStarted,
-    StepEvent, StepFate, UncacheableReason, UnitEvent, UnitOptions, UnitTimes, WarningEvent,
+    StepEvent, StepFate, UncacheableReason, UnitEvent, WarningEvent,
 };
 
 /// A log of these events, a second apart, the first at 1 s.
@@ -51,34 +51,11 @@ pub(crate) fn unit(package: &str, fate: Fate) -> Box<UnitEvent> {
         crate_name: package.into(),
         kind: "lib".into(),
         id: format!("{package}id"),
-        fate,
-        miss: None,
-        uncacheable: None,
-        key: None,
         outputs: vec![
             format!("lib{package}-{package}id.rlib"),
             format!("lib{package}-{package}id.rmeta"),
         ],
-        externs: Vec::new(),
-        script: None,
-        options: UnitOptions::default(),
-        links: false,
-        path_bound: false,
-        undeclared: false,
-        vantage: None,
-        incremental: None,
-        without_state: false,
-        times: UnitTimes::default(),
-        bytes: 0,
-        materialised: 0,
-        materialised_bytes: 0,
-        saved_us: 0,
-        rustc: 0,
-        linkers: 0,
-        linker: None,
-        verified: None,
-        observed: None,
-        exit_code: 0,
+        ..UnitEvent::new(fate)
     })
 }
 

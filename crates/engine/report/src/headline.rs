@@ -28,6 +28,7 @@ impl Headline {
             _ if timeline.wall_us == 0 && timeline.imported_from.is_some() => {
                 "Figures without times".to_owned()
             }
+            (false, _) if timeline.imported_from.is_some() => format!("Built in {took}"),
             (true, "") => format!("Failed after {took}"),
             (true, command) => format!("{command} failed after {took}"),
             (false, "build" | "b" | "rustc" | "install" | "") => format!("Built in {took}"),

@@ -7,10 +7,13 @@
 
 mod advice;
 pub mod closing;
+mod compare;
 mod explain;
 mod explain_text;
 mod explain_tools;
+pub mod github;
 mod headline;
+pub mod import;
 pub mod json;
 mod page;
 mod report_json;
@@ -23,6 +26,7 @@ mod trace;
 pub mod words;
 
 pub use advice::Advice;
+pub use compare::{Changes, Pair};
 pub use explain::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 pub use explain_text::explain_text;
 pub use headline::Headline;

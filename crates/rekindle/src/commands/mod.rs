@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod insight;
 pub(crate) mod observe;
 pub(crate) mod report;

@@ -75,10 +75,12 @@ impl Project {
                 "RUSTC",
                 "XDG_",
                 "GITHUB_",
+                "GITLAB_",
+                "RUNNER_",
                 "MAKE",
             ];
             let kept = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
-            if text == "CARGO"
+            if matches!(&*text, "CARGO" | "CI")
                 || (foreign.iter().any(|prefix| text.starts_with(prefix))
                     && !kept.contains(&&*text))
             {

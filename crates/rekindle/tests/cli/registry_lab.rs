@@ -297,7 +297,17 @@ impl RegistryLab {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let foreign = ["REKINDLE_", "CARGO", "RUSTC", "XDG_", "GITHUB_", "MAKE"];
+            let foreign = [
+                "REKINDLE_",
+                "CARGO",
+                "CI",
+                "RUSTC",
+                "RUNNER_",
+                "XDG_",
+                "GITHUB_",
+                "GITLAB_",
+                "MAKE",
+            ];
             if foreign.iter().any(|prefix| text.starts_with(prefix)) {
                 command.env_remove(name);
             }

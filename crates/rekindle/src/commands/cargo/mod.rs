@@ -9,6 +9,7 @@
 
 mod build_scripts;
 mod child;
+mod ci_report;
 mod compiler_info;
 mod messages;
 mod past;
@@ -30,6 +31,7 @@ use rekindle_report::{Summary, closing};
 use rekindle_store::LocalStore;
 
 use self::child::Ended;
+use self::ci_report::CiReport;
 use self::messages::Reading;
 use self::recording::{Began, Recording};
 use self::snapshots::Snapshots;
@@ -101,6 +103,7 @@ fn with_wrapper(
             .var("CARGO_TERM_QUIET")
             .is_some_and(|value| value == "true");
     let (size, snapshot) = (resolved.size, resolved.snapshot);
+    let report_dir = resolved.report.then_some(resolved.report_dir);
     let store = LocalStore::open(&resolved.settings.store_dir);
     let cargo_home = resolved.settings.cargo_home.clone();
     let mut wiring = match Wiring::prepare(line, surroundings, &config, resolved.settings) {
@@ -168,7 +171,18 @@ fn with_wrapper(
             .map(|layout| layout.workspace_root.as_path());
         past::record(surroundings, &mut wiring, place, root);
     }
-    report(line, &wiring, quiet);
+    let is_shown = report(line, &wiring, quiet);
+    if let (Some(pages), true) = (report_dir, is_shown) {
+        CiReport {
+            surroundings,
+            store_dir: store.dir(),
+            pages: pages.as_deref(),
+            run: &wiring.run,
+            events: &wiring.events(),
+            quiet,
+        }
+        .write();
+    }
     evict(&store, size, &ended);
     wiring.log([recording.ended(PhaseName::Finish)]);
     Ok(ended.code)
@@ -215,19 +229,18 @@ fn finished(ended: &Ended, scripts: &build_scripts::BuildScripts) -> Event {
     Event::new(now, EventKind::RunFinished(finished))
 }
 
-/// Prints what the run came to.
-fn report(line: &CargoLine, wiring: &Wiring, quiet: bool) {
+/// Prints what the run came to. Whether it is a run to show at all, and was recorded.
+fn report(line: &CargoLine, wiring: &Wiring, quiet: bool) -> bool {
     let events = wiring.events();
     let of_units = |event: &Event| matches!(event.kind, EventKind::Unit(_));
-    if let Some(dir) = &wiring.run_dir
-        && !line.is_build()
-        && !events.iter().any(of_units)
-    {
+    let is_run = line.is_build() || events.iter().any(of_units);
+    if let Some(dir) = wiring.run_dir.as_ref().filter(|_| !is_run) {
         // `cargo metadata` and the like ask the compiler questions; that is not a run to show.
         let _ = rekindle_fsx::remove_dir_all(dir);
     }
+    let is_shown = is_run && wiring.run_dir.is_some();
     if quiet {
-        return;
+        return is_shown;
     }
     let summary = Summary::of_run(&wiring.run, &events);
     // Without a log nothing is known of units, and zeros would be lies.
@@ -235,6 +248,7 @@ fn report(line: &CargoLine, wiring: &Wiring, quiet: bool) {
     for text in closing::lines(&summary, &events, counted) {
         eprintln!("rekindle: {text}");
     }
+    is_shown
 }
 
 /// Keeps the store within its size. After the report, since the build's result need not wait; not
