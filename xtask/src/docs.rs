@@ -13,6 +13,7 @@ const PAGES: &[(&str, &str)] = &[
     ("environment", "env"),
     ("configuration", "config"),
     ("keys", "keys"),
+    ("advice", "advice"),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {

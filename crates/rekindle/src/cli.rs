@@ -393,4 +393,6 @@ pub(crate) enum Topic {
     Config,
     /// What a unit's key holds, and what it leaves out.
     Keys,
+    /// Rules of advice.
+    Advice,
 }
