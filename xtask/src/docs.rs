@@ -9,11 +9,12 @@ use crate::process::{self, cargo};
 
 /// The page and what to ask the program for.
 const PAGES: &[(&str, &str)] = &[
-    ("cli", "cli"),
-    ("environment", "env"),
-    ("configuration", "config"),
-    ("keys", "keys"),
-    ("advice", "advice"),
+    ("cli.md", "cli"),
+    ("environment.md", "env"),
+    ("configuration.md", "config"),
+    ("keys.md", "keys"),
+    ("advice.md", "advice"),
+    ("report.schema.json", "report-schema"),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
@@ -23,25 +24,23 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let dir = process::root().join("docs/reference");
     let mut stale = Vec::new();
     for (page, topic) in PAGES {
-        let path = dir.join(format!("{page}.md"));
+        let path = dir.join(page);
         let text = match generate(topic) {
             Ok(text) => text,
             // A page that nobody generates yet and nobody wrote: its links are findings of tidy.
             Err(why) if check && !path.exists() => {
-                eprintln!("note: docs/reference/{page}.md is not generated yet: {why}");
+                eprintln!("note: docs/reference/{page} is not generated yet: {why}");
                 continue;
             }
             Err(why) => {
-                stale.push(format!(
-                    "docs/reference/{page}.md cannot be generated: {why}"
-                ));
+                stale.push(format!("docs/reference/{page} cannot be generated: {why}"));
                 continue;
             }
         };
         if check {
             let written = fs::read_to_string(&path).unwrap_or_default();
             if let Some(difference) = difference(&written, &text) {
-                stale.push(format!("docs/reference/{page}.md {difference}"));
+                stale.push(format!("docs/reference/{page} {difference}"));
             }
         } else {
             write(&path, &text)?;

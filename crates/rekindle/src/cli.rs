@@ -395,4 +395,6 @@ pub(crate) enum Topic {
     Keys,
     /// Rules of advice.
     Advice,
+    /// JSON Schema of `rekindle report --format json`.
+    ReportSchema,
 }

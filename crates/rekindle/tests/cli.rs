@@ -69,6 +69,8 @@ mod registry_kill;
 mod registry_lab;
 #[path = "cli/registry_moved.rs"]
 mod registry_moved;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/scripts_killed.rs"]

@@ -285,3 +285,91 @@ fn fate(what: What) -> &'static str {
         What::Script(None) => "unknown",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rekindle_events::{EventKind, MachineEvent};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::fixtures::{finished, hit, log, missed, never_seen, started, step, warning};
+
+    fn report() -> Value {
+        let mut unit = missed("app", never_seen());
+        unit.times.total_us = 700_000;
+        unit.times.lookup_us = 100_000;
+        unit.linker = Some("lld".into());
+        let timeline = Timeline::of_run(
+            "r",
+            &log(vec![
+                started("r"),
+                EventKind::Machine(MachineEvent {
+                    cores: 2,
+                    ..MachineEvent::default()
+                }),
+                EventKind::Unit(hit("a")),
+                EventKind::Unit(unit),
+                EventKind::Step(step("z", StepFate::Refused)),
+                warning("w"),
+                finished(Some(1)),
+            ]),
+        );
+        let advice = Advice {
+            id: "x".into(),
+            title: "t".into(),
+            evidence: vec!["e".into()],
+            remedy: vec!["r".into()],
+            gain_ms: Some(1),
+            gain_is_bound: false,
+        };
+        serde_json::to_value(Report::new(&timeline, &[advice])).unwrap()
+    }
+
+    /// Of each object, no field that the schema does not describe: what is published is all there is.
+    fn closed(mut schema: Value) -> Value {
+        if let Value::Object(map) = &mut schema {
+            if map.contains_key("properties") {
+                map.insert("additionalProperties".into(), Value::Bool(false));
+            }
+            for value in map.values_mut() {
+                *value = closed(value.take());
+            }
+        } else if let Value::Array(values) = &mut schema {
+            for value in values {
+                *value = closed(value.take());
+            }
+        }
+        schema
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_schema_says() {
+        let schema = closed(serde_json::to_value(Report::schema()).unwrap());
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let report = report();
+        let errors: Vec<String> = validator
+            .iter_errors(&report)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(report["units"].as_array().unwrap().len(), 3);
+        // It does say something.
+        for (pointer, wrong) in [
+            ("/version", Value::Null),
+            ("/units/0/at_us", Value::from(-1)),
+            ("/units/0/parts", Value::from("x")),
+            ("/machine/cores", Value::from("two")),
+        ] {
+            let mut report = report.clone();
+            *report.pointer_mut(pointer).unwrap() = wrong;
+            assert!(!validator.is_valid(&report), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn the_published_schema_is_that_of_the_types() {
+        let published = include_str!("../../../../docs/reference/report.schema.json");
+        let published: Value = serde_json::from_str(published).unwrap();
+        assert_eq!(published, serde_json::to_value(Report::schema()).unwrap());
+    }
+}

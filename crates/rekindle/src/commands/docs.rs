@@ -8,6 +8,7 @@ use rekindle_base::ErrorKind;
 use rekindle_base::env::{ALL, Audience};
 use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
 use rekindle_plan::advice::{RULES, WORTH_MIN_MS, WORTH_MIN_PERCENT};
+use rekindle_report::Report;
 
 use super::cache::DAMAGED;
 use super::print;
@@ -23,6 +24,9 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), CommandError> {
         Topic::Config => configuration(),
         Topic::Keys => keys(),
         Topic::Advice => advice(),
+        Topic::ReportSchema => {
+            serde_json::to_string_pretty(&Report::schema()).map_err(CommandError::bug)? + "\n"
+        }
     })
 }
 
