@@ -75,7 +75,7 @@ impl Toolchains {
             toolchain: named.map(OsStr::new),
             ..Call::default()
         };
-        toolchain::identify(&self.surroundings, &config, call)
+        toolchain::identify(&self.surroundings, &config, call).identity
     }
 }
 
