@@ -8,6 +8,8 @@ mod flags;
 mod tests;
 mod toolchain;
 
+pub(crate) use toolchain::is_rustups;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

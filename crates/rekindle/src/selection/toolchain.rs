@@ -75,6 +75,13 @@ pub(super) fn identify(
     }
 }
 
+/// Whether a program that is started by this name is one of rustup's proxies.
+pub(crate) fn is_rustups(surroundings: &Surroundings, program: &Path) -> bool {
+    located(surroundings, program)
+        .and_then(|path| rekindle_fsx::canonicalize(&path).ok())
+        .is_some_and(|real| is_proxy(&real))
+}
+
 /// rustup's proxies are links to it, of either kind.
 fn is_proxy(program: &Path) -> bool {
     program.file_name() == Some(OsStr::new("rustup"))
