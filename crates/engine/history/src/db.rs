@@ -440,7 +440,6 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-/// A job that ran when it was first seen may have ended since.
 fn insert_job(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<u64> {
     let query = format!(
         "INSERT OR IGNORE INTO jobs ({JOB_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \

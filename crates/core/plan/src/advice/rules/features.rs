@@ -25,7 +25,7 @@ fn check(model: &Model<'_>) -> Option<Advice> {
     let jobs = model.facts.graph.jobs();
     let is_split = |job: &Job| {
         let name = [&job.package, &job.version, &job.crate_name, &job.kind];
-        // A person's own packages change between commands; what has a lib elsewhere is a dependency.
+        // An id does not depend on sources: what was only edited has the same one.
         job.kind != "build-script"
             && is_compiled(job)
             && earlier
