@@ -80,7 +80,8 @@ fn check(model: &Model<'_>) -> Option<Advice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Earlier, Facts, advise};
+    use crate::advice::rules::said_by;
+    use crate::advice::{Earlier, Facts};
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph};
 
@@ -106,9 +107,7 @@ mod tests {
             earlier: Some(earlier),
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     #[test]

@@ -123,7 +123,8 @@ fn relinked(job: &Job, rate: u64) -> Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph};
 
@@ -149,9 +150,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Option<Advice> {
-        advise(facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, facts)
     }
 
     #[test]

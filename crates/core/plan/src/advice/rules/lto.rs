@@ -72,7 +72,8 @@ fn is_library(job: &Job) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph};
 
@@ -88,9 +89,7 @@ mod tests {
             command: command.to_owned(),
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     #[test]
