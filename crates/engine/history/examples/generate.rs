@@ -2,7 +2,7 @@
 //! `cargo run --release -p rekindle-history --example generate -- STORE PROJECT RUNS`, then
 //! `REKINDLE_DIR=STORE rekindle history` in that project. `PROJECT` is the digest in a row of that history.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a measurement, run by hand")]
 
 use std::path::Path;
 use std::time::Instant;

@@ -188,10 +188,14 @@ fn step(metric: Metric, points: &[(f64, &Run)]) -> Option<Step> {
     for at in BEFORE_MIN..=values.len() - AFTER {
         let before = &values[at.saturating_sub(BEFORE)..at];
         let middle = median(before);
-        let scatter = scatter(before).max(scatter(&values[at.saturating_sub(SCATTER_OF)..at]));
-        let limit = threshold(metric, middle, scatter);
         let after = median(&values[at..at + AFTER]);
         let by = metric.worse_by(middle, after);
+        // Most places end here, before anything is sorted for its scatter.
+        if by <= metric.floor(middle) {
+            continue;
+        }
+        let scatter = scatter(before).max(scatter(&values[at.saturating_sub(SCATTER_OF)..at]));
+        let limit = threshold(metric, middle, scatter);
         // The place is where the first worse run is, not one before it of which most runs after are worse.
         let is_first = metric.worse_by(middle, values[at]) > limit;
         let is_still = metric.worse_by(middle, now) > limit;
