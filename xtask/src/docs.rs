@@ -13,6 +13,7 @@ const PAGES: &[(&str, &str)] = &[
     ("environment.md", "env"),
     ("configuration.md", "config"),
     ("keys.md", "keys"),
+    ("advice.md", "advice"),
     ("report.schema.json", "report-schema"),
 ];
 

@@ -394,6 +394,8 @@ pub(crate) enum Topic {
     Config,
     /// What a unit's key holds, and what it leaves out.
     Keys,
+    /// Rules of advice.
+    Advice,
     /// JSON Schema of `rekindle report --format json`.
     ReportSchema,
 }

@@ -58,6 +58,9 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX jobs_by_age ON jobs (created_ms);",
 ];
 
+/// The version from which there are jobs.
+const JOBS_SINCE: i64 = 2;
+
 const RUN_COLUMNS: &str = "uid, project, began_ms, branch, commit_id, command, wall_ms, exit_code, \
     fresh, hits, misses, uncacheable, compile_ms, link_ms, script_ms, saved_ms, restored_bytes, \
     published_bytes, materialised_bytes, cores, ci, workflow, job, runner, rekindle";
@@ -151,7 +154,7 @@ impl History {
         }
         match Self::open_file(&path) {
             Err(HistoryError::Database { error, .. }) if !is_damage(&error) => {
-                Self::open_immutable(&path)
+                Self::open_read_only(&path)
             }
             opened => opened,
         }
@@ -175,31 +178,23 @@ impl History {
         Ok(history)
     }
 
-    /// In a directory where nothing can be written there is no log to write to, and none to read.
-    fn open_immutable(path: &Path) -> Result<Self, HistoryError> {
-        let failed = |error| HistoryError::Database {
+    /// Where nothing can be written: with the log that writers left, else without one.
+    fn open_read_only(path: &Path) -> Result<Self, HistoryError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let open = |uri: &str| -> rusqlite::Result<(i64, Self)> {
+            let history = Self {
+                connection: Connection::open_with_flags(uri, flags)?,
+                path: path.to_owned(),
+            };
+            Ok((history.version()?, history))
+        };
+        let plain = uri(path);
+        let opened = open(&plain).or_else(|_| open(&format!("{plain}?immutable=1")));
+        let (version, history) = opened.map_err(|error| HistoryError::Database {
             path: path.to_owned(),
             error,
-        };
-        let escaped: String = path
-            .to_string_lossy()
-            .chars()
-            .map(|letter| match letter {
-                '%' => "%25".to_owned(),
-                '?' => "%3f".to_owned(),
-                '#' => "%23".to_owned(),
-                other => other.to_string(),
-            })
-            .collect();
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let uri = format!("file:{escaped}?immutable=1");
-        let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
-        let history = Self {
-            connection,
-            path: path.to_owned(),
-        };
-        let version = history.version().map_err(failed)?;
-        if version != known_version() {
+        })?;
+        if version > known_version() {
             return Err(HistoryError::Newer {
                 path: path.to_owned(),
                 version,
@@ -317,6 +312,10 @@ impl History {
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn jobs(&self, project: &str, at_most: u64) -> Result<Vec<Job>, HistoryError> {
+        // One that cannot be written is not migrated.
+        if self.version().is_ok_and(|version| version < JOBS_SINCE) {
+            return Ok(Vec::new());
+        }
         let query = format!(
             "SELECT {JOB_COLUMNS} FROM jobs WHERE project = ?1 ORDER BY created_ms DESC, uid LIMIT ?2"
         );
@@ -342,6 +341,20 @@ impl History {
             error,
         })
     }
+}
+
+/// A file as SQLite's URIs name it.
+fn uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for letter in path.to_string_lossy().chars() {
+        match letter {
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            other => uri.push(other),
+        }
+    }
+    uri
 }
 
 fn known_version() -> i64 {
@@ -440,7 +453,6 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-/// A job that ran when it was first seen may have ended since.
 fn insert_job(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<u64> {
     let query = format!(
         "INSERT OR IGNORE INTO jobs ({JOB_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \

@@ -48,6 +48,7 @@ h2{margin:52px 0 12px;font-size:17px;font-weight:620}\
 th,td{padding:4px 18px 4px 0;text-align:right;border-bottom:1px solid var(--line)}\
 th{color:var(--soft);font-weight:500}th.word,td.word{text-align:left}\
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:24px 40px}\
+code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 figure{margin:0}figcaption{overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}\
 svg text{fill:var(--soft);font-size:12px}svg .axis{stroke:var(--line)}\
 svg circle{fill:var(--dot);fill-opacity:.5}svg circle.failed{fill:none;stroke:var(--ember);stroke-width:1.5}\
@@ -94,12 +95,12 @@ pub fn page(overview: &Overview, title: &str) -> String {
 fn worse(page: &mut String, found: &[Regression]) {
     page.push_str("<h2>What got worse</h2>\n");
     if found.is_empty() {
-        page.push_str("<p>Nothing, by the rule: the median of five runs against that of up to twenty before, beyond three times their scatter.</p>\n");
+        page.push_str("<p>Nothing, by the rule: the median of five runs against that of up to twenty before, beyond three times their scatter, and still so.</p>\n");
         return;
     }
     page.push_str("<ul class=\"worse\">\n");
     for regression_found in found {
-        let _ = writeln!(page, "<li>{}</li>", escaped(&regression(regression_found)));
+        let _ = writeln!(page, "<li>{}</li>", marked(&regression(regression_found)));
     }
     page.push_str("</ul>\n");
 }
@@ -192,7 +193,7 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     let _ = write!(
         page,
         "<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        escaped(name),
+        marked(name),
         escaped(&label)
     );
     axes(page, &scale, (first.began_ms, last.began_ms), longest);
@@ -269,6 +270,20 @@ fn medians(page: &mut String, scale: &Scale, runs: &[&Run]) {
         "<polyline class=\"median\" points=\"{}\"/>",
         points.join(" ")
     );
+}
+
+/// A sentence with names in backquotes.
+fn marked(text: &str) -> String {
+    let mut marked = String::new();
+    for (at, part) in text.split('`').enumerate() {
+        let part = escaped(part);
+        if at % 2 == 1 {
+            let _ = write!(marked, "<code>{part}</code>");
+        } else {
+            marked.push_str(&part);
+        }
+    }
+    marked
 }
 
 /// Text as HTML has it, also within quotation marks.

@@ -5,7 +5,9 @@
 //!
 //! - there are at least [`BEFORE_MIN`] runs before and [`AFTER`] after,
 //! - the medians differ, for the worse, by more than [`DEVIATIONS`] times the scatter of those before, which is
-//!   1.4826 times their median absolute deviation from their median (of normal noise, its standard deviation),
+//!   1.4826 times their median absolute deviation from their median (of normal noise, its standard deviation);
+//!   that of up to [`SCATTER_OF`] runs before counts where it is larger, as few runs may happen to be alike,
+//! - at least [`AFTER_WORSE`] of the runs from there on are that much worse,
 //! - and by more than a floor below which nobody cares: of wall and link time 10 % and 1 s, of the hit rate 10
 //!   points,
 //! - and the last [`AFTER`] runs of the series are still that much worse: what was mended is not shown.
@@ -23,7 +25,13 @@ pub const AFTER: usize = 5;
 pub const BEFORE: usize = 20;
 
 /// Runs before the place, at least.
-pub const BEFORE_MIN: usize = 8;
+pub const BEFORE_MIN: usize = 10;
+
+/// Of the runs from the place on, so many are worse than the limit, at least.
+pub const AFTER_WORSE: usize = 4;
+
+/// Runs before the place whose scatter counts where it is larger.
+pub const SCATTER_OF: usize = 60;
 
 /// How many times the scatter is too far.
 pub const DEVIATIONS: f64 = 3.0;
@@ -180,15 +188,23 @@ fn step(metric: Metric, points: &[(f64, &Run)]) -> Option<Step> {
     for at in BEFORE_MIN..=values.len() - AFTER {
         let before = &values[at.saturating_sub(BEFORE)..at];
         let middle = median(before);
-        let deviations: Vec<f64> = before.iter().map(|value| (value - middle).abs()).collect();
-        let scatter = NORMAL * median(&deviations);
-        let limit = threshold(metric, middle, scatter);
         let after = median(&values[at..at + AFTER]);
         let by = metric.worse_by(middle, after);
+        // Most places end here, before anything is sorted for its scatter.
+        if by <= metric.floor(middle) {
+            continue;
+        }
+        let scatter = scatter(before).max(scatter(&values[at.saturating_sub(SCATTER_OF)..at]));
+        let limit = threshold(metric, middle, scatter);
         // The place is where the first worse run is, not one before it of which most runs after are worse.
         let is_first = metric.worse_by(middle, values[at]) > limit;
         let is_still = metric.worse_by(middle, now) > limit;
-        if by > limit && is_first && is_still && best.is_none_or(|(most, _)| by > most) {
+        let worse = values[at..at + AFTER]
+            .iter()
+            .filter(|value| metric.worse_by(middle, **value) > limit);
+        let are_worse = worse.count() >= AFTER_WORSE;
+        if by > limit && is_first && are_worse && is_still && best.is_none_or(|(most, _)| by > most)
+        {
             let step = Step {
                 at,
                 before: middle,
@@ -200,6 +216,13 @@ fn step(metric: Metric, points: &[(f64, &Run)]) -> Option<Step> {
         }
     }
     best.map(|(_, step)| step)
+}
+
+/// How far values are from their median.
+fn scatter(values: &[f64]) -> f64 {
+    let middle = median(values);
+    let deviations: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
+    NORMAL * median(&deviations)
 }
 
 /// The median; of an even number the mean of the two in the middle. Of nothing 0.
@@ -273,20 +296,28 @@ mod tests {
 
     #[test]
     fn too_few_runs_say_nothing() {
+        let of = |before: usize, after: usize| [vec![100; before], vec![200; after]].concat();
+        check(&of(9, 5), None);
+        check(&of(10, 4), None);
+        check(&of(10, 5), Some(10));
+    }
+
+    #[test]
+    fn few_runs_that_happen_to_be_alike_are_not_all_the_scatter() {
+        // Wild for long, then alike by chance, then as wild as ever.
+        let wild: Vec<u64> = (0..40).map(|at| 100 + at * 37 % 90).collect();
+        let alike = [140; 20];
         check(
-            &[100, 100, 100, 100, 100, 100, 100, 200, 200, 200, 200, 200],
+            &[&wild[..], &alike, &[170, 172, 168, 175, 171]].concat(),
             None,
         );
-        check(
-            &[100, 100, 100, 100, 100, 100, 100, 100, 200, 200, 200, 200],
-            None,
-        );
-        check(
-            &[
-                100, 100, 100, 100, 100, 100, 100, 100, 200, 200, 200, 200, 200,
-            ],
-            Some(8),
-        );
+        check(&[&alike[..], &[170, 172, 168, 175, 171]].concat(), Some(20));
+    }
+
+    #[test]
+    fn most_of_the_runs_after_are_worse() {
+        check(&with(&[130, 128, 133, 100, 131]), Some(12));
+        check(&with(&[130, 128, 101, 100, 131]), None);
     }
 
     #[test]

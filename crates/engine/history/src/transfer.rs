@@ -105,7 +105,15 @@ pub fn export(history: &History, project: &str) -> Result<Vec<u8>, TransferError
     for job in history.jobs(project, ROWS_MAX)?.into_iter().rev() {
         add(&mut lines, &Line::Job(Box::new(job)))?;
     }
-    zstd::bulk::compress(&lines, LEVEL).map_err(TransferError::Pack)
+    pack(&lines)
+}
+
+/// Lines as they travel.
+///
+/// # Errors
+/// [`TransferError::Pack`].
+pub fn pack(lines: &[u8]) -> Result<Vec<u8>, TransferError> {
+    zstd::bulk::compress(lines, LEVEL).map_err(TransferError::Pack)
 }
 
 fn add(lines: &mut Vec<u8>, row: &impl Serialize) -> Result<(), TransferError> {

@@ -7,6 +7,7 @@ use rekindle::config::KEYS;
 use rekindle_base::ErrorKind;
 use rekindle_base::env::{ALL, Audience};
 use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
+use rekindle_plan::advice::{RULES, WORTH_MIN_MS, WORTH_MIN_PERCENT};
 use rekindle_report::Report;
 
 use super::cache::DAMAGED;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), CommandError> {
         Topic::Env => environment(),
         Topic::Config => configuration(),
         Topic::Keys => keys(),
+        Topic::Advice => advice(),
         Topic::ReportSchema => {
             serde_json::to_string_pretty(&Report::schema()).map_err(CommandError::bug)? + "\n"
         }
@@ -109,6 +111,24 @@ fn arguments(command: &Command, text: &mut String) {
             rows.replace("..", ".")
         );
     }
+}
+
+fn advice() -> String {
+    let mut text = format!(
+        "{NOTE}\n# Advice\n\n`rekindle report` says what would help a run most. Each rule speaks where its \
+         threshold is crossed, and says what the change would gain by playing the run's own units again with other \
+         times ([design note 0011](../design/0011-advice.md)). What would gain less than {} s, or less than \
+         {WORTH_MIN_PERCENT} % of the wall, is not shown.\n\n| rule | speaks when | gain |\n|---|---|---|\n",
+        WORTH_MIN_MS / 1000,
+    );
+    for rule in RULES {
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} |",
+            rule.id, rule.threshold, rule.gain
+        );
+    }
+    text
 }
 
 fn exit_codes(text: &mut String) {

@@ -1,14 +1,17 @@
 //! `rekindle stats`: what a run came to.
 
-use rekindle::resolve_settings;
-use rekindle_report::{Summary, json, stats_text};
+use rekindle::config::ConfigError;
+use rekindle::{Surroundings, settings};
+use rekindle_report::{Advice, Summary, json, stats_text};
 
-use super::{list_runs, load_run, print, print_json, read_log};
+use super::{insight, list_runs, load_run, print, print_json, read_log};
 use crate::cli::{Format, StatsArgs};
 use crate::error::CommandError;
 
 pub(crate) fn run(args: &StatsArgs) -> Result<(), CommandError> {
-    let store_dir = resolve_settings()?.settings.store_dir;
+    let surroundings = Surroundings::of_process().map_err(ConfigError::NoWorkingDirectory)?;
+    let store_dir = settings::resolve(&surroundings)?.settings.store_dir;
+    let mut advice = Vec::new();
     let (summary, unread_lines) = if args.run == "all" {
         let mut sum = Summary::default();
         let mut unread_lines = 0;
@@ -23,6 +26,9 @@ pub(crate) fn run(args: &StatsArgs) -> Result<(), CommandError> {
         (sum, unread_lines)
     } else {
         let (name, log) = load_run(&store_dir, &args.run)?;
+        if args.format == Format::Text {
+            advice = insight::advice(&surroundings, &store_dir, (&name, &log.events));
+        }
         (Summary::of_run(&name, &log.events), log.unread_lines)
     };
     if unread_lines > 0 {
@@ -38,7 +44,18 @@ pub(crate) fn run(args: &StatsArgs) -> Result<(), CommandError> {
                 let command = summary.command.as_deref().unwrap_or("plain cargo");
                 eprintln!("run {run} ({command})");
             }
-            print(&stats_text(&summary))
+            print(&stats_text(&summary))?;
+            match advice.first() {
+                Some(first) => print(&helps_most(first)),
+                None => Ok(()),
+            }
         }
     }
+}
+
+/// What would help most, in a line; `rekindle report` has the figures behind it.
+fn helps_most(advice: &Advice) -> String {
+    let gain = advice.gain();
+    let gain = gain.map_or_else(String::new, |gain| format!(": would save {gain}"));
+    format!("advice: {}{gain}; see `rekindle report`\n", advice.title)
 }

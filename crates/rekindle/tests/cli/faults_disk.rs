@@ -152,8 +152,11 @@ fn a_read_only_store_costs_a_warning() {
     mount.remount("ro");
     check(&field.checkout("empty"), "read-only and empty");
     mount.remount("rw");
-    field.checkout("one").build();
+    let one = field.checkout("one");
+    one.build();
     mount.remount("ro");
+    let kept = one.rekindle(&["history", "--format", "csv"]).ok().stdout;
+    assert_eq!(kept.lines().count(), 2, "{kept}");
     check(&field.checkout("two"), "read-only");
     mount.remount("rw");
     assert_all_hits(&field.checkout("three").build(), UNITS);

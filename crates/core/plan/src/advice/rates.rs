@@ -1,20 +1,19 @@
 //! What changes make of times: measured factors, each with where it was measured.
 //!
-//! A factor is the time of a part after the change divided by its time before. They are of processor time, so
-//! that how busy the machine was matters little; the figures and how they were found are in
-//! `docs/design/0011-advice.md`.
+//! A factor is the time of a part after the change divided by its time before. The figures and how they were
+//! found are in `docs/design/0011-advice.md`.
 
 use crate::graph::{Job, JobFate, Parts};
 
 /// Linkers by name, with the time of a link relative to the first, in per cent.
-pub const LINKERS: &[(&str, u64)] = &[("bfd", 100), ("gold", 60), ("lld", 40), ("mold", 30)];
+pub const LINKERS: &[(&str, u64)] = &[("bfd", 100), ("gold", 50), ("mold", 35), ("lld", 30)];
 
 /// Compiling without debug information where there was all of it, in per cent: codegen, linking.
-pub const WITHOUT_DEBUG: (u64, u64) = (75, 60);
+pub const WITHOUT_DEBUG: (u64, u64) = (51, 53);
 
-/// What optimisation over all crates is of the time of the unit that does it, in per cent of that unit's
-/// compile; the rest remains without it.
-pub const LTO_SHARE: u64 = 80;
+/// Compiling without optimisation over all crates where there was `fat`, in per cent: the unit that does it, and
+/// the libraries behind it, which without it make machine code.
+pub const WITHOUT_LTO: (u64, u64) = (24, 110);
 
 /// The name in [`LINKERS`] of the linker that an output names: GNU's own leaves no name.
 #[must_use]

@@ -62,7 +62,12 @@ pub(super) fn record(
     run.name(&wiring.run, &rekindle_fsx::host_name());
     let kept = History::open(&wiring.store_dir).and_then(|mut history| history.record(run));
     if let Err(error) = kept {
-        wiring.log(warning(&error));
+        // Once is enough: people hear of the same disk.
+        let is_said = summary
+            .warnings
+            .iter()
+            .any(|said| said.id == "store-unwritable");
+        wiring.log(warning(&error).filter(|_| !is_said));
     }
 }
 

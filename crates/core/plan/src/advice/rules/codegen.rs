@@ -121,7 +121,8 @@ fn alone_in_codegen(graph: &Graph) -> BTreeMap<usize, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::{end, job};
     use crate::graph::Gaps;
 
@@ -138,9 +139,7 @@ mod tests {
             wall_ms: (2 + codegen) * 1000,
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     #[test]

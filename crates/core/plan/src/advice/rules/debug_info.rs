@@ -57,7 +57,8 @@ fn check(model: &Model<'_>) -> Option<Advice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph};
 
@@ -71,9 +72,7 @@ mod tests {
             is_ci,
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     #[test]

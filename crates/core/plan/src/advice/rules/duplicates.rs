@@ -7,7 +7,7 @@ use crate::advice::words::of_us;
 use crate::advice::{Advice, Gain, Model, Rule};
 use crate::graph::{Job, Parts};
 
-/// A package counts where its versions beside the costliest took longer than this, in microseconds.
+/// A package counts where its versions beside the newest took longer than this, in microseconds.
 const EXTRA_MIN_US: u64 = 1_000_000;
 
 /// Packages that are named.
@@ -15,8 +15,8 @@ const NAMED: usize = 5;
 
 pub(in crate::advice) const RULE: Rule = Rule {
     id: "duplicate-versions",
-    threshold: "versions of a package beside its costliest one took more than 1 s to compile",
-    gain: "all jobs of these versions take no time",
+    threshold: "versions of a package beside the newest that is compiled took more than 1 s",
+    gain: "all jobs of these older versions take no time",
     check,
 };
 
@@ -39,8 +39,8 @@ fn check(model: &Model<'_>) -> Option<Advice> {
         .iter()
         .filter(|(_, versions)| versions.len() > 1)
         .map(|(package, versions)| {
-            let kept = versions.iter().max_by_key(|(_, us)| **us);
-            let kept = kept.map(|(version, _)| *version);
+            let kept = versions.keys().max_by_key(|version| numbers(version));
+            let kept = kept.copied();
             let others = versions
                 .iter()
                 .filter(|(version, _)| Some(**version) != kept);
@@ -98,6 +98,15 @@ fn check(model: &Model<'_>) -> Option<Advice> {
     })
 }
 
+/// A version's numbers, so that 1.10 is newer than 1.9. What follows a hyphen or a plus does not count.
+fn numbers(version: &str) -> Vec<u64> {
+    let release = version.split(['-', '+']).next().unwrap_or(version);
+    release
+        .split('.')
+        .map(|part| part.parse().unwrap_or(0))
+        .collect()
+}
+
 fn count(packages: usize) -> String {
     match packages {
         1 => "packages".to_owned(),
@@ -108,7 +117,8 @@ fn count(packages: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph};
 
@@ -119,9 +129,7 @@ mod tests {
             wall_ms: 10_000,
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     fn version(version: &str, us: u64) -> Job {
@@ -147,6 +155,17 @@ mod tests {
         .unwrap();
         assert_eq!(advice.gain, Gain::About(1_000));
         assert!(advice.remedy[0].contains("syn@1.0.0"));
+    }
+
+    #[test]
+    fn the_newest_version_is_the_one_that_stays() {
+        let advice = found(vec![
+            version("1.10.0-rc.1", 2_000_000),
+            version("1.9.9", 3_000_000),
+        ]);
+        let advice = advice.unwrap();
+        assert_eq!(advice.gain, Gain::About(3_000));
+        assert!(advice.remedy[0].contains("syn@1.9.9"));
     }
 
     #[test]

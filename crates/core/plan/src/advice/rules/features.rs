@@ -25,7 +25,7 @@ fn check(model: &Model<'_>) -> Option<Advice> {
     let jobs = model.facts.graph.jobs();
     let is_split = |job: &Job| {
         let name = [&job.package, &job.version, &job.crate_name, &job.kind];
-        // A person's own packages change between commands; what has a lib elsewhere is a dependency.
+        // An id does not depend on sources: what was only edited has the same one.
         job.kind != "build-script"
             && is_compiled(job)
             && earlier
@@ -80,7 +80,8 @@ fn check(model: &Model<'_>) -> Option<Advice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Earlier, Facts, advise};
+    use crate::advice::rules::said_by;
+    use crate::advice::{Earlier, Facts};
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph};
 
@@ -106,9 +107,7 @@ mod tests {
             earlier: Some(earlier),
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     #[test]

@@ -138,7 +138,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::job;
     use crate::graph::{Gaps, Graph, Job};
 
@@ -169,9 +170,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Option<Advice> {
-        advise(facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, facts)
     }
 
     #[test]

@@ -102,7 +102,8 @@ fn on_the_path(model: &Model<'_>, path: &CriticalPath) -> (Vec<String>, String) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::{job, metadata};
     use crate::graph::{Gaps, Graph, Job};
 
@@ -116,9 +117,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Option<Advice> {
-        advise(facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, facts)
     }
 
     fn wide() -> Vec<Job> {

@@ -93,7 +93,8 @@ fn without(graph: &Graph, found: &[(usize, &Refused)]) -> BTreeSet<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{Facts, advise};
+    use crate::advice::Facts;
+    use crate::advice::rules::said_by;
     use crate::fixtures::{end, job, metadata};
     use crate::graph::{Gaps, Job};
 
@@ -117,9 +118,7 @@ mod tests {
             }],
             ..Facts::default()
         };
-        advise(&facts)
-            .into_iter()
-            .find(|advice| advice.id == RULE.id)
+        said_by(&RULE, &facts)
     }
 
     #[test]
