@@ -48,13 +48,38 @@ pub(super) fn identify(
     }
 }
 
+/// The toolchain that rustup's proxies would choose, and its directory, where it is installed. `None` where
+/// the compiler is not rustup's.
+#[must_use]
+pub fn of_rustup(
+    surroundings: &Surroundings,
+    config: &CargoConfig<'_>,
+) -> Option<(String, Option<PathBuf>)> {
+    let program = config.rustc().unwrap_or_else(|| "rustc".into());
+    let real = rekindle_fsx::canonicalize(&located(surroundings, &program)?).ok()?;
+    if !is_proxy(&real) {
+        return None;
+    }
+    let name = rustup_name(surroundings, None)?;
+    let dir = rustup_dir(surroundings, &name);
+    Some((name, dir))
+}
+
+/// Where rustup keeps toolchains.
+#[must_use]
+pub fn rustup_toolchains(surroundings: &Surroundings) -> Option<PathBuf> {
+    Some(rustup_home(surroundings)?.join("toolchains"))
+}
+
 /// rustup's proxies are links to it, of either kind.
 fn is_proxy(program: &Path) -> bool {
     program.file_name() == Some(OsStr::new("rustup"))
         || rekindle_fsx::exists(&program.with_file_name("rustup"))
 }
 
-fn located(surroundings: &Surroundings, program: &Path) -> Option<PathBuf> {
+/// A program as a shell in the working directory finds it.
+#[must_use]
+pub fn located(surroundings: &Surroundings, program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return Some(surroundings.cwd.join(program));
     }
