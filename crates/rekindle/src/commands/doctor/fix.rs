@@ -235,7 +235,7 @@ mod tests {
             };
             assert!(
                 step.shown()
-                    .contains(&format!("-{before}+{after}").trim_end())
+                    .contains(format!("-{before}+{after}").trim_end())
             );
             step.apply().unwrap();
         }

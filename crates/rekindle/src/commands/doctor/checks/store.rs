@@ -153,9 +153,8 @@ struct Speed {
 fn measure(dir: &Path) -> Option<Speed> {
     let per_s = |time: Duration| SAMPLE_BYTES as f64 / time.as_secs_f64().max(1e-6);
     let path = rekindle_fsx::atomic::unique_in(dir);
-    let began = Instant::now();
-    let bytes: Vec<u8> = (0..SAMPLE_BYTES).map(|at| (at * 31 >> 7) as u8).collect();
-    let made = began.elapsed();
+    // Not all the same: some file systems keep none of these.
+    let bytes: Vec<u8> = (0..SAMPLE_BYTES).map(|at| ((at * 31) >> 7) as u8).collect();
     let began = Instant::now();
     rekindle_fsx::atomic::write(&path, &bytes).ok()?;
     let write = began.elapsed();
@@ -164,7 +163,6 @@ fn measure(dir: &Path) -> Option<Speed> {
     let read_time = began.elapsed();
     let _ = rekindle_fsx::remove_file(&path);
     read.ok()?;
-    let _ = made;
     let began = Instant::now();
     rekindle_fsx::atomic::write(&path, b"small").ok()?;
     let _ = rekindle_fsx::remove_file(&path);

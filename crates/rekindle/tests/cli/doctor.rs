@@ -1,0 +1,567 @@
+//! `rekindle doctor` on a healthy machine, and on one with each of ten faults planted, from real parts. Each fault is
+//! found, nothing else is, and each fix that is offered works.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::doctor_lab::{RustupLab, closed_port, future, runner_files, unit_file};
+use crate::faults_disk::Mount;
+use crate::project::{Done, Project, skip};
+
+/// What is so of the machine that the tests run on, planted or not.
+const OF_THE_MACHINE: &[&str] = &["disk-low", "disk-full", "memory-for-links", "store-slow"];
+
+/// A machine and a project of one's own: home, cargo's home, store, units of systemd's.
+pub(crate) struct Ward {
+    pub(crate) project: Project,
+    /// Variables for each command.
+    pub(crate) vars: Vec<(String, PathBuf)>,
+    without: Vec<&'static str>,
+}
+
+impl Ward {
+    pub(crate) fn new() -> Self {
+        let project = Project::new("fn main() {\n    println!(\"here\");\n}\n");
+        for dir in ["home", "cargo-home", "units"] {
+            std::fs::create_dir_all(project.path(dir)).unwrap();
+        }
+        let rustup = std::env::var_os("RUSTUP_HOME").map_or_else(
+            || std::env::home_dir().unwrap().join(".rustup"),
+            PathBuf::from,
+        );
+        let vars = [
+            ("HOME", project.path("home")),
+            ("CARGO_HOME", project.path("cargo-home")),
+            ("SYSTEMD_UNIT_PATH", project.path("units")),
+            ("RUSTUP_HOME", rustup),
+        ];
+        Self {
+            vars: vars.map(|(name, value)| (name.to_owned(), value)).into(),
+            without: vec!["CC", "CXX", "AWS_REGION", "AWS_DEFAULT_REGION"],
+            project,
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl Into<PathBuf>) -> Self {
+        self.vars.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn rekindle(&self, arguments: &[&str]) -> Done {
+        let mut command = self
+            .project
+            .command(env!("CARGO_BIN_EXE_rekindle"), arguments);
+        for name in &self.without {
+            command.env_remove(name);
+        }
+        command.envs(self.vars.iter().map(|(name, value)| (name, value)));
+        command.output().unwrap().into()
+    }
+
+    pub(crate) fn doctor(&self, arguments: &[&str]) -> Told {
+        let mut all = vec!["doctor", "--format", "json"];
+        all.extend(arguments);
+        let done = self.rekindle(&all);
+        let json = serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}\n{}", done.stdout, done.stderr));
+        let own = self.project.path("store").display().to_string();
+        Told { done, json, own }
+    }
+
+    /// Plants are found, and nothing else; the exit code tells of errors.
+    fn finds(&self, planted: &str) -> Value {
+        let told = self.doctor(&[]);
+        assert_eq!(
+            told.ids(),
+            BTreeSet::from([planted.to_owned()]),
+            "{:#}",
+            told.json
+        );
+        let finding = told.finding(planted);
+        let code = i32::from(finding["severity"] == "error");
+        assert_eq!(told.done.code, Some(code), "{:#}", told.json);
+        let evidence = finding["evidence"].as_array().unwrap();
+        assert!(finding["next"].as_str().unwrap().len() > 10 && !evidence.is_empty() || code == 0);
+        finding
+    }
+
+    /// The fix is shown and not made without a yes; made with one; then nothing is found.
+    pub(crate) fn is_mended(&self, planted: &str) -> Told {
+        let asked = self.doctor(&["--fix"]);
+        assert!(
+            asked.done.stderr.contains("nothing was changed"),
+            "{}",
+            asked.done.stderr
+        );
+        assert_eq!(asked.json["repairs"][0]["outcome"], "declined");
+        assert!(asked.ids().contains(planted), "{:#}", asked.json);
+        let told = self.doctor(&["--fix", "--yes"]);
+        assert_eq!(
+            told.json["repairs"][0]["outcome"], "done",
+            "{:#}",
+            told.json
+        );
+        assert_eq!(told.json["repairs"][0]["id"], planted);
+        assert_eq!(
+            told.ids(),
+            BTreeSet::new(),
+            "{:#}\n{}",
+            told.json,
+            told.done.stderr
+        );
+        assert_eq!(told.done.code, Some(0));
+        self.is_healthy();
+        told
+    }
+
+    fn is_healthy(&self) {
+        let told = self.doctor(&[]);
+        assert_eq!(told.ids(), BTreeSet::new(), "{:#}", told.json);
+    }
+}
+
+/// What doctor said.
+pub(crate) struct Told {
+    pub(crate) done: Done,
+    pub(crate) json: Value,
+    /// The store of the ward.
+    own: String,
+}
+
+impl Told {
+    /// Errors and warnings that are not of the machine that the tests run on.
+    pub(crate) fn ids(&self) -> BTreeSet<String> {
+        let findings = self.json["findings"].as_array().unwrap().iter();
+        findings
+            .filter(|finding| finding["severity"] != "note")
+            .filter(|finding| {
+                let is_own = finding["title"].as_str().unwrap().contains(&self.own);
+                is_own || !OF_THE_MACHINE.contains(&finding["id"].as_str().unwrap())
+            })
+            .map(|finding| finding["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub(crate) fn finding(&self, id: &str) -> Value {
+        let findings = self.json["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["id"] == id);
+        found
+            .unwrap_or_else(|| panic!("no {id}: {:#}", self.json))
+            .clone()
+    }
+
+    fn status(&self, check: &str) -> &str {
+        let checks = self.json["checks"].as_array().unwrap();
+        let found = checks.iter().find(|one| one["id"] == check).unwrap();
+        found["status"].as_str().unwrap()
+    }
+}
+
+#[test]
+fn a_healthy_machine_has_no_findings() {
+    let ward = Ward::new();
+    let told = ward.doctor(&[]);
+    assert_eq!(told.ids(), BTreeSet::new(), "{:#}", told.json);
+    assert_eq!(told.json["version"], 1);
+    for check in ["toolchain", "wrapper", "linker", "clock", "store"] {
+        assert_ne!(told.status(check), "skipped", "{:#}", told.json);
+    }
+    // A person sees the same, without escape sequences where there is no terminal.
+    let text = ward.rekindle(&["doctor"]).stdout;
+    assert!(
+        text.contains("byte for byte") && text.contains("links"),
+        "{text}"
+    );
+    assert!(!text.contains('\x1b') && !text.contains('✓'), "{text}");
+    // Nothing of the probe is left in the user's store.
+    assert_eq!(ward.project.runs(), 0);
+    // After a build it is as healthy.
+    ward.rekindle(&["build"]).ok();
+    ward.is_healthy();
+}
+
+#[test]
+fn a_check_alone_is_made_alone_and_an_unknown_one_is_named() {
+    let ward = Ward::new();
+    let told = ward.doctor(&["--check", "store", "--check", "clock"]);
+    assert_eq!(told.json["checks"].as_array().unwrap().len(), 2);
+    let done = ward.rekindle(&["doctor", "--check", "stores"]);
+    assert_eq!(done.code, Some(2));
+    assert!(done.stderr.contains("no check `stores`"), "{}", done.stderr);
+}
+
+#[test]
+fn a_machine_without_a_linker_is_found() {
+    let ward = Ward::new();
+    let bin = ward.project.path("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    for name in ["cargo", "rustc"] {
+        let real = which(name);
+        symlink(real, bin.join(name)).unwrap();
+    }
+    let ward = ward.with("PATH", bin);
+    let finding = ward.finds("linker-missing");
+    assert!(
+        finding["title"]
+            .as_str()
+            .unwrap()
+            .contains("`cc` is not on PATH")
+    );
+    assert!(
+        finding["next"].as_str().unwrap().contains("PATH"),
+        "{finding:#}"
+    );
+}
+
+fn which(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|path| path.exists());
+    found.unwrap()
+}
+
+#[test]
+fn a_foreign_wrapper_is_found_and_taken_out() {
+    let ward = Ward::new();
+    ward.project.put("tools/wrap", "#!/bin/sh\nexec \"$@\"\n");
+    let script = ward.project.path("tools/wrap");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = format!(
+        "# mine\n[build]\nrustc-wrapper = \"{}\"\njobs = 2\n",
+        script.display()
+    );
+    ward.project.put("ws/.cargo/config.toml", &config);
+    let finding = ward.finds("wrapper-foreign");
+    assert!(finding["fix"]["reversible"].as_bool().unwrap());
+    let step = finding["fix"]["steps"][0].as_str().unwrap();
+    assert!(
+        step.contains("-rustc-wrapper = ") && step.contains("+# rustc-wrapper = "),
+        "{step}"
+    );
+    ward.is_mended("wrapper-foreign");
+    let read = |name: &str| std::fs::read_to_string(ward.project.path(name)).unwrap();
+    assert_eq!(
+        read("ws/.cargo/config.toml"),
+        config.replace("\nrustc-w", "\n# rustc-w")
+    );
+    assert_eq!(read("ws/.cargo/config.toml.before-rekindle-doctor"), config);
+}
+
+#[test]
+fn a_wrapper_that_is_not_there_is_found_and_taken_out() {
+    let ward = Ward::new();
+    ward.project.put(
+        "cargo-home/config.toml",
+        "[build]\nrustc-wrapper = \"sccache-gone\"\n",
+    );
+    ward.finds("wrapper-missing");
+    ward.is_mended("wrapper-missing");
+}
+
+#[test]
+fn a_cache_that_was_left_in_configuration_is_found_and_taken_out() {
+    let ward = Ward::new();
+    ward.project.put(
+        "cargo-home/config.toml",
+        "[build]\nrustc-wrapper = \"/x/sccache\"\n",
+    );
+    let ward = ward.with("RUSTC_WRAPPER", "");
+    ward.finds("cache-leftover");
+    ward.is_mended("cache-leftover");
+}
+
+#[test]
+fn a_full_disk_is_found_and_freed() {
+    let test = "a_full_disk_is_found_and_freed";
+    let ward = Ward::new();
+    let Some(mount) = Mount::tmpfs(test, ward.project.path("store"), "60m") else {
+        return;
+    };
+    ward.rekindle(&["build"]).ok();
+    // As if it had been used yesterday: what is young may be waiting for its record.
+    let yesterday = SystemTime::now() - Duration::from_secs(24 * 3600);
+    for file in files(&mount.dir) {
+        let file = std::fs::File::options().append(true).open(file).unwrap();
+        file.set_modified(yesterday).unwrap();
+    }
+    let held: u64 = files(&mount.dir)
+        .iter()
+        .map(|file| file.metadata().unwrap().len())
+        .sum();
+    // The store holds a tenth of the disk at least, so that evicting makes room.
+    let mut pad = std::fs::File::create(mount.dir.join("v1/tmp-pad")).unwrap();
+    pad.write_all(&vec![1; 64]).unwrap();
+    mount.fill();
+    assert!(held > 1_000_000, "{held}");
+    let finding = ward.finds("disk-full");
+    let evidence = finding["evidence"].to_string();
+    assert!(evidence.contains("store of Rekindle"), "{finding:#}");
+    assert!(!finding["fix"]["reversible"].as_bool().unwrap());
+    let told = ward.doctor(&["--fix", "--yes"]);
+    let line = told.json["repairs"][0]["lines"][0].as_str().unwrap();
+    assert!(line.starts_with("freed ") && line.contains("MiB"), "{line}");
+    let left: u64 = files(&mount.dir.join("v1"))
+        .iter()
+        .map(|file| file.metadata().unwrap().len())
+        .sum();
+    assert!(left < held / 2, "{left} of {held}");
+    // The next build works as ever.
+    ward.rekindle(&["build"]).ok();
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_read_only_store_is_found() {
+    let test = "a_read_only_store_is_found";
+    let ward = Ward::new();
+    let Some(mount) = Mount::tmpfs(test, ward.project.path("store"), "60m") else {
+        return;
+    };
+    mount.remount("ro");
+    let finding = ward.finds("store-read-only");
+    assert!(
+        finding["evidence"]
+            .to_string()
+            .contains("mounted read-only"),
+        "{finding:#}"
+    );
+    assert!(finding["fix"].is_null());
+    mount.remount("rw");
+    ward.is_healthy();
+}
+
+#[test]
+fn a_store_that_its_owner_may_not_write_is_found_and_opened() {
+    let test = "a_store_that_its_owner_may_not_write_is_found_and_opened";
+    let ward = Ward::new();
+    let store = ward.project.path("store");
+    std::fs::create_dir_all(&store).unwrap();
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let arguments = [
+        "doctor", "--check", "store", "--format", "json", "--fix", "--yes",
+    ];
+    let done = ward.rekindle(&arguments);
+    let json: Value = serde_json::from_str(&done.stdout).unwrap();
+    if json["repairs"].as_array().unwrap().is_empty() {
+        return skip(test, "root may write everywhere");
+    }
+    assert_eq!(json["repairs"][0]["outcome"], "done", "{json:#}");
+    assert_eq!(done.code, Some(0), "{json:#}");
+}
+
+#[test]
+fn a_conflict_about_incremental_compilation_is_found_and_settled() {
+    let ward = Ward::new();
+    ward.project
+        .put("ws/.cargo/config.toml", "[build]\nincremental = true\n");
+    let ward = ward.with("CARGO_INCREMENTAL", "0");
+    ward.finds("incremental-conflict");
+    ward.is_mended("incremental-conflict");
+}
+
+#[test]
+fn a_dead_remote_is_found_without_its_secrets() {
+    let port = closed_port();
+    let ward = Ward::new().with(
+        "SCCACHE_WEBDAV_ENDPOINT",
+        format!("http://user:hush@127.0.0.1:{port}/cache"),
+    );
+    let finding = ward.finds("remote-dead");
+    assert!(
+        finding["title"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("127.0.0.1:{port}"))
+    );
+    let text = ward.rekindle(&["doctor", "--check", "remote"]).stdout;
+    assert!(
+        !text.contains("hush") && !finding.to_string().contains("hush"),
+        "{text}"
+    );
+}
+
+#[test]
+fn credentials_and_region_that_lack_are_found_and_never_shown() {
+    let ward = Ward::new()
+        .with("SCCACHE_BUCKET", "b")
+        .with("AWS_ACCESS_KEY_ID", "hush");
+    let told = ward.doctor(&["--check", "remote"]);
+    assert!(
+        told.ids().contains("remote-region-missing"),
+        "{:#}",
+        told.json
+    );
+    assert!(!told.done.stdout.contains("hush"));
+}
+
+#[test]
+fn a_runner_that_github_refuses_is_found() {
+    let ward = Ward::new();
+    runner_files(&ward.project.path("home/actions-runner"), "2.320.0", &[]);
+    let finding = ward.finds("runner-version-refused");
+    assert!(
+        finding["evidence"].to_string().contains("2.335.0"),
+        "{finding:#}"
+    );
+    // One that is up to date is well.
+    let ward = Ward::new();
+    runner_files(&ward.project.path("home/actions-runner"), "2.337.0", &[]);
+    ward.is_healthy();
+}
+
+#[test]
+fn what_github_said_to_a_runner_is_found_in_its_log() {
+    let ward = Ward::new();
+    let refused = "[2026-11-20 12:20:29Z ERR  Terminal] WRITE ERROR: An error occured: Runner version v2.337.0 is \
+                   deprecated and cannot receive messages.";
+    runner_files(
+        &ward.project.path("home/actions-runner"),
+        "2.337.0",
+        &[refused],
+    );
+    ward.finds("runner-version-refused");
+    let ward = Ward::new();
+    let other = "[2026-11-20 12:20:29Z ERR  BrokerServer] Catch exception during request: Name or service not known";
+    runner_files(
+        &ward.project.path("home/actions-runner"),
+        "2.337.0",
+        &[other],
+    );
+    ward.finds("runner-errors");
+}
+
+#[test]
+fn a_stale_service_is_found_and_moved_aside() {
+    let ward = Ward::new();
+    let name = "actions.runner.acme-app.box.service";
+    let gone = ward.project.path("home/gone");
+    ward.project
+        .put(&format!("units/{name}"), &unit_file(&gone));
+    let wants = ward.project.path("units/multi-user.target.wants");
+    std::fs::create_dir_all(&wants).unwrap();
+    symlink(
+        ward.project.path(&format!("units/{name}")),
+        wants.join(name),
+    )
+    .unwrap();
+    ward.finds("runner-service-stale");
+    ward.is_mended("runner-service-stale");
+    let kept = ward
+        .project
+        .path(&format!("units/{name}.before-rekindle-doctor"));
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), unit_file(&gone));
+}
+
+#[test]
+fn a_runner_whose_service_is_gone_is_found_and_made_ready() {
+    let ward = Ward::new();
+    let dir = ward.project.path("home/actions-runner");
+    runner_files(&dir, "2.337.0", &[]);
+    std::fs::write(
+        dir.join(".service"),
+        "actions.runner.acme-app.box.service\n",
+    )
+    .unwrap();
+    ward.finds("runner-service-stale");
+    ward.is_mended("runner-service-stale");
+}
+
+#[test]
+fn a_wrong_clock_is_found_by_files_from_the_future() {
+    let ward = Ward::new();
+    future(&ward.project.path("ws/src/main.rs"));
+    let finding = ward.finds("files-in-future");
+    assert!(
+        finding["evidence"][0]
+            .as_str()
+            .unwrap()
+            .contains("src/main.rs is of "),
+        "{finding:#}"
+    );
+    ward.is_mended("files-in-future");
+    ward.rekindle(&["build"]).ok();
+    // What was built in the future cannot be told from what is newer than a source of the present.
+    for file in files(&ward.project.path("ws/target")) {
+        future(&file);
+    }
+    future(&ward.project.path("ws/src/main.rs"));
+    let told = ward.doctor(&["--check", "clock"]);
+    let finding = told.finding("files-in-future");
+    assert!(finding["fix"].is_null() && finding["next"].as_str().unwrap().contains("cargo clean"));
+}
+
+#[test]
+fn a_missing_target_is_found_and_installed_by_the_real_rustup() {
+    let test = "a_missing_target_is_found_and_installed_by_the_real_rustup";
+    let ward = Ward::new();
+    let lab = match RustupLab::new(&ward.project.path("rustup"), "wasm32-unknown-unknown") {
+        Ok(lab) => lab,
+        Err(why) => return skip(test, &why),
+    };
+    ward.project.put(
+        "ws/.cargo/config.toml",
+        "[build]\ntarget = \"wasm32-unknown-unknown\"\n",
+    );
+    let mut ward = ward
+        .with("RUSTUP_HOME", lab.home.clone())
+        .with("RUSTUP_TOOLCHAIN", lab.toolchain.clone());
+    ward.without.push("RUSTUP_DIST_SERVER");
+    let finding = ward.finds("target-missing");
+    assert!(
+        finding["fix"]["steps"][0]
+            .as_str()
+            .unwrap()
+            .contains("rustup target add")
+    );
+    ward.is_mended("target-missing");
+    let undone = Command::new("rustup")
+        .args([
+            "target",
+            "remove",
+            "--toolchain",
+            &lab.toolchain,
+            "wasm32-unknown-unknown",
+        ])
+        .env("RUSTUP_HOME", &lab.home)
+        .output()
+        .unwrap();
+    assert!(undone.status.success(), "{undone:?}");
+    ward.finds("target-missing");
+}
+
+#[test]
+fn a_toolchain_that_is_not_installed_is_found_and_not_installed_unasked() {
+    let ward = Ward::new();
+    ward.project.put(
+        "ws/rust-toolchain.toml",
+        "[toolchain]\nchannel = \"1.61.0\"\n",
+    );
+    let mut ward = ward;
+    ward.without.push("RUSTUP_TOOLCHAIN");
+    if ward.doctor(&["--check", "toolchain"]).ids().is_empty() {
+        return skip(
+            "a_toolchain_that_is_not_installed_is_found_and_not_installed_unasked",
+            "the compiler here is not rustup's, or 1.61.0 is installed",
+        );
+    }
+    ward.finds("toolchain-missing");
+}
