@@ -2,11 +2,9 @@
 //! found, nothing else is, and each fix that is offered works.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -92,8 +90,8 @@ impl Ward {
     }
 
     /// The fix is shown and not made without a yes; made with one; then nothing is found.
-    pub(crate) fn is_mended(&self, planted: &str) -> Told {
-        let asked = self.doctor(&["--fix"]);
+    pub(crate) fn is_mended(&self, planted: &str, check: &str) {
+        let asked = self.doctor(&["--check", check, "--fix"]);
         assert!(
             asked.done.stderr.contains("nothing was changed"),
             "{}",
@@ -116,8 +114,6 @@ impl Ward {
             told.done.stderr
         );
         assert_eq!(told.done.code, Some(0));
-        self.is_healthy();
-        told
     }
 
     fn is_healthy(&self) {
@@ -245,7 +241,7 @@ fn a_foreign_wrapper_is_found_and_taken_out() {
         step.contains("-rustc-wrapper = ") && step.contains("+# rustc-wrapper = "),
         "{step}"
     );
-    ward.is_mended("wrapper-foreign");
+    ward.is_mended("wrapper-foreign", "wrapper");
     let read = |name: &str| std::fs::read_to_string(ward.project.path(name)).unwrap();
     assert_eq!(
         read("ws/.cargo/config.toml"),
@@ -262,7 +258,7 @@ fn a_wrapper_that_is_not_there_is_found_and_taken_out() {
         "[build]\nrustc-wrapper = \"sccache-gone\"\n",
     );
     ward.finds("wrapper-missing");
-    ward.is_mended("wrapper-missing");
+    ward.is_mended("wrapper-missing", "wrapper");
 }
 
 #[test]
@@ -274,7 +270,7 @@ fn a_cache_that_was_left_in_configuration_is_found_and_taken_out() {
     );
     let ward = ward.with("RUSTC_WRAPPER", "");
     ward.finds("cache-leftover");
-    ward.is_mended("cache-leftover");
+    ward.is_mended("cache-leftover", "other-caches");
 }
 
 #[test]
@@ -285,19 +281,10 @@ fn a_full_disk_is_found_and_freed() {
         return;
     };
     ward.rekindle(&["build"]).ok();
-    // As if it had been used yesterday: what is young may be waiting for its record.
-    let yesterday = SystemTime::now() - Duration::from_secs(24 * 3600);
-    for file in files(&mount.dir) {
-        let file = std::fs::File::options().append(true).open(file).unwrap();
-        file.set_modified(yesterday).unwrap();
-    }
     let held: u64 = files(&mount.dir)
         .iter()
         .map(|file| file.metadata().unwrap().len())
         .sum();
-    // The store holds a tenth of the disk at least, so that evicting makes room.
-    let mut pad = std::fs::File::create(mount.dir.join("v1/tmp-pad")).unwrap();
-    pad.write_all(&vec![1; 64]).unwrap();
     mount.fill();
     assert!(held > 1_000_000, "{held}");
     let finding = ward.finds("disk-full");
@@ -375,7 +362,7 @@ fn a_conflict_about_incremental_compilation_is_found_and_settled() {
         .put("ws/.cargo/config.toml", "[build]\nincremental = true\n");
     let ward = ward.with("CARGO_INCREMENTAL", "0");
     ward.finds("incremental-conflict");
-    ward.is_mended("incremental-conflict");
+    ward.is_mended("incremental-conflict", "incremental");
 }
 
 #[test]
@@ -464,7 +451,7 @@ fn a_stale_service_is_found_and_moved_aside() {
     )
     .unwrap();
     ward.finds("runner-service-stale");
-    ward.is_mended("runner-service-stale");
+    ward.is_mended("runner-service-stale", "runner");
     let kept = ward
         .project
         .path(&format!("units/{name}.before-rekindle-doctor"));
@@ -482,7 +469,7 @@ fn a_runner_whose_service_is_gone_is_found_and_made_ready() {
     )
     .unwrap();
     ward.finds("runner-service-stale");
-    ward.is_mended("runner-service-stale");
+    ward.is_mended("runner-service-stale", "runner");
 }
 
 #[test]
@@ -497,7 +484,7 @@ fn a_wrong_clock_is_found_by_files_from_the_future() {
             .contains("src/main.rs is of "),
         "{finding:#}"
     );
-    ward.is_mended("files-in-future");
+    ward.is_mended("files-in-future", "clock");
     ward.rekindle(&["build"]).ok();
     // What was built in the future cannot be told from what is newer than a source of the present.
     for file in files(&ward.project.path("ws/target")) {
@@ -532,7 +519,7 @@ fn a_missing_target_is_found_and_installed_by_the_real_rustup() {
             .unwrap()
             .contains("rustup target add")
     );
-    ward.is_mended("target-missing");
+    ward.is_mended("target-missing", "toolchain");
     let undone = Command::new("rustup")
         .args([
             "target",
@@ -564,4 +551,147 @@ fn a_toolchain_that_is_not_installed_is_found_and_not_installed_unasked() {
         );
     }
     ward.finds("toolchain-missing");
+}
+
+const MACRO: &str = "use proc_macro::TokenStream;\n#[proc_macro] pub fn sql(_: TokenStream) -> TokenStream {\n\
+    let dir = std::path::PathBuf::from(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
+    let mut text = std::env::var(\"DATABASE_URL\").unwrap_or_default();\n\
+    for entry in std::fs::read_dir(dir.join(\"migrations\")).unwrap() {\n\
+    text += &std::fs::read_to_string(entry.unwrap().path()).unwrap();\n}\n\
+    format!(\"{text:?}\").parse().unwrap()\n}\n";
+
+/// A member whose macro reads `migrations/` and a variable; another whose script reads beside what it declares.
+fn undeclared() -> Ward {
+    let ward = Ward::new();
+    let package = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{rest}")
+    };
+    for (name, text) in [
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"mac\", \"app\", \"gen\"]\nresolver = \"2\"\n".to_owned(),
+        ),
+        (
+            "mac/Cargo.toml",
+            package("mac", "[lib]\nproc-macro = true\n"),
+        ),
+        ("mac/src/lib.rs", MACRO.to_owned()),
+        (
+            "app/Cargo.toml",
+            package("app", "[dependencies]\nmac = { path = \"../mac\" }\n"),
+        ),
+        (
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", mac::sql!()); }\n".to_owned(),
+        ),
+        ("app/migrations/1.sql", "one".to_owned()),
+        ("gen/Cargo.toml", package("gen", "")),
+        ("gen/src/lib.rs", String::new()),
+        (
+            "gen/build.rs",
+            "fn main() {\n    println!(\"cargo:rerun-if-changed=build.rs\");\n    \
+             let _ = std::fs::read(\"../shared.txt\").unwrap();\n}\n"
+                .to_owned(),
+        ),
+        ("shared.txt", "shared".to_owned()),
+    ] {
+        ward.project.put(&format!("ws/{name}"), &text);
+    }
+    ward
+}
+
+#[test]
+fn undeclared_reads_are_found_with_the_lines_that_declare_them() {
+    let test = "undeclared_reads_are_found_with_the_lines_that_declare_them";
+    let ward = undeclared();
+    ward.rekindle(&["build"]).ok();
+    let observed = ward
+        .rekindle(&["observe", "app"])
+        .stdout
+        .contains("migrations");
+    let told = ward.doctor(&["--check", "undeclared"]);
+    if !observed {
+        return skip(test, "processes cannot be observed here");
+    }
+    let findings = told.json["findings"].as_array().unwrap();
+    let next: Vec<&str> = findings
+        .iter()
+        .map(|finding| finding["next"].as_str().unwrap())
+        .collect();
+    let all = next.join("\n");
+    assert_eq!(findings.len(), 2, "{:#}", told.json);
+    for line in [
+        "println!(\"cargo::rerun-if-changed=migrations\");",
+        "println!(\"cargo::rerun-if-env-changed=DATABASE_URL\");",
+        "println!(\"cargo::rerun-if-changed=../shared.txt\");",
+    ] {
+        assert!(all.contains(line), "{line}\n{all}");
+    }
+    // With these lines there is nothing left to say.
+    ward.project.put(
+        "ws/app/build.rs",
+        "fn main() {\n    println!(\"cargo::rerun-if-changed=migrations\");\n    \
+         println!(\"cargo::rerun-if-env-changed=DATABASE_URL\");\n}\n",
+    );
+    ward.project.put(
+        "ws/gen/build.rs",
+        "fn main() {\n    println!(\"cargo:rerun-if-changed=build.rs\");\n    \
+         println!(\"cargo:rerun-if-changed=../shared.txt\");\n    \
+         let _ = std::fs::read(\"../shared.txt\").unwrap();\n}\n",
+    );
+    ward.rekindle(&["build"]).ok();
+    ward.is_healthy();
+}
+
+#[test]
+fn several_fixes_of_one_file_are_all_made() {
+    let ward = Ward::new();
+    let config = "[build]\nrustc-wrapper = \"sccache-gone\"\nincremental = true\njobs = 900\n";
+    ward.project.put("cargo-home/config.toml", config);
+    let ward = ward.with("CARGO_INCREMENTAL", "0");
+    let expected = ["incremental-conflict", "jobs-over-cores", "wrapper-missing"];
+    assert_eq!(ward.doctor(&[]).ids(), expected.map(str::to_owned).into());
+    let told = ward.doctor(&["--fix", "--yes"]);
+    assert_eq!(
+        told.ids(),
+        BTreeSet::new(),
+        "{:#}\n{}",
+        told.json,
+        told.done.stderr
+    );
+    let read = |name: &str| std::fs::read_to_string(ward.project.path(name)).unwrap();
+    let mended = config
+        .replace("rustc-", "# rustc-")
+        .replace("incr", "# incr")
+        .replace("jobs", "# jobs");
+    assert_eq!(read("cargo-home/config.toml"), mended);
+    // The first copy is the file as it was before all of them.
+    assert_eq!(
+        read("cargo-home/config.toml.before-rekindle-doctor"),
+        config
+    );
+}
+
+/// With sccache gone, incremental compilation is in nobody's way.
+#[test]
+fn a_fix_that_another_one_has_made_needless_is_not_made() {
+    let ward = Ward::new();
+    let bin = ward.project.path("bin/sccache");
+    ward.project.put("bin/sccache", "#!/bin/sh\nexec \"$@\"\n");
+    std::fs::set_permissions(&bin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = format!(
+        "[build]\nrustc-wrapper = \"{}\"\nincremental = true\n",
+        bin.display()
+    );
+    ward.project.put("cargo-home/config.toml", &config);
+    let arguments = ["--check", "other-caches", "--check", "incremental"];
+    let expected = ["incremental-with-sccache", "second-cache"];
+    assert_eq!(
+        ward.doctor(&arguments).ids(),
+        expected.map(str::to_owned).into()
+    );
+    let told = ward.doctor(&[&arguments[..], &["--fix", "--yes"]].concat());
+    assert_eq!(told.ids(), BTreeSet::new(), "{:#}", told.json);
+    let now = std::fs::read_to_string(ward.project.path("cargo-home/config.toml")).unwrap();
+    assert_eq!(now, config.replace("rustc-", "# rustc-"));
 }

@@ -9,6 +9,7 @@ use rekindle::layout::Layout;
 use rekindle::selection::toolchain::located;
 use rekindle::{Resolved, Surroundings};
 
+use super::checks::toolchain::Rustc;
 use super::machine::Machine;
 use super::probe::{self, NotProbed, Probe};
 
@@ -20,6 +21,7 @@ pub(super) struct Context<'a> {
     pub(super) layout: Option<Layout>,
     pub(super) resolved: &'a Resolved,
     pub(super) machine: Machine,
+    rustc: OnceCell<Result<Rustc, String>>,
     probe: OnceCell<Result<Probe, NotProbed>>,
 }
 
@@ -36,8 +38,17 @@ impl<'a> Context<'a> {
             layout,
             resolved,
             machine: Machine::real(surroundings),
+            rustc: OnceCell::new(),
             probe: OnceCell::new(),
         }
+    }
+
+    /// What the compiler says of itself, asked when first wanted.
+    pub(super) fn rustc(
+        &self,
+        ask: impl FnOnce(&Self) -> Result<Rustc, String>,
+    ) -> Result<&Rustc, &String> {
+        self.rustc.get_or_init(|| ask(self)).as_ref()
     }
 
     /// The tiny program, built when first asked for.

@@ -17,6 +17,9 @@ use super::diff;
 /// An installation may load a toolchain over a slow line.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(1800);
 
+/// What the store keeps of younger objects for a record that may be on its way, and some.
+const YOUNG_MS: u64 = 90 * 60 * 1000;
+
 /// Steps that mend a finding.
 #[derive(Debug)]
 pub(crate) struct Fix {
@@ -57,8 +60,13 @@ pub(crate) enum Step {
         bytes: u64,
         again: &'static str,
     },
-    /// Evicts from the store.
-    Evict { store: PathBuf, budget: ByteSize },
+    /// Evicts from the store; `urgent` also what is young. That may be waiting for the record of a unit which was
+    /// just built, and then that unit is a miss; on a full disk there is no such record.
+    Evict {
+        store: PathBuf,
+        budget: ByteSize,
+        urgent: bool,
+    },
     /// Sets permission bits.
     Mode { path: PathBuf, from: u32, to: u32 },
     /// Gives a file the present time.
@@ -93,7 +101,7 @@ impl Step {
             Self::Remove {
                 what, bytes, again, ..
             } => format!("remove {what} ({}; {again})", ByteSize(*bytes)),
-            Self::Evict { store, budget } => format!(
+            Self::Evict { store, budget, .. } => format!(
                 "evict from the store in {} what was used least recently, down to {budget} (it is \
                  compiled again when it is needed)",
                 store.display()
@@ -147,15 +155,11 @@ impl Step {
                 }
                 Ok(format!("removed {what}: {}", ByteSize(*bytes)))
             }
-            Self::Evict { store, budget } => {
-                let now = Moment::from_system(SystemTime::now());
-                let report = LocalStore::open(store).gc(*budget, now).map_err(failed)?;
-                if report.busy {
-                    return Err("another eviction is running; try again".to_owned());
-                }
-                let freed = ByteSize(report.freed_bytes);
-                Ok(format!("freed {freed} in the store"))
-            }
+            Self::Evict {
+                store,
+                budget,
+                urgent,
+            } => evict(store, *budget, *urgent),
             Self::Mode { path, to, .. } => {
                 rekindle_fsx::set_mode(path, *to).map_err(failed)?;
                 Ok(format!("`{}` has the mode {to:o} now", path.display()))
@@ -180,6 +184,22 @@ impl Step {
             _ => String::new(),
         }
     }
+}
+
+/// What running builds use stays, whatever the budget.
+fn evict(store: &Path, budget: ByteSize, urgent: bool) -> Result<String, String> {
+    let now = Moment::from_system(SystemTime::now());
+    let later = if urgent { YOUNG_MS } else { 0 };
+    let report = LocalStore::open(store).gc(budget, Moment(now.0 + later));
+    let report = report.map_err(|error| error.to_string())?;
+    if report.busy {
+        return Err("another eviction is running; try again".to_owned());
+    }
+    Ok(format!(
+        "freed {} in the store, which holds {} now",
+        ByteSize(report.freed_bytes),
+        ByteSize(report.kept_bytes)
+    ))
 }
 
 /// Where the file as it is goes: the first free name, so that an earlier copy stays.

@@ -101,6 +101,8 @@ kinds! {
     INCREMENTAL_SCCACHE = "incremental-with-sccache", "incremental", Warning,
         "Incremental compilation is asked for while sccache, which stores no such unit, is the wrapper.",
         fix "comments out the line of cargo's configuration that asks for it; a copy of the file is kept";
+    INCREMENTAL_REFUSED = "incremental-refused", "incremental", Error,
+        "`CARGO_INCREMENTAL=1` is set while sccache is the wrapper, which then ends every compile with an error.";
     LINKER_MISSING = "linker-missing", "linker", Error,
         "The program that links (`cc`, or the one that configuration names) is not on PATH.";
     LINKER_REQUESTED_MISSING = "linker-requested-missing", "linker", Error,

@@ -61,11 +61,10 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<u8, CommandError> {
             .filter(|check| repairs.iter().any(|repair| repair.touches(check.id)))
             .collect();
         if !again.is_empty() {
-            let anew = examine(&again)?;
+            replace(&mut examined, examine(&again)?);
             if args.format == Format::Text {
-                print(&show::after(&repairs, &anew))?;
+                print(&show::after(&repairs, &examined))?;
             }
-            replace(&mut examined, anew);
         }
     }
     if args.format == Format::Json {

@@ -74,7 +74,7 @@ impl Built {
     pub(super) fn errors(&self) -> Vec<String> {
         const LINES_MAX: usize = 3;
         const LENGTH_MAX: usize = 200;
-        let is_error = |line: &&str| line.starts_with("error") || line.contains("rekindle: ");
+        let is_error = |line: &&str| line.starts_with("error") || line.starts_with("sccache: ");
         let lines = self.stderr.lines().filter(is_error).take(LINES_MAX);
         lines
             .map(|line| line.chars().take(LENGTH_MAX).collect())

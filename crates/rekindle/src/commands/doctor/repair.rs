@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::Examined;
 use super::fix::Fix;
 use super::kinds::Kind;
+use super::model::Finding;
+use super::{Examined, examine};
 use crate::cli::DoctorArgs;
 use crate::error::CommandError;
 
@@ -33,30 +34,32 @@ pub(super) enum Ended {
     Failed(Vec<String>),
 }
 
-/// Shows, asks for and does all fixes. What a person reads goes to standard error: JSON has the other.
+/// Shows, asks for and does all fixes. What a person reads goes to standard error: JSON has the other. Once
+/// something was changed, a check is made again before its next fix: the remedy of one finding may be that of another.
 pub(super) fn all(examined: &[Examined], args: &DoctorArgs) -> Result<Vec<Repair>, CommandError> {
-    let findings = examined.iter().flat_map(|one| &one.outcome.findings);
     let mut repairs: Vec<Repair> = Vec::new();
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let mut shown: Vec<String> = Vec::new();
-    for finding in findings {
-        let Some(fix) = &finding.fix else { continue };
-        let steps: Vec<String> = fix.steps.iter().map(super::fix::Step::shown).collect();
-        // Two findings may have the same remedy.
-        if shown.contains(&steps.concat()) {
-            continue;
+    for one in examined {
+        for finding in &one.outcome.findings {
+            let is_changed = repairs
+                .iter()
+                .any(|repair| !matches!(repair.ended, Ended::Declined));
+            let Some(fix) = &finding.fix else { continue };
+            let fresh = if is_changed {
+                again(one, finding)?
+            } else {
+                None
+            };
+            let ended = match fresh {
+                Some(None) => Ended::Done(vec!["an earlier fix has mended it".to_owned()]),
+                Some(Some(fix)) => one_fix(finding, &fix, args.yes, can_ask)?,
+                None => one_fix(finding, fix, args.yes, can_ask)?,
+            };
+            repairs.push(Repair {
+                kind: finding.kind,
+                ended,
+            });
         }
-        shown.push(steps.concat());
-        eprintln!("\n{}: {}", finding.kind.id, fix.summary);
-        for line in steps.iter().flat_map(|step| step.lines()) {
-            eprintln!("    {line}");
-        }
-        let agreed = args.yes || (can_ask && ask(&fix.summary)?);
-        let ended = if agreed { apply(fix) } else { Ended::Declined };
-        repairs.push(Repair {
-            kind: finding.kind,
-            ended,
-        });
     }
     if !can_ask && !args.yes && !repairs.is_empty() {
         eprintln!(
@@ -67,6 +70,31 @@ pub(super) fn all(examined: &[Examined], args: &DoctorArgs) -> Result<Vec<Repair
         eprintln!("there is nothing that doctor can mend by itself");
     }
     Ok(repairs)
+}
+
+/// The fix of a finding as things are now: `Some(None)` where the finding is gone.
+fn again(one: &Examined, finding: &Finding) -> Result<Option<Option<Fix>>, CommandError> {
+    let anew = examine(&[one.check])?;
+    let findings = anew.into_iter().flat_map(|one| one.outcome.findings);
+    let same = |other: &Finding| other.kind.id == finding.kind.id && other.title == finding.title;
+    Ok(Some(
+        findings
+            .into_iter()
+            .find(same)
+            .and_then(|finding| finding.fix),
+    ))
+}
+
+/// Shows a fix, asks, and makes it.
+fn one_fix(finding: &Finding, fix: &Fix, yes: bool, can_ask: bool) -> Result<Ended, CommandError> {
+    eprintln!("\n{}: {}", finding.kind.id, fix.summary);
+    for step in &fix.steps {
+        for line in step.shown().lines() {
+            eprintln!("    {line}");
+        }
+    }
+    let agreed = yes || (can_ask && ask(&fix.summary)?);
+    Ok(if agreed { apply(fix) } else { Ended::Declined })
 }
 
 fn ask(summary: &str) -> Result<bool, CommandError> {

@@ -72,8 +72,12 @@ fn in_files(context: &Context<'_>, host: &str) -> Vec<Request> {
                 Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
                 _ => Vec::new(),
             };
+            // A line that says more is not ours to take out.
+            let alone = words.len() == 1 || (words.len() == 2 && words[0] == "-C");
             for (name, driver) in in_flags(&words) {
-                requests.push(by_file(file, &key, name, driver));
+                let mut request = by_file(file, &key, name, driver);
+                request.at = request.at.filter(|_| alone);
+                requests.push(request);
             }
         }
     }

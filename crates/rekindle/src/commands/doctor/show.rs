@@ -65,7 +65,7 @@ impl Marks {
 /// All checks, a line each; below it what is not well; then what it comes to.
 pub(super) fn text(examined: &[Examined], fixing: bool) -> String {
     let marks = Marks::of_stdout();
-    let mut text = checks(examined, &marks);
+    let mut text: String = examined.iter().map(|one| check(one, &marks)).collect();
     let findings = || examined.iter().flat_map(|one| &one.outcome.findings);
     let _ = writeln!(text, "\n{}", sum(findings()));
     let fixable = findings().filter(|finding| finding.fix.is_some()).count();
@@ -78,27 +78,17 @@ pub(super) fn text(examined: &[Examined], fixing: bool) -> String {
     text
 }
 
-fn checks(examined: &[Examined], marks: &Marks) -> String {
-    let mut text = String::new();
-    for Examined { check, outcome } in examined {
-        let mark = marks.of(outcome);
-        let line = match outcome.findings.first() {
-            Some(_) if outcome.line.is_empty() => "",
-            _ => outcome.line.as_str(),
-        };
-        let line = if outcome.skipped {
-            marks.painted("2", line)
-        } else {
-            line.to_owned()
-        };
-        let _ = writeln!(
-            text,
-            "{}",
-            format!("{mark} {:<NAME_WIDTH$}  {line}", check.id).trim_end()
-        );
-        for finding in &outcome.findings {
-            text.push_str(&one(finding, marks));
-        }
+/// A check's line, and what it found.
+fn check(Examined { check, outcome }: &Examined, marks: &Marks) -> String {
+    let line = if outcome.skipped {
+        marks.painted("2", &outcome.line)
+    } else {
+        outcome.line.clone()
+    };
+    let line = format!("{} {:<NAME_WIDTH$}  {line}", marks.of(outcome), check.id);
+    let mut text = format!("{}\n", line.trim_end());
+    for finding in &outcome.findings {
+        text.push_str(&one(finding, marks));
     }
     text
 }
@@ -115,7 +105,11 @@ fn one(finding: &Finding, marks: &Marks) -> String {
     for line in &finding.evidence {
         let _ = writeln!(text, "      {line}");
     }
-    let _ = writeln!(text, "      next: {}", finding.next);
+    let _ = writeln!(
+        text,
+        "      next: {}",
+        finding.next.replace('\n', "\n      ")
+    );
     if let Some(fix) = &finding.fix {
         let _ = writeln!(text, "      --fix: {}", fix.summary);
     }
@@ -146,17 +140,20 @@ fn sum<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
     }
 }
 
-/// What the repairs came to, and the checks that were made again.
-pub(super) fn after(repairs: &[Repair], anew: &[Examined]) -> String {
+/// The checks that were made again after repairs, and what all checks come to now.
+pub(super) fn after(repairs: &[Repair], examined: &[Examined]) -> String {
     let marks = Marks::of_stdout();
-    let done = repairs
-        .iter()
-        .filter(|repair| matches!(repair.ended, Ended::Done(_)))
-        .count();
-    let mut text = format!("\n{done} mended; checked again:\n");
-    text.push_str(&checks(anew, &marks));
-    let findings = anew.iter().flat_map(|one| &one.outcome.findings);
-    let _ = writeln!(text, "\n{}", sum(findings));
+    let is_again = |one: &&Examined| repairs.iter().any(|repair| repair.touches(one.check.id));
+    let done = |repair: &&Repair| matches!(repair.ended, Ended::Done(_));
+    let mut text = format!(
+        "\n{} mended; checked again:\n",
+        repairs.iter().filter(done).count()
+    );
+    for one in examined.iter().filter(is_again) {
+        text.push_str(&check(one, &marks));
+    }
+    let findings = examined.iter().flat_map(|one| &one.outcome.findings);
+    let _ = writeln!(text, "\nnow: {}", sum(findings));
     text
 }
 

@@ -275,6 +275,7 @@ pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec
             steps.push(Step::Evict {
                 store: taker.path.clone(),
                 budget: ByteSize(held.saturating_sub(lacking)),
+                urgent: true,
             });
         }
     }

@@ -65,6 +65,11 @@ impl Watched {
             .any(|dir| self.paths.contains(dir) || package == Some(dir))
     }
 
+    /// Whether a script that says nothing lets cargo watch all of the package.
+    pub(super) fn has_whole(&self, package: &Path) -> bool {
+        self.package.as_deref() == Some(package)
+    }
+
     pub(super) fn has_variable(&self, name: &str) -> bool {
         self.variables.contains(name)
     }
@@ -111,6 +116,7 @@ mod tests {
     fn a_script_that_says_nothing_watches_its_package() {
         let watched = watched("cargo:rustc-cfg=x\n");
         assert!(watched.has(Path::new("/ws/app/migrations")));
+        assert!(watched.has_whole(Path::new("/ws/app")));
         assert!(!watched.has(Path::new("/ws/shared/x")));
     }
 }

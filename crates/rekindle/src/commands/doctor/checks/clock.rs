@@ -24,9 +24,8 @@ const SHOWN_MAX: usize = 5;
 
 pub(super) fn check(context: &Context<'_>) -> Outcome {
     let mut findings = Vec::new();
-    let rustc = toolchain::rustc(context).ok();
-    let date = rustc.and_then(|rustc| rustc.commit_date);
-    findings.extend(date.and_then(|date| before_toolchain(context.machine.now_ns, &date)));
+    let date = toolchain::commit_date(context);
+    findings.extend(date.and_then(|date| before_toolchain(context.machine.now_ns, date)));
     let mut places: Vec<&Path> = vec![&context.resolved.settings.store_dir];
     places.extend(context.build_dir());
     for place in places {

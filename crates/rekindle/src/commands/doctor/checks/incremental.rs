@@ -7,7 +7,7 @@ use toml::Value;
 
 use super::super::context::Context;
 use super::super::edit;
-use super::super::kinds::{INCREMENTAL_CONFLICT, INCREMENTAL_SCCACHE};
+use super::super::kinds::{INCREMENTAL_CONFLICT, INCREMENTAL_REFUSED, INCREMENTAL_SCCACHE};
 use super::super::model::{Finding, Outcome};
 
 /// One source, and what it says.
@@ -51,15 +51,20 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
     if let Some(user) = sccache
         && first.on
     {
+        let refused = context.var("CARGO_INCREMENTAL").as_deref() == Some("1");
+        let next = format!("remove sccache from {}, or {}", user.set_in, first.source);
+        let finding = if refused {
+            let title = "sccache ends every compile, since CARGO_INCREMENTAL is 1";
+            Finding::new(&INCREMENTAL_REFUSED, title, next)
+        } else {
+            let title = "incremental compilation is on, and sccache stores no such unit";
+            Finding::new(&INCREMENTAL_SCCACHE, title, next)
+        };
         findings.push(
-            Finding::new(
-                &INCREMENTAL_SCCACHE,
-                "incremental compilation is on, and sccache stores no such unit",
-                format!("remove sccache from {}, or {}", user.set_in, first.source),
-            )
-            .seen(format!("on by {}", first.source))
-            .seen(format!("sccache is set by {}", user.set_in))
-            .fixed_by(without(first)),
+            finding
+                .seen(format!("on by {}", first.source))
+                .seen(format!("sccache is set by {}", user.set_in))
+                .fixed_by(without(first)),
         );
     }
     let line = format!(

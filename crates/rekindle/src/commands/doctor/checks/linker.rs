@@ -129,7 +129,8 @@ fn requested_missing(context: &Context<'_>, wanted: &Request, probe: &Probe) -> 
     // The compiler's own complaint, below its list of arguments.
     let complaint = probe.first.stderr.lines().find(|line| {
         let line = line.to_lowercase();
-        line.contains("ld") && (line.contains("cannot find") || line.contains("invalid linker"))
+        let is_about = ["cannot find", "invalid linker", "unrecognized command"];
+        line.contains("ld") && is_about.iter().any(|words| line.contains(words))
     });
     let mut finding = Finding::new(
         &LINKER_REQUESTED_MISSING,

@@ -48,7 +48,11 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
             .filter_map(|name| by_variable(context, name)),
     );
     findings.extend(in_env_tables(context));
-    Outcome::new("none in the chain, none left in configuration", findings)
+    let line = match findings.is_empty() {
+        true => "none in the chain, none left in configuration",
+        false => "",
+    };
+    Outcome::new(line, findings)
 }
 
 /// Lines that another source hides for now: they come back with the next shell.

@@ -16,6 +16,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Of fewer requests nothing can be said.
 const REQUESTS_MIN: u64 = 20;
 
+/// Why sccache does not store an answer of the compiler to a question of cargo's.
+const QUESTIONS: &[&str] = &["missing input", "-"];
+
 /// What `sccache --show-stats --stats-format json` prints, as far as it matters.
 #[derive(Debug, Deserialize)]
 struct Shown {
@@ -134,13 +137,20 @@ fn errors(stats: &Stats) -> Option<Finding> {
 /// Next to nothing was served, and the most frequent reason.
 fn idle(stats: &Stats) -> Option<Finding> {
     let (hits, misses) = (stats.cache_hits.sum(), stats.cache_misses.sum());
+    // cargo's questions to the compiler are counted as compiles that cannot be stored.
+    let is_question = |reason: &str| QUESTIONS.contains(&reason);
+    let questions = stats.not_cached.iter();
+    let questions: u64 = questions
+        .filter(|(reason, _)| is_question(reason))
+        .map(|(_, count)| count)
+        .sum();
     let compiles = stats
         .compile_requests
-        .saturating_sub(stats.requests_not_compile);
+        .saturating_sub(stats.requests_not_compile + questions);
     if compiles < REQUESTS_MIN || hits * 20 >= compiles {
         return None;
     }
-    let not_cacheable = stats.requests_not_cacheable;
+    let not_cacheable = stats.requests_not_cacheable.saturating_sub(questions);
     let mut finding = Finding::new(
         &SCCACHE_IDLE,
         format!("sccache served {hits} of {compiles} compiles"),
@@ -150,13 +160,13 @@ fn idle(stats: &Stats) -> Option<Finding> {
         "{misses} misses, {not_cacheable} that it cannot store, {} started",
         stats.requests_executed
     ));
-    let mut reasons: Vec<_> = stats.not_cached.iter().collect();
+    let reasons = stats.not_cached.iter();
+    let mut reasons: Vec<_> = reasons.filter(|(reason, _)| !is_question(reason)).collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (reason, count) in reasons.into_iter().take(3) {
         let why = match reason.as_str() {
             "incremental" => ": CARGO_INCREMENTAL=0 would let it",
-            "crate-type" => ": it stores libraries alone",
-            "missing input" | "-" => ": it was asked about standard input, by a probe",
+            other if other.starts_with("crate-type") => ": it stores libraries alone",
             _ => "",
         };
         finding = finding.seen(format!("{count} for `{reason}`{why}"));
@@ -195,6 +205,12 @@ mod tests {
         check(
             "{\"compile_requests\":5,\"cache_write_errors\":5}",
             &["sccache-errors"],
+        );
+        // As sccache 0.19 counts eight builds of two crates: half of it are questions.
+        check(
+            "{\"compile_requests\":44,\"requests_not_cacheable\":44,\"not_cached\":{\"crate-type (proc-macro)\":8,\
+             \"crate-type (bin)\":9,\"missing input\":17,\"incremental\":1,\"-\":9}}",
+            &[],
         );
         // A first build misses all, and says nothing of the next.
         check(

@@ -198,7 +198,11 @@ fn over_budget(context: &Context<'_>, usage: &Usage) -> Option<Finding> {
         return None;
     }
     let store = context.resolved.settings.store_dir.clone();
-    let step = Step::Evict { store, budget };
+    let step = Step::Evict {
+        store,
+        budget,
+        urgent: false,
+    };
     Some(
         Finding::new(
             &STORE_OVER_BUDGET,

@@ -17,11 +17,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What rustc says of itself.
 pub(in super::super) struct Rustc {
     /// `rustc 1.95.0 (59807616e 2026-04-14)`.
-    pub(in super::super) version: String,
+    version: String,
     /// The day on which its last commit was made, as in `2026-04-14`.
-    pub(in super::super) commit_date: Option<String>,
-    pub(in super::super) host: String,
-    pub(in super::super) sysroot: PathBuf,
+    commit_date: Option<String>,
+    host: String,
+    sysroot: PathBuf,
 }
 
 /// Whether there is something to build with.
@@ -30,13 +30,23 @@ pub(in super::super) fn is_whole(context: &Context<'_>) -> bool {
     !matches!(named, Some((_, None))) && context.find("cargo").is_some() && rustc(context).is_ok()
 }
 
-/// The triple of this machine.
-pub(in super::super) fn host(context: &Context<'_>) -> Option<String> {
-    Some(rustc(context).ok()?.host)
+/// The day on which the compiler's last commit was made, as in `2026-04-14`.
+pub(super) fn commit_date<'a>(context: &'a Context<'_>) -> Option<&'a str> {
+    rustc(context).ok()?.commit_date.as_deref()
 }
 
-/// Asks rustc. It is not started where rustup would first install it.
-pub(in super::super) fn rustc(context: &Context<'_>) -> Result<Rustc, String> {
+/// The triple of this machine.
+pub(in super::super) fn host(context: &Context<'_>) -> Option<String> {
+    Some(rustc(context).ok()?.host.clone())
+}
+
+/// What rustc says, asked once.
+fn rustc<'a>(context: &'a Context<'_>) -> Result<&'a Rustc, &'a String> {
+    context.rustc(ask_rustc)
+}
+
+/// Asks rustc. rustup does not install it for that.
+fn ask_rustc(context: &Context<'_>) -> Result<Rustc, String> {
     let program = context.config.rustc().unwrap_or_else(|| "rustc".into());
     let say = |arguments: &[&str]| -> Result<String, String> {
         let mut command = Command::new(&program);
@@ -85,7 +95,7 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
         Err(why) => {
             let next = "`rustc -vV` must work in this directory; then run doctor again";
             let finding = Finding::new(&CARGO_MISSING, "`rustc` does not start", next);
-            return Outcome::new("", vec![finding.seen(why)]);
+            return Outcome::new("", vec![finding.seen(why.as_str())]);
         }
     };
     let name = named.map(|(name, _)| name);
@@ -96,10 +106,10 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
     wanted.sort();
     wanted.dedup();
     for target in &wanted {
-        findings.extend(missing_target(context, &rustc, name.as_deref(), target));
+        findings.extend(missing_target(context, rustc, name.as_deref(), target));
     }
     for component in &asked.components {
-        findings.extend(missing_component(&rustc, name.as_deref(), component));
+        findings.extend(missing_component(rustc, name.as_deref(), component));
     }
     let targets = match wanted.len() {
         0 => String::new(),

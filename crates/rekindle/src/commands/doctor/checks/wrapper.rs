@@ -14,6 +14,9 @@ use super::super::model::{Finding, Outcome};
 use super::super::probe::Probe;
 use super::linker;
 
+/// What sccache says under `CARGO_INCREMENTAL=1`.
+const SCCACHE_REFUSES: &str = "incremental compilation is prohibited";
+
 pub(super) fn check(context: &Context<'_>) -> Outcome {
     let mut findings: Vec<Finding> = disabled(context)
         .into_iter()
@@ -31,6 +34,10 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
     if !probe.first.ok {
         if linker::explains(context, probe) {
             return Outcome::skipped("not tried: no program can be linked (see linker)");
+        }
+        if probe.first.stderr.contains(SCCACHE_REFUSES) {
+            let line = "not tried: sccache refuses to compile (see incremental)";
+            return Outcome::new(line, findings);
         }
         findings.push(failed(probe));
         return Outcome::new("", findings);
