@@ -285,6 +285,25 @@ fn a_full_disk_is_found_and_freed() {
         .iter()
         .map(|file| file.metadata().unwrap().len())
         .sum();
+    // A project beside this one whose target nothing has touched for long, on the same disk.
+    let stale = mount.dir.join("old-target");
+    std::fs::create_dir_all(&stale).unwrap();
+    let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by cargo.\n";
+    std::fs::write(stale.join("CACHEDIR.TAG"), tag).unwrap();
+    std::fs::write(stale.join(".rustc_info.json"), vec![b' '; 5_000_000]).unwrap();
+    ward.project.put("old/Cargo.toml", "[package]\n");
+    symlink(&stale, ward.project.path("old/target")).unwrap();
+    for path in [
+        stale.join("CACHEDIR.TAG"),
+        stale.join(".rustc_info.json"),
+        stale.clone(),
+    ] {
+        let touched = Command::new("touch")
+            .args(["-d", "40 days ago"])
+            .arg(path)
+            .status();
+        assert!(touched.unwrap().success());
+    }
     mount.fill();
     assert!(held > 1_000_000, "{held}");
     let finding = ward.finds("disk-full");
@@ -299,6 +318,11 @@ fn a_full_disk_is_found_and_freed() {
         .map(|file| file.metadata().unwrap().len())
         .sum();
     assert!(left < held / 2, "{left} of {held}");
+    assert!(
+        evidence.contains("target that nothing has touched for a month"),
+        "{finding:#}"
+    );
+    assert!(!stale.exists(), "{:#}", told.json);
     // The next build works as ever.
     ward.rekindle(&["build"]).ok();
 }
@@ -336,23 +360,52 @@ fn a_read_only_store_is_found() {
     ward.is_healthy();
 }
 
+/// Root may write everywhere, so that root's test is another user's.
 #[test]
 fn a_store_that_its_owner_may_not_write_is_found_and_opened() {
     let test = "a_store_that_its_owner_may_not_write_is_found_and_opened";
-    let ward = Ward::new();
-    let store = ward.project.path("store");
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
     std::fs::create_dir_all(&store).unwrap();
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o555)).unwrap();
-    let arguments = [
-        "doctor", "--check", "store", "--format", "json", "--fix", "--yes",
-    ];
-    let done = ward.rekindle(&arguments);
-    let json: Value = serde_json::from_str(&done.stdout).unwrap();
-    if json["repairs"].as_array().unwrap().is_empty() {
-        return skip(test, "root may write everywhere");
+    let rekindle = env!("CARGO_BIN_EXE_rekindle");
+    let is_root = std::fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .contains("Uid:\t0\t");
+    let mut command = if is_root {
+        const NOBODY: u32 = 65534;
+        for path in [dir.path(), &store] {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", rekindle]);
+        command
+    } else {
+        Command::new(rekindle)
+    };
+    command
+        .args([
+            "doctor", "--check", "store", "--format", "json", "--fix", "--yes",
+        ])
+        .current_dir(dir.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", dir.path())
+        .env("REKINDLE_DIR", &store);
+    let done = match command.output() {
+        Ok(output) => Done::from(output),
+        Err(error) => return skip(test, &format!("setpriv: {error}")),
+    };
+    if done.stdout.is_empty() && done.stderr.contains("setpriv: failed to execute") {
+        return skip(test, "another user may not start the program under test");
     }
+    let json: Value =
+        serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr));
+    assert_eq!(json["repairs"][0]["id"], "store-read-only", "{json:#}");
     assert_eq!(json["repairs"][0]["outcome"], "done", "{json:#}");
     assert_eq!(done.code, Some(0), "{json:#}");
+    let mode = store.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Built {
 /// Why nothing was built.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum NotProbed {
-    #[error("there is no whole toolchain to build with")]
+    #[error("there is no toolchain that works (see toolchain)")]
     NoToolchain,
     #[error("a temporary directory cannot be written: {0}")]
     NoDirectory(String),

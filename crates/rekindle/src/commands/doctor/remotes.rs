@@ -19,7 +19,75 @@ pub(super) struct Remote {
 
 /// All of them.
 pub(super) fn configured(context: &Context<'_>) -> Vec<Remote> {
-    sccache(context)
+    let mut remotes: Vec<Remote> = ours(context).into_iter().collect();
+    remotes.extend(sccache(context));
+    remotes
+}
+
+/// Rekindle's own, by its address.
+fn ours(context: &Context<'_>) -> Option<Remote> {
+    const NAME: &str = "REKINDLE_REMOTE";
+    let url = context.var(NAME)?;
+    by_url(context, NAME, &url)
+}
+
+/// `s3://bucket/prefix?region=…`, `redis://host`, `https://host/path` and the like; a directory is no remote that
+/// could be dead.
+fn by_url(context: &Context<'_>, set_in: &str, url: &str) -> Option<Remote> {
+    let (scheme, rest) = url.split_once("://")?;
+    let parameter = |name: &str| {
+        let (_, query) = rest.split_once('?')?;
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let found = pairs.into_iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| value.replace("%3A", ":").replace("%2F", "/"))
+    };
+    let place = rest.split(['?', '/']).next()?.rsplit('@').next()?;
+    let fixed = |host: &str| Some((host.to_owned(), 443));
+    let (name, address, is_amazons) = match scheme {
+        "file" | "gha" => return None,
+        "s3" => {
+            let endpoint = parameter("endpoint")
+                .or_else(|| context.var("AWS_ENDPOINT_URL_S3"))
+                .or_else(|| context.var("AWS_ENDPOINT_URL"));
+            let region = parameter("region").or_else(|| region(context));
+            let address = match &endpoint {
+                Some(endpoint) => address(endpoint, 443),
+                None => Some((amazons(region.as_deref().unwrap_or("us-east-1")), 443)),
+            };
+            (format!("the bucket `{place}`"), address, true)
+        }
+        "gs" | "gcs" => (
+            format!("the bucket `{place}`"),
+            fixed("storage.googleapis.com"),
+            false,
+        ),
+        "azblob" => (format!("the container `{place}`"), None, false),
+        "redis" | "rediss" => ("redis".to_owned(), address(rest, 6379), false),
+        "memcached" | "tcp" => ("memcached".to_owned(), address(rest, 11211), false),
+        other => {
+            // `webdavs://`, `reapis://`: the last letter says that it is TLS.
+            let secure = other.ends_with('s') || other.ends_with("https");
+            let port = if secure { 443 } else { 80 };
+            ("the remote".to_owned(), address(rest, port), false)
+        }
+    };
+    Some(Remote {
+        name,
+        set_in: set_in.to_owned(),
+        address,
+        credentials: is_amazons.then(|| has_aws_credentials(context)),
+        // Without one Amazon's first is taken.
+        region: None,
+    })
+}
+
+fn amazons(region: &str) -> String {
+    format!("s3.{region}.amazonaws.com")
+}
+
+fn region(context: &Context<'_>) -> Option<String> {
+    let names = ["SCCACHE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    names.into_iter().find_map(|name| context.var(name))
 }
 
 /// What sccache's variables say. They matter where sccache is in use, and where a project changes over.
@@ -56,17 +124,13 @@ fn sccache(context: &Context<'_>) -> Vec<Remote> {
 fn bucket(context: &Context<'_>) -> Option<Remote> {
     let bucket = context.var("SCCACHE_BUCKET")?;
     let endpoint = context.var("SCCACHE_ENDPOINT");
-    let region = ["SCCACHE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"]
-        .into_iter()
-        .find_map(|name| context.var(name));
+    let region = region(context);
     let secure = context
         .var("SCCACHE_S3_USE_SSL")
-        .is_none_or(|value| value == "true");
+        .is_some_and(|value| value == "true");
     let address = match (&endpoint, &region) {
         (Some(endpoint), _) => address(endpoint, if secure { 443 } else { 80 }),
-        (None, Some(region)) if region != "auto" => {
-            Some((format!("s3.{region}.amazonaws.com"), 443))
-        }
+        (None, Some(region)) if region != "auto" => Some((amazons(region), 443)),
         _ => None,
     };
     let open = context
@@ -142,6 +206,9 @@ fn address(text: &str, default_port: u16) -> Option<(String, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use rekindle::Surroundings;
+    use rekindle::cargo_config::CargoConfig;
+
     use super::*;
 
     #[test]
@@ -163,5 +230,36 @@ mod tests {
         check("http://[::1]:80/x", Some(("::1", 80)));
         check("", None);
         check("unix:///run/x", None);
+    }
+
+    #[test]
+    fn addresses_of_our_own_are_read() {
+        let surroundings = Surroundings::default();
+        let resolved = rekindle::settings::resolve(&Surroundings {
+            home: Some("/home/me".into()),
+            ..Surroundings::default()
+        });
+        let resolved = resolved.unwrap();
+        let config = CargoConfig::read(&surroundings, std::path::Path::new("/"), &[]);
+        let context = Context::new(&surroundings, &config, None, &resolved);
+        let check = |url: &str, expected: Option<(&str, u16)>| {
+            let remote = by_url(&context, "X", url);
+            let address = remote.as_ref().and_then(|remote| remote.address.as_ref());
+            assert_eq!(address.map(|(h, p)| (h.as_str(), *p)), expected, "{url}");
+            assert!(remote.is_none_or(|remote| !remote.name.contains("hush")));
+        };
+        check(
+            "s3://bucket/x?region=eu-west-1",
+            Some(("s3.eu-west-1.amazonaws.com", 443)),
+        );
+        check(
+            "s3://bucket?endpoint=http%3A%2F%2F127.0.0.1%3A9000",
+            Some(("127.0.0.1", 9000)),
+        );
+        check("redis://user:hush@host", Some(("host", 6379)));
+        check("webdavs://host/dir", Some(("host", 443)));
+        check("https://hush@host:8443", Some(("host", 8443)));
+        check("file:///mnt/cache", None);
+        check("gha://", None);
     }
 }

@@ -263,8 +263,8 @@ fn decimal_size(text: &str) -> Option<u64> {
     Some((number * unit) as u64)
 }
 
-/// Steps that free what is made again by itself: from the store what is lacking, else everything. None while
-/// something builds, which may be reading it.
+/// Steps that free what is made again by itself: from the store what is lacking, else everything. Sources stay
+/// while something builds, which may be reading them.
 pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     for taker in found.iter().filter(|taker| taker.what == What::Store) {
@@ -279,9 +279,7 @@ pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec
             });
         }
     }
-    if is_building(context) {
-        return steps;
-    }
+    let is_building = is_building(context);
     for taker in found {
         match taker.what {
             What::OtherTarget { stale: true } => steps.push(Step::Remove {
@@ -290,7 +288,7 @@ pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec
                 bytes: taker.bytes,
                 again: "nothing has touched it for a month; a build there makes it again",
             }),
-            What::Sources => steps.extend(sources(taker)),
+            What::Sources if !is_building => steps.extend(sources(taker)),
             _ => {}
         }
     }

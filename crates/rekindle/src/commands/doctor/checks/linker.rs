@@ -10,7 +10,7 @@ use super::toolchain;
 
 pub(super) fn check(context: &Context<'_>) -> Outcome {
     let Some(host) = toolchain::host(context) else {
-        return Outcome::skipped("not tried: there is no whole toolchain to build with");
+        return Outcome::skipped("not tried: there is no toolchain that works (see toolchain)");
     };
     let requests = requests::of(context, &host);
     if let Some(finding) = driver_missing(context, &requests) {
@@ -33,8 +33,8 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
     };
     let finding = wanted.and_then(|wanted| not_used(wanted, linked, probe));
     let asked = match wanted {
-        Some(wanted) => format!(", as {} asks", wanted.set_in),
-        None => String::new(),
+        Some(wanted) if finding.is_none() => format!(", as {} asks", wanted.set_in),
+        _ => String::new(),
     };
     Outcome::new(
         format!("{linked} links{asked}"),

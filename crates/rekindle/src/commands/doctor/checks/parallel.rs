@@ -22,11 +22,10 @@ struct Jobs {
 pub(super) fn check(context: &Context<'_>) -> Outcome {
     let limits = limits::of(&context.machine);
     let jobs = jobs(context);
-    let findings = [
-        over_cores(&jobs, &limits),
-        over_quota(&jobs, &limits),
-        memory(&jobs, &limits),
-    ];
+    // With too many jobs there is too little of everything.
+    let finding = over_cores(&jobs, &limits)
+        .or_else(|| over_quota(&jobs, &limits))
+        .or_else(|| memory(&jobs, &limits));
     let quota = match limits.quota {
         Some(quota) if quota < limits.cores as f64 => format!(", a quota of {quota:.1}"),
         _ => String::new(),
@@ -38,7 +37,7 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
         "{} jobs on {} processors{quota}{memory}",
         jobs.count, limits.cores
     );
-    Outcome::new(line, findings.into_iter().flatten().collect())
+    Outcome::new(line, finding.into_iter().collect())
 }
 
 fn jobs(context: &Context<'_>) -> Jobs {

@@ -112,7 +112,9 @@ fn writable(dir: &Path) -> Result<(), Box<Finding>> {
     if mounted {
         finding = finding.seen("its file system is mounted read-only");
     }
-    if let Some(sig) = sig.filter(|sig| !mounted && sig.mode & 0o200 == 0) {
+    // Directories above are not ours to open.
+    let is_own = near == rekindle_fsx::canonicalize(dir).unwrap_or_default();
+    if let Some(sig) = sig.filter(|sig| is_own && !mounted && sig.mode & 0o200 == 0) {
         let (from, to) = (sig.mode & 0o7777, (sig.mode & 0o7777) | 0o700);
         let step = Step::Mode {
             path: near.clone(),
