@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use crate::Surroundings;
 use crate::cargo_config::CargoConfig;
+use crate::selection;
 
 /// Variables that processes are given which cargo starts for this workspace.
 #[must_use]
@@ -29,10 +30,13 @@ pub fn environment(
     if let Some(linkers) = linkers(surroundings, config) {
         vars.insert("RUSTC_LINKER".into(), linkers);
     }
-    // rustup's cargo finds rustup's programs, whoever started it.
+    // rustup's cargo finds the programs in cargo's home, be there any or not, whoever started it.
     let bin = cargo_home.join("bin");
+    let cargo = surroundings.non_empty("CARGO").unwrap_or("cargo".as_ref());
+    let by_rustup = rekindle_fsx::exists(&bin.join("cargo"))
+        || selection::is_rustups(surroundings, Path::new(cargo));
     if let Some(path) = vars.get_mut(&OsString::from("PATH"))
-        && rekindle_fsx::exists(&bin.join("cargo"))
+        && by_rustup
         && !std::env::split_paths(&path).any(|dir| dir == bin)
         && let Ok(joined) =
             std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path)))

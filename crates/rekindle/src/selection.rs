@@ -10,9 +10,11 @@ pub mod toolchain;
 
 pub use flags::targets;
 
+pub(crate) use toolchain::is_rustups;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_snapshot::base::{Git, Wanted};
@@ -40,6 +42,8 @@ pub struct Call<'a> {
 pub struct Selection {
     /// For [`rekindle_snapshot::base::choose`].
     pub wanted: Wanted,
+    /// Where the toolchain is, where that can be told.
+    pub sysroot: Option<PathBuf>,
     /// Why git says nothing, where it does not.
     pub no_git: Option<NoGit>,
 }
@@ -67,7 +71,7 @@ pub fn gather(
         Err(_) => (None, Some(NoGit::Unreadable)),
     };
     let wanted = Wanted {
-        toolchain,
+        toolchain: toolchain.identity,
         flags: flags::digest(surroundings, config, &targets),
         project: project(git.as_ref(), &workspace),
         lock,
@@ -75,7 +79,11 @@ pub fn gather(
         git,
         workspace,
     };
-    Selection { wanted, no_git }
+    Selection {
+        wanted,
+        sysroot: toolchain.sysroot,
+        no_git,
+    }
 }
 
 /// The digest of `Cargo.lock` as it is now, where there is one.

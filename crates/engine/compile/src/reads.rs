@@ -306,7 +306,8 @@ impl Closure<'_> {
             let [metadata, shared, library] =
                 ["rmeta", "so", "rlib"].map(|end| path.with_extension(end));
             let in_place = |path: &PathBuf| rekindle_fsx::exists(path);
-            let has_metadata = in_place(&metadata) || in_place(&shared);
+            // The shared library beside an `.rlib` may be C's: it says nothing of the crate.
+            let has_metadata = in_place(&metadata) || (in_place(&shared) && !in_place(&library));
             let wants_library = self.libraries || !has_metadata || (direct && path == library);
             let library = Some(library).filter(|_| wants_library);
             let read = [Some(metadata), Some(shared.clone()), library];

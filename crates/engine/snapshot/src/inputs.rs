@@ -27,6 +27,9 @@ pub struct Where {
     pub build_dir: PathBuf,
     /// cargo's home.
     pub cargo_home: PathBuf,
+    /// The toolchain, where it is known before a compiler is asked. With a wrong one, units that were seen to
+    /// read it are left out, or are cargo's to build.
+    pub sysroot: Option<PathBuf>,
 }
 
 impl Where {
@@ -302,6 +305,7 @@ mod tests {
             workspace: "/w".into(),
             build_dir: "/w/target".into(),
             cargo_home: "/home/.cargo".into(),
+            sysroot: None,
         };
         let place = |path: &str| here.place(Path::new(path));
         assert_eq!(place("/w/src/x"), Some(Place::Workspace(b"src/x".to_vec())));

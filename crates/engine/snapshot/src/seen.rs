@@ -60,6 +60,7 @@ impl<'a> Sight<'a> {
             (Root::CargoHome, here.cargo_home.clone()),
             (Root::Workspace, here.workspace.clone()),
         ];
+        roots.extend(here.sysroot.clone().map(|sysroot| (Root::Sysroot, sysroot)));
         let home = environment.get("HOME");
         roots.extend(home.map(|home| (Root::Home, PathBuf::from(home))));
         let shown = Roots::new(&here.workspace, roots);

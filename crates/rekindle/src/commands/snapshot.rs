@@ -99,6 +99,7 @@ impl Project {
             workspace: self.layout.workspace_root.clone(),
             build_dir: self.layout.build_dir.clone(),
             cargo_home: self.resolved.settings.cargo_home.clone(),
+            sysroot: self.selection.sysroot.clone(),
         }
     }
 

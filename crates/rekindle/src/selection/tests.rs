@@ -75,7 +75,7 @@ impl Toolchains {
             toolchain: named.map(OsStr::new),
             ..Call::default()
         };
-        toolchain::identify(&self.surroundings, &config, call)
+        toolchain::identify(&self.surroundings, &config, call).identity
     }
 }
 
@@ -440,4 +440,26 @@ fn a_project_is_the_same_in_each_of_its_clones() {
     let inside = PathBuf::from("one/inside");
     rekindle_fsx::create_dir_all(&fixture.path("one/inside")).unwrap();
     assert_ne!(project(inside.to_str().unwrap()), project("one"));
+}
+
+/// What macros and build scripts are given as `PATH`, by cargo in another `CARGO_HOME` than rustup's programs are in.
+#[test]
+fn the_proxies_put_the_programs_of_cargos_home_first() {
+    let here = Toolchains::new();
+    here.put("proxies/cargo", "proxy");
+    here.executable("proxies/cargo");
+    let cargo_home = here.dir.path().join("cargo-home");
+    let cwd = &here.surroundings.cwd;
+    let given = |surroundings: &Surroundings| {
+        let config = CargoConfig::read(surroundings, cwd, &[]);
+        let given = crate::given::environment(surroundings, &config, (cwd, &cargo_home));
+        let dirs = std::env::split_paths(given.get("PATH").unwrap());
+        dirs.collect::<Vec<_>>()
+    };
+    let proxies = here.dir.path().join("proxies");
+    let found = given(&here.surroundings);
+    assert_eq!(found, [cargo_home.join("bin"), proxies.clone()]);
+    // A cargo that no rustup started hands on what it was given.
+    std::fs::remove_file(proxies.join("rustup")).unwrap();
+    assert_eq!(given(&here.surroundings), [proxies]);
 }

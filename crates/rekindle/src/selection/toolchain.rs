@@ -14,12 +14,37 @@ use super::Call;
 use crate::Surroundings;
 use crate::cargo_config::CargoConfig;
 
+/// A compiler, as far as it can be told.
+#[derive(Debug)]
+pub(super) struct Toolchain {
+    /// The same on every machine.
+    pub(super) identity: Digest,
+    /// Where it is, where that is known.
+    pub(super) sysroot: Option<PathBuf>,
+}
+
+impl Toolchain {
+    fn at(sysroot: PathBuf) -> Self {
+        Self {
+            identity: of_sysroot(&sysroot),
+            sysroot: Some(sysroot),
+        }
+    }
+
+    const fn elsewhere(identity: Digest) -> Self {
+        Self {
+            identity,
+            sysroot: None,
+        }
+    }
+}
+
 /// Identifies the compiler.
 pub(super) fn identify(
     surroundings: &Surroundings,
     config: &CargoConfig<'_>,
     call: Call<'_>,
-) -> Digest {
+) -> Toolchain {
     let set = config.rustc();
     let program = set.as_deref().unwrap_or(Path::new("rustc"));
     let real =
@@ -28,23 +53,25 @@ pub(super) fn identify(
     let by_rustup = call.toolchain.is_some() && set.is_none();
     if !by_rustup && let Some(real) = &real {
         if let Some(sysroot) = sysroot_of(real) {
-            return of_sysroot(&sysroot);
+            return Toolchain::at(sysroot);
         }
         if !is_proxy(real) {
             let mut hasher = DigestHasher::new();
             hasher.field(b"rekindle compiler 1");
             program_alone(&mut hasher, real);
-            return hasher.finish();
+            return Toolchain::elsewhere(hasher.finish());
         }
     }
     let name = rustup_name(surroundings, call.toolchain).unwrap_or_default();
     match rustup_dir(surroundings, &name) {
-        Some(sysroot) => of_sysroot(&sysroot),
+        Some(sysroot) => Toolchain::at(sysroot),
         // One that rustup is about to install.
-        None => DigestHasher::new()
-            .field(b"rekindle toolchain name 1")
-            .field(name.as_bytes())
-            .finish(),
+        None => Toolchain::elsewhere(
+            DigestHasher::new()
+                .field(b"rekindle toolchain name 1")
+                .field(name.as_bytes())
+                .finish(),
+        ),
     }
 }
 
@@ -56,8 +83,7 @@ pub fn of_rustup(
     config: &CargoConfig<'_>,
 ) -> Option<(String, Option<PathBuf>)> {
     let program = config.rustc().unwrap_or_else(|| "rustc".into());
-    let real = rekindle_fsx::canonicalize(&located(surroundings, &program)?).ok()?;
-    if !is_proxy(&real) {
+    if !is_rustups(surroundings, &program) {
         return None;
     }
     let name = rustup_name(surroundings, None)?;
@@ -69,6 +95,13 @@ pub fn of_rustup(
 #[must_use]
 pub fn rustup_toolchains(surroundings: &Surroundings) -> Option<PathBuf> {
     Some(rustup_home(surroundings)?.join("toolchains"))
+}
+
+/// Whether a program that is started by this name is one of rustup's proxies.
+pub(crate) fn is_rustups(surroundings: &Surroundings, program: &Path) -> bool {
+    located(surroundings, program)
+        .and_then(|path| rekindle_fsx::canonicalize(&path).ok())
+        .is_some_and(|real| is_proxy(&real))
 }
 
 /// rustup's proxies are links to it, of either kind.

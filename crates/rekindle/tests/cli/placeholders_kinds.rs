@@ -73,6 +73,45 @@ fn a_crate_that_is_a_shared_library_is_linked_and_loaded() {
     assert_eq!(run(&one), "1!\n");
 }
 
+/// It has no metadata beside it, and its shared library, which is C's, has none in it.
+#[test]
+fn a_crate_that_is_libraries_of_c_too_is_read_behind_another() {
+    let field = Field::new();
+    let one = field.steady("one");
+    one.put(
+        "Cargo.toml",
+        "[workspace]\nmembers = ['top', 'middle', 'base']\nresolver = '2'\n",
+    );
+    put_package(
+        &one,
+        "base",
+        "[lib]\ncrate-type = ['lib', 'cdylib', 'staticlib']\n",
+        &[("src/lib.rs", "pub struct One;\n")],
+    );
+    put_package(
+        &one,
+        "middle",
+        "[dependencies]\nbase = { path = '../base' }\n",
+        &[("src/lib.rs", "pub use base::One;\n")],
+    );
+    put_package(
+        &one,
+        "top",
+        "[dependencies]\nmiddle = { path = '../middle' }\n",
+        &[("src/lib.rs", "pub use middle::One;\n")],
+    );
+    one.rekindle(&["build"]).ok();
+    let stand_ins = StandIns::put(&field, &one);
+    one.put(
+        "top/src/lib.rs",
+        "pub fn one() -> middle::One { middle::One }\n",
+    );
+    one.rekindle(&["build"]).ok();
+    let real = stand_ins.real();
+    assert!(real.contains(&"libbase.rlib".to_owned()), "{real:?}");
+    one.assert_fresh("with libraries of C");
+}
+
 const C_BUILD: &str = "use std::process::Command;\nfn main() {\n    \
     println!(\"cargo:rerun-if-changed=build.rs\");\n    \
     let out = std::env::var(\"OUT_DIR\").unwrap();\n    \

@@ -334,6 +334,34 @@ fn a_variable_that_a_build_script_reads() {
     );
 }
 
+/// Below a home, where rustup puts it, the toolchain's files are not those of a directory's neighbourhood.
+#[test]
+fn a_build_script_that_asks_the_compiler_comes_back_in_another_checkout() {
+    let expression = "{ let asked = std::process::Command::new(std::env::var_os(\"RUSTC\").unwrap())\n\
+         .arg(\"--version\").output().unwrap();\n\
+         String::from_utf8(asked.stdout).unwrap().split(' ').next().unwrap().to_owned() }";
+    let project = scripted(expression, &[]);
+    let sysroot = std::process::Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .unwrap();
+    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+    let home = Path::new(sysroot.trim_end()).parent().unwrap();
+    let homes = [("HOME", home.to_str().unwrap())];
+    build(&project, &homes);
+    assert_eq!(left_out(&project), [""; 0]);
+    let (ws, elsewhere) = (project.path("ws"), project.path("elsewhere"));
+    std::fs::remove_dir_all(ws.join("target")).unwrap();
+    std::fs::rename(&ws, &elsewhere).unwrap();
+    // Its path is another one: that of what the link leads to.
+    std::os::unix::fs::symlink("elsewhere", &ws).unwrap();
+    build(&project, &homes);
+    assert_eq!(invalid(&project), [""; 0]);
+    assert_eq!(program(&project), "rustc");
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_eq!(project.stats()["units"]["hit"], 0);
+}
+
 /// In a target that is kept plain cargo would call it fresh.
 /// cargo gives what it starts more variables than it was given.
 #[test]

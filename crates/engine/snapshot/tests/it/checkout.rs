@@ -109,6 +109,7 @@ impl Checkout {
             build_dir: workspace.join("target"),
             workspace,
             cargo_home: self.root.path().join("home"),
+            sysroot: None,
         }
     }
 

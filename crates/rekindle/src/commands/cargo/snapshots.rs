@@ -70,6 +70,7 @@ impl<'a> Snapshots<'a> {
                 workspace: layout.workspace_root.clone(),
                 build_dir: layout.build_dir.clone(),
                 cargo_home: cargo_home.to_owned(),
+                sysroot: selection.sysroot,
             },
             target_dir: layout.target_dir.clone(),
             wanted: selection.wanted,

@@ -170,6 +170,8 @@ fn run(context: &Context<'_>, dir: &Path) -> Result<Built, NotProbed> {
         .env("CARGO_TERM_COLOR", "never")
         .env("RUSTUP_AUTO_INSTALL", "0")
         .env(env::REKINDLE_DIR, &store)
+        // A tiny program is nothing to share.
+        .env("REKINDLE_REMOTE_MODE", "off")
         .env(env::REKINDLE_SNAPSHOT, "0")
         .env(env::REKINDLE_VERIFY, "0")
         .env(env::REKINDLE_RECACHE, "0");

@@ -1,6 +1,8 @@
 //! What takes room on a disk, as far as it can be found cheaply, and what of it may go.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -34,8 +36,10 @@ enum What {
     OtherTarget {
         stale: bool,
     },
-    /// Unpacked sources of packages.
-    Sources,
+    /// Unpacked sources of packages, and whether a build that runs now may be reading them.
+    Sources {
+        used: bool,
+    },
     /// Packages as they were downloaded, and indices.
     Registry,
     /// A toolchain, and whether this project uses it.
@@ -64,7 +68,7 @@ impl Taker {
             What::OwnTarget => "target of this project",
             What::OtherTarget { stale: false } => "target of another project",
             What::OtherTarget { stale: true } => "target that nothing has touched for a month",
-            What::Sources => "unpacked sources of packages",
+            What::Sources { .. } => "unpacked sources of packages",
             What::Registry => "cargo's registry",
             What::Toolchain { used: true } => "toolchain",
             What::Toolchain { used: false } => "toolchain that this project does not use",
@@ -93,6 +97,9 @@ impl Taker {
                 Some(format!("`rustup toolchain uninstall {name}`"))
             }
             What::Images(by) => Some(format!("`{by} image prune -a`")),
+            What::Sources { used: true } => Some(
+                "once no build runs, `rekindle doctor --fix` removes unpacked sources".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -149,7 +156,8 @@ fn candidates(context: &Context<'_>) -> Vec<(What, PathBuf)> {
         }
     }
     if let Some(home) = context.surroundings.cargo_home() {
-        found.push((What::Sources, home.join("registry/src")));
+        let used = rekindle_fsx::canonicalize(&home).is_ok_and(|home| is_used(context, &home));
+        found.push((What::Sources { used }, home.join("registry/src")));
         found.push((What::Registry, home.join("registry/cache")));
         found.push((What::Registry, home.join("registry/index")));
         found.push((What::Registry, home.join("git")));
@@ -264,8 +272,8 @@ fn decimal_size(text: &str) -> Option<u64> {
 }
 
 /// Steps that free what is made again by itself: from the store what is lacking, else everything. Sources stay
-/// while something builds, which may be reading them.
-pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec<Step> {
+/// while a build may be reading them.
+pub(super) fn steps(found: &[Taker], lacking: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     for taker in found.iter().filter(|taker| taker.what == What::Store) {
         let held = LocalStore::open(&taker.path)
@@ -279,7 +287,6 @@ pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec
             });
         }
     }
-    let is_building = is_building(context);
     for taker in found {
         match taker.what {
             What::OtherTarget { stale: true } => steps.push(Step::Remove {
@@ -288,25 +295,41 @@ pub(super) fn steps(context: &Context<'_>, found: &[Taker], lacking: u64) -> Vec
                 bytes: taker.bytes,
                 again: "nothing has touched it for a month; a build there makes it again",
             }),
-            What::Sources if !is_building => steps.extend(sources(taker)),
+            What::Sources { used: false } => steps.extend(sources(taker)),
             _ => {}
         }
     }
     steps
 }
 
-/// Whether any cargo or rustc runs on this machine.
-fn is_building(context: &Context<'_>) -> bool {
+/// Whether a cargo, or who reads sources as it does, runs with this home of cargo's.
+fn is_used(context: &Context<'_>, home: &Path) -> bool {
     let processes = rekindle_fsx::list_names(&context.machine.proc).unwrap_or_default();
     processes.iter().any(|name| {
         let is_number = name
             .to_str()
             .is_some_and(|name| name.parse::<u32>().is_ok());
-        let comm = context.machine.proc.join(name).join("comm");
-        is_number
-            && rekindle_fsx::read_to_string(&comm)
-                .is_ok_and(|comm| matches!(comm.trim(), "cargo" | "rustc" | "rust-analyzer"))
+        let process = context.machine.proc.join(name);
+        let comm = rekindle_fsx::read_to_string(&process.join("comm")).unwrap_or_default();
+        let reads = matches!(
+            comm.trim(),
+            "cargo" | "rustc" | "clippy-driver" | "rustdoc" | "rust-analyzer"
+        );
+        // What cannot be looked into may be using it.
+        is_number && reads && home_of(&process).is_none_or(|other| other == home)
     })
+}
+
+/// cargo's home as a process's environment says, links resolved.
+fn home_of(process: &Path) -> Option<PathBuf> {
+    let environment = rekindle_fsx::read(&process.join("environ")).ok()?;
+    let variable = |name: &[u8]| {
+        let set = environment.split(|byte| *byte == 0);
+        let value = set.filter_map(|pair| pair.strip_prefix(name)).next()?;
+        (!value.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(value)))
+    };
+    let home = variable(b"CARGO_HOME=").or_else(|| Some(variable(b"HOME=")?.join(".cargo")))?;
+    rekindle_fsx::canonicalize(&home).ok()
 }
 
 /// Unpacked sources whose package is there whole, so that cargo unpacks it again without a network.
@@ -368,7 +391,7 @@ mod tests {
             rekindle_fsx::atomic::write(&file, &bytes).unwrap();
         }
         let taker = Taker {
-            what: What::Sources,
+            what: What::Sources { used: false },
             path: dir.path().join("registry/src"),
             bytes: 1,
             at_least: false,

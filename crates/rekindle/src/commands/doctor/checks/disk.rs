@@ -112,7 +112,7 @@ fn finding(context: &Context<'_>, kind: &'static Kind, device: u64, disk: &Disk)
     }
     let wanted = disk.room.total_bytes / 10;
     let lacking = wanted.saturating_sub(disk.room.available_bytes);
-    let steps = takers::steps(context, &found, lacking);
+    let steps = takers::steps(&found, lacking);
     let fix = (!steps.is_empty()).then(|| Fix::new("free what is made again by itself", steps));
     finding.fixed_by(fix)
 }

@@ -15,7 +15,12 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
             Some("true" | "True" | "TRUE" | "1" | "on")
         )
     };
-    let wanted = is_true("SCCACHE_GHA_ENABLED");
+    let ours = context.var("REKINDLE_REMOTE");
+    let ours = ours.filter(|url| url.split(':').next() == Some("gha"));
+    let by = match ours {
+        Some(_) => Some("REKINDLE_REMOTE"),
+        None => is_true("SCCACHE_GHA_ENABLED").then_some("SCCACHE_GHA_ENABLED"),
+    };
     let second = is_true("ACTIONS_CACHE_SERVICE_V2") || has("ACTIONS_RESULTS_URL");
     let token = has("ACTIONS_RUNTIME_TOKEN");
     let server = context.var("GITHUB_SERVER_URL").unwrap_or_default();
@@ -30,7 +35,9 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
             )
             .seen("ACTIONS_CACHE_URL is set; ACTIONS_RESULTS_URL and ACTIONS_CACHE_SERVICE_V2 are not"),
         );
-    } else if wanted && !(token && second) {
+    } else if let Some(by) = by
+        && !(token && second)
+    {
         let missing: Vec<&str> = [
             ("ACTIONS_RUNTIME_TOKEN", token),
             ("ACTIONS_RESULTS_URL", second),
@@ -45,7 +52,7 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
                 "GitHub hands these to actions alone: pass them on with an `actions/github-script` step that \
                  exports them",
             )
-            .seen("SCCACHE_GHA_ENABLED is set")
+            .seen(format!("{by} asks for it"))
             .seen(format!("{} not set", missing.join(" and "))),
         );
     }
