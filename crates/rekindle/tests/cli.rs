@@ -19,6 +19,8 @@ mod debug;
 mod doctor;
 #[path = "cli/doctor_lab.rs"]
 mod doctor_lab;
+#[path = "cli/doctor_ward.rs"]
+mod doctor_ward;
 #[path = "cli/faults.rs"]
 mod faults;
 #[path = "cli/faults_damage.rs"]

@@ -49,10 +49,19 @@ struct Examined {
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<u8, CommandError> {
     let wanted = checks::named(&args.check)?;
-    let mut examined = examine(&wanted)?;
+    let is_text = args.format == Format::Text;
+    // A line as soon as it is known: a tiny program takes a while.
+    let each = |one: &Examined| {
+        if is_text {
+            print(&show::check(one))
+        } else {
+            Ok(())
+        }
+    };
+    let mut examined = examine(&wanted, each)?;
     let mut repairs = Vec::new();
-    if args.format == Format::Text {
-        print(&show::text(&examined, args.fix))?;
+    if is_text {
+        print(&show::sum(&examined, args.fix))?;
     }
     if args.fix {
         repairs = repair::all(&examined, args)?;
@@ -61,9 +70,12 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<u8, CommandError> {
             .filter(|check| repairs.iter().any(|repair| repair.touches(check.id)))
             .collect();
         if !again.is_empty() {
-            replace(&mut examined, examine(&again)?);
-            if args.format == Format::Text {
-                print(&show::after(&repairs, &examined))?;
+            if is_text {
+                print(&show::mended(&repairs))?;
+            }
+            replace(&mut examined, examine(&again, each)?);
+            if is_text {
+                print(&show::sum(&examined, true))?;
             }
         }
     }
@@ -79,8 +91,11 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<u8, CommandError> {
     })
 }
 
-/// Makes checks, in their order, of the machine as it is now.
-fn examine(wanted: &[&'static Check]) -> Result<Vec<Examined>, CommandError> {
+/// Makes checks, in their order, of the machine as it is now; hands each on when it is made.
+fn examine(
+    wanted: &[&'static Check],
+    mut each: impl FnMut(&Examined) -> Result<(), CommandError>,
+) -> Result<Vec<Examined>, CommandError> {
     let surroundings = Surroundings::of_process()
         .map_err(|error| CommandError::environment(format!("there is no directory: {error}")))?;
     let resolved = settings::resolve(&surroundings)?;
@@ -88,11 +103,16 @@ fn examine(wanted: &[&'static Check]) -> Result<Vec<Examined>, CommandError> {
     let asked = layout::Asked::default();
     let layout = layout::find(&surroundings, &config, &surroundings.cwd, asked).ok();
     let context = Context::new(&surroundings, &config, layout, &resolved);
-    let outcome = |check: &&'static Check| Examined {
-        check,
-        outcome: (check.run)(&context),
-    };
-    Ok(wanted.iter().map(outcome).collect())
+    let mut examined = Vec::new();
+    for check in wanted {
+        let one = Examined {
+            check,
+            outcome: (check.run)(&context),
+        };
+        each(&one)?;
+        examined.push(one);
+    }
+    Ok(examined)
 }
 
 fn replace(examined: &mut [Examined], anew: Vec<Examined>) {

@@ -62,12 +62,10 @@ impl Marks {
     }
 }
 
-/// All checks, a line each; below it what is not well; then what it comes to.
-pub(super) fn text(examined: &[Examined], fixing: bool) -> String {
-    let marks = Marks::of_stdout();
-    let mut text: String = examined.iter().map(|one| check(one, &marks)).collect();
+/// What all checks come to, and what `--fix` would do.
+pub(super) fn sum(examined: &[Examined], fixing: bool) -> String {
     let findings = || examined.iter().flat_map(|one| &one.outcome.findings);
-    let _ = writeln!(text, "\n{}", sum(findings()));
+    let mut text = format!("\n{}\n", counted(findings()));
     let fixable = findings().filter(|finding| finding.fix.is_some()).count();
     if fixable > 0 && !fixing {
         let _ = writeln!(
@@ -79,7 +77,8 @@ pub(super) fn text(examined: &[Examined], fixing: bool) -> String {
 }
 
 /// A check's line, and what it found.
-fn check(Examined { check, outcome }: &Examined, marks: &Marks) -> String {
+pub(super) fn check(Examined { check, outcome }: &Examined) -> String {
+    let marks = Marks::of_stdout();
     let line = if outcome.skipped {
         marks.painted("2", &outcome.line)
     } else {
@@ -88,7 +87,7 @@ fn check(Examined { check, outcome }: &Examined, marks: &Marks) -> String {
     let line = format!("{} {:<NAME_WIDTH$}  {line}", marks.of(outcome), check.id);
     let mut text = format!("{}\n", line.trim_end());
     for finding in &outcome.findings {
-        text.push_str(&one(finding, marks));
+        text.push_str(&one(finding, &marks));
     }
     text
 }
@@ -116,7 +115,7 @@ fn one(finding: &Finding, marks: &Marks) -> String {
     text
 }
 
-fn sum<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
+fn counted<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
     let mut counts = [0_usize; 3];
     for finding in findings {
         counts[finding.kind.severity as usize] += 1;
@@ -140,21 +139,11 @@ fn sum<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
     }
 }
 
-/// The checks that were made again after repairs, and what all checks come to now.
-pub(super) fn after(repairs: &[Repair], examined: &[Examined]) -> String {
-    let marks = Marks::of_stdout();
-    let is_again = |one: &&Examined| repairs.iter().any(|repair| repair.touches(one.check.id));
-    let done = |repair: &&Repair| matches!(repair.ended, Ended::Done(_));
-    let mut text = format!(
-        "\n{} mended; checked again:\n",
-        repairs.iter().filter(done).count()
-    );
-    for one in examined.iter().filter(is_again) {
-        text.push_str(&check(one, &marks));
-    }
-    let findings = examined.iter().flat_map(|one| &one.outcome.findings);
-    let _ = writeln!(text, "\nnow: {}", sum(findings));
-    text
+/// What comes before the checks that are made again.
+pub(super) fn mended(repairs: &[Repair]) -> String {
+    let is_done = |repair: &&Repair| matches!(repair.ended, Ended::Done(_));
+    let done = repairs.iter().filter(is_done).count();
+    format!("\n{done} mended; checked again:\n")
 }
 
 /// The JSON form.
