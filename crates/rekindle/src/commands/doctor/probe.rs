@@ -72,13 +72,21 @@ impl Built {
 
     /// The errors that cargo and the compiler printed, shortened.
     pub(super) fn errors(&self) -> Vec<String> {
-        const LINES_MAX: usize = 3;
+        const LINES_MAX: usize = 4;
         const LENGTH_MAX: usize = 200;
-        let is_error = |line: &&str| line.starts_with("error") || line.starts_with("sccache: ");
-        let lines = self.stderr.lines().filter(is_error).take(LINES_MAX);
-        lines
-            .map(|line| line.chars().take(LENGTH_MAX).collect())
-            .collect()
+        // Below these marks cargo shows what a program said that it started.
+        const QUOTED: [&str; 2] = ["--- stdout", "--- stderr"];
+        let mut lines: Vec<&str> = Vec::new();
+        let mut is_quoted = false;
+        for line in self.stderr.lines().map(str::trim) {
+            let is_error = line.starts_with("error") || line.starts_with("sccache: ");
+            if (is_error || is_quoted) && !line.is_empty() && !lines.contains(&line) {
+                lines.push(line);
+            }
+            is_quoted = QUOTED.contains(&line);
+        }
+        let shortened = |line: &str| line.chars().take(LENGTH_MAX).collect();
+        lines.into_iter().take(LINES_MAX).map(shortened).collect()
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
             let line = "not tried: sccache refuses to compile (see incremental)";
             return Outcome::new(line, findings);
         }
-        findings.push(failed(probe));
+        findings.push(failed(context, probe));
         return Outcome::new("", findings);
     }
     findings.extend(in_effect(context, probe));
@@ -111,14 +111,21 @@ fn missing(context: &Context<'_>) -> Option<Finding> {
     )
 }
 
-fn failed(probe: &Probe) -> Finding {
+fn failed(context: &Context<'_>, probe: &Probe) -> Finding {
     let mut finding = Finding::new(
         &PROBE_FAILED,
         "a tiny program cannot be built in this directory",
         "mend what cargo says; `cargo build` of any program fails in the same way",
     );
     finding.evidence = probe.first.errors();
-    finding
+    match context.config.rustc_wrapper() {
+        Some(user) => {
+            let program = user.program.display();
+            finding.next = format!("take `{program}` out of {} first", user.set_in);
+            finding.seen(format!("`{program}` is cargo's compiler wrapper"))
+        }
+        None => finding,
+    }
 }
 
 fn in_effect(context: &Context<'_>, probe: &Probe) -> Option<Finding> {
