@@ -606,3 +606,57 @@ fn a_fix_that_another_one_has_made_needless_is_not_made() {
     let now = std::fs::read_to_string(ward.project.path("cargo-home/config.toml")).unwrap();
     assert_eq!(now, config.replace("rustc-", "# rustc-"));
 }
+
+#[test]
+fn a_linker_that_is_asked_for_and_not_there_is_found_and_no_longer_asked_for() {
+    let ward = Ward::new();
+    let config = "[build]\nrustflags = [\"-Clink-arg=-fuse-ld=nosuch\"]\n";
+    ward.project.put("ws/.cargo/config.toml", config);
+    ward.finds("linker-requested-missing");
+    ward.is_mended("linker-requested-missing", "linker");
+    // The program that drives it, likewise.
+    let config = "[build]\nrustflags = [\"-Clinker=nosuch-gcc\"]\n";
+    ward.project.put("ws/.cargo/config.toml", config);
+    ward.finds("linker-missing");
+    ward.is_mended("linker-missing", "linker");
+    // A line that says more is for a person.
+    let config = "[build]\nrustflags = [\"-Clink-arg=-fuse-ld=nosuch\", \"-g\"]\n";
+    ward.project.put("ws/.cargo/config.toml", config);
+    assert!(ward.finds("linker-requested-missing")["fix"].is_null());
+}
+
+/// systemd does not run where tests do: a script stands for `systemctl` and keeps the state.
+#[test]
+fn a_service_that_does_not_run_is_found_and_started() {
+    let ward = Ward::new();
+    let (dir, state) = (
+        ward.project.path("home/actions-runner"),
+        ward.project.path("state"),
+    );
+    runner_files(&dir, "2.337.0", &[]);
+    let name = "actions.runner.acme-app.box.service";
+    std::fs::write(dir.join(".service"), format!("{name}\n")).unwrap();
+    ward.project.put(&format!("units/{name}"), &unit_file(&dir));
+    std::fs::write(&state, "failed").unwrap();
+    let script = format!(
+        "#!/bin/sh\nstate={}\ncase \"$1\" in\nshow) echo Result=exit-code; echo LoadState=loaded\n  \
+         echo \"ActiveState=$(cat $state)\" ;;\nstart) [ \"$2\" = {name} ] && printf active > $state ;;\nesac\n",
+        state.display()
+    );
+    ward.project.put("bin/systemctl", &script);
+    let program = ward.project.path("bin/systemctl");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let dirs = [ward.project.path("bin")]
+        .into_iter()
+        .chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(dirs).unwrap();
+    let ward = ward.with("PATH", PathBuf::from(path));
+    let finding = ward.finds("runner-service-stopped");
+    assert!(
+        finding["evidence"][0].as_str().unwrap().contains("failed"),
+        "{finding:#}"
+    );
+    ward.is_mended("runner-service-stopped", "runner");
+    assert_eq!(std::fs::read_to_string(state).unwrap(), "active");
+}
