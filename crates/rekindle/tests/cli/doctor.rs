@@ -603,6 +603,11 @@ fn a_fix_that_another_one_has_made_needless_is_not_made() {
     );
     let told = ward.doctor(&[&arguments[..], &["--fix", "--yes"]].concat());
     assert_eq!(told.ids(), BTreeSet::new(), "{:#}", told.json);
+    let second = &told.json["repairs"][1];
+    assert_eq!(
+        second["lines"][0], "an earlier fix has mended it",
+        "{second:#}"
+    );
     let now = std::fs::read_to_string(ward.project.path("cargo-home/config.toml")).unwrap();
     assert_eq!(now, config.replace("rustc-", "# rustc-"));
 }
