@@ -7,19 +7,20 @@ use crate::Failure;
 use crate::args::Args;
 use crate::process::{self, cargo};
 
-/// The page and what to ask the program for.
+/// The page in `docs` and what to ask the program for.
 const PAGES: &[(&str, &str)] = &[
-    ("cli", "cli"),
-    ("environment", "env"),
-    ("configuration", "config"),
-    ("keys", "keys"),
+    ("reference/cli", "cli"),
+    ("reference/environment", "env"),
+    ("reference/configuration", "config"),
+    ("reference/keys", "keys"),
+    ("doctor", "doctor"),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut arguments = Args::new(arguments);
     let check = arguments.switch("--check");
     arguments.finish()?;
-    let dir = process::root().join("docs/reference");
+    let dir = process::root().join("docs");
     let mut stale = Vec::new();
     for (page, topic) in PAGES {
         let path = dir.join(format!("{page}.md"));
@@ -27,20 +28,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             Ok(text) => text,
             // A page that nobody generates yet and nobody wrote: its links are findings of tidy.
             Err(why) if check && !path.exists() => {
-                eprintln!("note: docs/reference/{page}.md is not generated yet: {why}");
+                eprintln!("note: docs/{page}.md is not generated yet: {why}");
                 continue;
             }
             Err(why) => {
-                stale.push(format!(
-                    "docs/reference/{page}.md cannot be generated: {why}"
-                ));
+                stale.push(format!("docs/{page}.md cannot be generated: {why}"));
                 continue;
             }
         };
         if check {
             let written = fs::read_to_string(&path).unwrap_or_default();
             if let Some(difference) = difference(&written, &text) {
-                stale.push(format!("docs/reference/{page}.md {difference}"));
+                stale.push(format!("docs/{page}.md {difference}"));
             }
         } else {
             write(&path, &text)?;

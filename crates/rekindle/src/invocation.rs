@@ -16,6 +16,7 @@ const OWN: &[&str] = &[
     "step",
     "explain",
     "observe",
+    "doctor",
     "snapshot",
     "materialise",
     "cache",

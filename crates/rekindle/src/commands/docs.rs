@@ -9,7 +9,7 @@ use rekindle_base::env::{ALL, Audience};
 use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
 
 use super::cache::DAMAGED;
-use super::print;
+use super::{doctor, print};
 use crate::cli::{Cli, DocsArgs, PASSED_ON, Topic};
 use crate::error::CommandError;
 
@@ -21,6 +21,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), CommandError> {
         Topic::Env => environment(),
         Topic::Config => configuration(),
         Topic::Keys => keys(),
+        Topic::Doctor => format!("{NOTE}\n{}", doctor::page()),
     })
 }
 
@@ -113,11 +114,13 @@ fn exit_codes(text: &mut String) {
          | code | |\n|---|---|\n\
          | 0 | It is done. |\n\
          | {DAMAGED} | `cache verify` found damage. |\n\
+         | {} | `doctor` found an error that remains. |\n\
          | {} | What was asked for is wrong: arguments, configuration, a variable. |\n\
          | {} | The machine is not as needed: a missing program, a full disk, no permission. |\n\
          | {} | A mistake of Rekindle's own. |\n\n\
          A configuration that cannot be read ends `rekindle build` and the like with {} before cargo \
          starts.\n",
+        doctor::FOUND,
         ErrorKind::User.exit_code(),
         ErrorKind::Environment.exit_code(),
         ErrorKind::Bug.exit_code(),
