@@ -13,7 +13,7 @@ pub const WITHOUT_DEBUG: (u64, u64) = (51, 53);
 
 /// Compiling without optimisation over all crates where there was `fat`, in per cent: the unit that does it, and
 /// the libraries behind it, which without it make machine code.
-pub const WITHOUT_LTO: (u64, u64) = (24, 110);
+pub const WITHOUT_LTO: (u64, u64) = (29, 117);
 
 /// The name in [`LINKERS`] of the linker that an output names: GNU's own leaves no name.
 #[must_use]
