@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// What every help page says of the commands that are not listed.
 pub(crate) const PASSED_ON: &str = "\
 Any other command is cargo's: `rekindle build --release` runs `cargo build --release` with cargo's \
-own output and exit code, and prints at most three lines of its own afterwards. \
+own output and exit code, and prints at most three lines of its own afterwards, on a CI service also a \
+report. \
 `rekindle cargo COMMAND` runs cargo's command where Rekindle has one of the same name.";
 
 /// What `rekindle step --help` says of the command.

@@ -62,8 +62,8 @@ pub struct PhaseEvent {
     pub time_us: u64,
 }
 
-/// What the machine did, sampled. The columns are of one length, the values of each sample at the
-/// same index.
+/// What the machine did, sampled: the values of each sample at the same index. A column of what is not known is
+/// empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SamplesEvent {

@@ -156,7 +156,7 @@ pub struct UnitPart {
     pub time_us: u64,
 }
 
-/// What the machine did: columns of one length.
+/// What the machine did: the values of each sample at the same index. A column of what is not known is empty.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Samples {
     /// When each was taken, in milliseconds since the command's begin.

@@ -45,18 +45,12 @@ pub fn trace(timeline: &Timeline) -> serde_json::Result<String> {
         );
     }
     let samples = &timeline.samples;
-    let columns = samples
-        .taken_ms
-        .iter()
-        .zip(&samples.cpu_milli)
-        .zip(&samples.memory_mib);
-    for ((at_ms, cpu_milli), memory_mib) in columns {
-        events.push(counter(
-            "processors",
-            *at_ms,
-            json!(f64::from(*cpu_milli) / 1000.0),
-        ));
-        events.push(counter("memory (MiB)", *at_ms, json!(memory_mib)));
+    for (taken_ms, cpu_milli) in samples.taken_ms.iter().zip(&samples.cpu_milli) {
+        let cores = f64::from(*cpu_milli) / 1000.0;
+        events.push(counter("processors", *taken_ms, json!(cores)));
+    }
+    for (taken_ms, memory_mib) in samples.taken_ms.iter().zip(&samples.memory_mib) {
+        events.push(counter("memory (MiB)", *taken_ms, json!(memory_mib)));
     }
     serde_json::to_string(&json!({
         "displayTimeUnit": "ms",

@@ -20,7 +20,7 @@ use crate::advice::Advice;
 use crate::headline::Headline;
 use crate::report_json::Report;
 use crate::timeline::Timeline;
-use crate::words::{moment, time};
+use crate::words::{count as counted, moment, time};
 use html::Text;
 
 const PAGE: &str = include_str!("page.html");
@@ -144,15 +144,35 @@ fn help(advice: &[Advice]) -> String {
         }
         let _ = write!(
             items,
-            "<li><div class=\"gain\">{gain}</div><div><h3>{}</h3>{remedy}<p>{}.</p></div></li>",
+            "<li><div class=\"gain\">{gain}</div><div><h3>{}</h3>{remedy}{}</div></li>",
             html::Prose(&one.title),
-            html::Prose(&one.evidence.join("; ")),
+            evidence(&one.evidence),
         );
     }
     format!(
         "<section class=\"help\" aria-labelledby=\"help-title\"><h2 id=\"help-title\">What would help most</h2><ol>{items}</ol>\
          <p class=\"note\">Each gain is of that change alone, found by playing this run's own units again without what it costs.</p></section>"
     )
+}
+
+/// The first figure, and the others behind a fold.
+fn evidence(evidence: &[String]) -> String {
+    let Some((first, others)) = evidence.split_first() else {
+        return String::new();
+    };
+    let mut text = format!("<p>{}.</p>", html::Prose(first));
+    if !others.is_empty() {
+        let _ = write!(
+            text,
+            "<details><summary>{} more</summary>",
+            counted(others.len() as u64, "figure", "figures")
+        );
+        for other in others {
+            let _ = write!(text, "<p>{}.</p>", html::Prose(other));
+        }
+        text.push_str("</details>");
+    }
+    text
 }
 
 fn timeline_note(timeline: &Timeline) -> String {

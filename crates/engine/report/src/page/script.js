@@ -1,6 +1,7 @@
 // The timeline and the table. Data is text from a build: it is only ever set as text, never as HTML.
 "use strict";
-(() => {
+// What stands in the page as HTML is shown first.
+requestAnimationFrame(() => setTimeout(() => {
 const $ = (id) => document.getElementById(id);
 const report = JSON.parse($("data").textContent);
 const units = report.units;
@@ -36,6 +37,15 @@ function element(tag, cls, text) {
   const e = document.createElement(tag);
   if (cls) e.className = cls;
   if (text !== undefined) e.textContent = text;
+  return e;
+}
+
+// What stands between backquotes is a name.
+function prose(e, text) {
+  const pieces = text.split("`");
+  pieces.forEach((piece, i) => {
+    if (i % 2 && i < pieces.length - 1) e.append(element("code", "", piece)); else e.append((i % 2 ? "`" : "") + piece);
+  });
   return e;
 }
 
@@ -110,7 +120,7 @@ function measure() {
   if (units.length) add("running", 56, waiting.length > 1 ? "Running, and waiting" : "Running");
   if (report.samples.at_ms.length) {
     add("cpu", 40, report.machine && report.machine.limited ? "Processors of this container" : "Processors of the machine");
-    add("memory", 40, "Memory");
+    if (report.samples.memory_mib.length) add("memory", 40, "Memory");
   }
   layout = { strips, height: y + 6 };
 }
@@ -198,13 +208,13 @@ function bar(c, unit, index, top, height) {
       c.fillRect(from + part.at_us * scale, top, Math.max(.5, part.time_us * scale), h);
     }
   }
-  if (to - from > 34 && h > 11) {
+  const text = unit.package + (unit.kind === "run-build-script" ? " (script)" : "");
+  if (h > 11 && to - from > 30 && to - from > Math.min(64, c.measureText(text).width + 8)) {
     c.save();
     c.beginPath();
     c.rect(from, top, to - from - 3, h);
     c.clip();
     // A dark edge keeps light letters readable across parts of any colour.
-    const text = unit.package + (unit.kind === "run-build-script" ? " (script)" : "");
     c.strokeStyle = "#1b1714aa";
     c.lineWidth = 2.6;
     c.lineJoin = "round";
@@ -372,7 +382,7 @@ function choose(index, scroll) {
       stack.append(piece);
     }
     box.append(stack);
-    if (unit.message) box.append(element("p", "", "Why: " + unit.message));
+    if (unit.message) box.append(prose(element("p", "", "Why: "), unit.message));
     if (unit.linker) box.append(element("p", "", "Linked with " + unit.linker));
     if (unit.saved_us) box.append(element("p", "", "When it was stored it took " + time(unit.saved_us)));
     detail.append(box);
@@ -467,7 +477,7 @@ function fill() {
     button.addEventListener("click", () => choose(row.index, true));
     name.append(button);
     // What was never built before needs no explanation.
-    if (row.unit.message && row.unit.reason !== "never_seen") name.append(element("span", "why", row.unit.message));
+    if (row.unit.message && row.unit.reason !== "never_seen") name.append(prose(element("span", "why"), row.unit.message));
     const took = number(row.time);
     const meter = element("span", "meter");
     meter.style.width = Math.max(2, row.time / slowest * 90) + "px";
@@ -509,4 +519,4 @@ draw();
 fill();
 new ResizeObserver(redraw).observe(chart);
 DARK.addEventListener("change", () => { readColours(); redraw(); });
-})();
+}));

@@ -177,32 +177,30 @@ fn add(sums: &mut BTreeMap<Part, f64>, part: Part, time_us: u64) {
     *sums.entry(part).or_default() += time_us as f64;
 }
 
-/// Whole microseconds that still add up: what rounding lost goes to those that lost most.
+/// Whole microseconds that still add up: what rounding lost or added goes to the largest part, which does not feel it.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "sums of times: not negative, and below 2^52"
 )]
 fn rounded(sums: &BTreeMap<Part, f64>, whole_us: u64) -> Vec<PartTime> {
-    let mut parts: Vec<(PartTime, f64)> = sums
+    let mut parts: Vec<PartTime> = sums
         .iter()
-        .map(|(part, sum)| {
-            let of = PartTime {
-                part: *part,
-                time_us: sum.floor() as u64,
-            };
-            (of, sum.fract())
+        .map(|(part, sum)| PartTime {
+            part: *part,
+            time_us: sum.round() as u64,
         })
         .collect();
-    let counted: u64 = parts.iter().map(|(of, _)| of.time_us).sum();
-    parts.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let lost = usize::try_from(whole_us.saturating_sub(counted)).unwrap_or(usize::MAX);
-    for (of, _) in parts.iter_mut().take(lost) {
-        of.time_us += 1;
+    let counted_us = parts
+        .iter()
+        .map(|of| of.time_us)
+        .fold(0, u64::saturating_add);
+    if let Some(largest) = parts.iter_mut().max_by_key(|of| of.time_us) {
+        let others_us = counted_us - largest.time_us;
+        largest.time_us = whole_us.saturating_sub(others_us);
     }
-    parts.sort_by_key(|(of, _)| of.part);
-    let parts = parts.into_iter().map(|(of, _)| of);
-    parts.filter(|of| of.time_us > 0).collect()
+    parts.retain(|of| of.time_us > 0);
+    parts
 }
 
 /// Where segments begin and end, in the order of time.
