@@ -7,21 +7,22 @@ use crate::Failure;
 use crate::args::Args;
 use crate::process::{self, cargo};
 
-/// The page and what to ask the program for.
+/// The page in `docs` and what to ask the program for.
 const PAGES: &[(&str, &str)] = &[
-    ("cli.md", "cli"),
-    ("environment.md", "env"),
-    ("configuration.md", "config"),
-    ("keys.md", "keys"),
-    ("advice.md", "advice"),
-    ("report.schema.json", "report-schema"),
+    ("reference/cli.md", "cli"),
+    ("reference/environment.md", "env"),
+    ("reference/configuration.md", "config"),
+    ("reference/keys.md", "keys"),
+    ("reference/advice.md", "advice"),
+    ("reference/report.schema.json", "report-schema"),
+    ("doctor.md", "doctor"),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut arguments = Args::new(arguments);
     let check = arguments.switch("--check");
     arguments.finish()?;
-    let dir = process::root().join("docs/reference");
+    let dir = process::root().join("docs");
     let mut stale = Vec::new();
     for (page, topic) in PAGES {
         let path = dir.join(page);
@@ -29,18 +30,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             Ok(text) => text,
             // A page that nobody generates yet and nobody wrote: its links are findings of tidy.
             Err(why) if check && !path.exists() => {
-                eprintln!("note: docs/reference/{page} is not generated yet: {why}");
+                eprintln!("note: docs/{page} is not generated yet: {why}");
                 continue;
             }
             Err(why) => {
-                stale.push(format!("docs/reference/{page} cannot be generated: {why}"));
+                stale.push(format!("docs/{page} cannot be generated: {why}"));
                 continue;
             }
         };
         if check {
             let written = fs::read_to_string(&path).unwrap_or_default();
             if let Some(difference) = difference(&written, &text) {
-                stale.push(format!("docs/reference/{page} {difference}"));
+                stale.push(format!("docs/{page} {difference}"));
             }
         } else {
             write(&path, &text)?;

@@ -12,6 +12,7 @@
 )]
 
 pub mod atomic;
+pub mod disk;
 mod failpoint;
 mod hash;
 pub mod lock;

@@ -43,6 +43,8 @@ pub struct UserWrapper {
 struct Layer {
     /// For people.
     name: String,
+    /// The file, where it is one.
+    file: Option<PathBuf>,
     /// Programs with a slash in their names are relative to this.
     base: PathBuf,
     values: toml::Table,
@@ -80,6 +82,7 @@ impl<'a> CargoConfig<'a> {
             if let Ok(values) = argument.parse::<toml::Table>() {
                 layers.push(Layer {
                     name: "--config".to_owned(),
+                    file: None,
                     base: cwd.to_owned(),
                     values,
                 });
@@ -183,6 +186,12 @@ impl<'a> CargoConfig<'a> {
         self.files.iter().map(|layer| &layer.values)
     }
 
+    /// All files that were read, the first source first, with what they say.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &toml::Table)> {
+        let files = self.arguments.iter().chain(&self.files);
+        files.filter_map(|layer| Some((layer.file.as_deref()?, &layer.values)))
+    }
+
     /// The `[env]` table: what cargo sets for the processes that it starts.
     #[must_use]
     pub fn env(&self) -> BTreeMap<OsString, SetVariable> {
@@ -262,6 +271,7 @@ fn read_file(file: &Path, base: &Path, depth: usize, layers: &mut Vec<Layer>) ->
     let included = includes(&values);
     layers.push(Layer {
         name: format!("`{}`", file.display()),
+        file: Some(file.to_owned()),
         base: base.to_owned(),
         values,
     });

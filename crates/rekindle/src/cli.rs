@@ -18,6 +18,10 @@ is an input, declared or not. Its standard input is empty. What it prints is pri
 outputs are replayed. It is run each time, and Rekindle says why, where it talks to a network, changes \
 anything but its outputs, or cannot be observed. Its exit code is the exit code.";
 
+/// What `rekindle doctor --help` says of fixes.
+const DOCTOR_HELP: &str = "\
+Every finding is explained in docs/doctor.md. The exit code is 1 where a finding of severity error remains.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -42,6 +46,9 @@ pub(crate) enum OwnCommand {
     Explain(ExplainArgs),
     /// Lists what a unit, or the run of its build script, was seen to read.
     Observe(ObserveArgs),
+    /// Looks for what is wrong with this machine and this project, and mends it.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Looks at snapshots of target directories, captures and restores them.
     Snapshot(SnapshotArgs),
     /// Puts the bytes in the place of every placeholder in the target directory.
@@ -231,6 +238,22 @@ pub(crate) struct ObserveArgs {
     pub(crate) format: Format,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Mend what can be mended: each step is shown, and asked for.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Do what `--fix` shows without asking.
+    #[arg(long, requires = "fix")]
+    pub(crate) yes: bool,
+    /// Only this check; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) check: Vec<String>,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
 /// Which project, and what of it.
 #[derive(Debug, Args)]
 pub(crate) struct Site {
@@ -398,4 +421,6 @@ pub(crate) enum Topic {
     Advice,
     /// JSON Schema of `rekindle report --format json`.
     ReportSchema,
+    /// What `rekindle doctor` finds.
+    Doctor,
 }

@@ -19,6 +19,7 @@ const OWN: &[&str] = &[
     "step",
     "explain",
     "observe",
+    "doctor",
     "snapshot",
     "materialise",
     "cache",

@@ -47,6 +47,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::History(args) => commands::history::run(&args)?,
         OwnCommand::Explain(args) => commands::explain::run(&args)?,
         OwnCommand::Observe(args) => commands::observe::run(&args)?,
+        OwnCommand::Doctor(args) => return commands::doctor::run(&args),
         OwnCommand::Snapshot(args) => commands::snapshot::run(&args)?,
         OwnCommand::Materialise(args) => commands::snapshot::materialise(&args)?,
         OwnCommand::Step(args) => return commands::step::run(&args),

@@ -6,7 +6,9 @@
 mod flags;
 #[cfg(test)]
 mod tests;
-mod toolchain;
+pub mod toolchain;
+
+pub use flags::targets;
 
 pub(crate) use toolchain::is_rustups;
 

@@ -15,6 +15,12 @@ mod cc_lab;
 mod cc_scripts;
 #[path = "cli/debug.rs"]
 mod debug;
+#[path = "cli/doctor.rs"]
+mod doctor;
+#[path = "cli/doctor_lab.rs"]
+mod doctor_lab;
+#[path = "cli/doctor_ward.rs"]
+mod doctor_ward;
 #[path = "cli/faults.rs"]
 mod faults;
 #[path = "cli/faults_damage.rs"]

@@ -285,11 +285,21 @@ impl<'a> Unit<'a> {
     /// Adds the values that the names of a path set have now. `None` where a file is gone: such a set
     /// cannot match.
     pub(crate) fn observe(&self, manifest: &Manifest, set: &PathSet) -> Option<Manifest> {
+        self.present().fill_packages(set);
         let mut manifest = manifest.clone();
         for name in &set.names {
             self.push_name(&mut manifest, name)?;
         }
         Some(manifest)
+    }
+
+    fn present(&self) -> Present<'_> {
+        Present {
+            files: self.files,
+            environment: self.context.environment,
+            roots: &self.roots,
+            shown: &self.roots,
+        }
     }
 
     fn push_name(&self, manifest: &mut Manifest, name: &Name) -> Option<()> {
@@ -336,13 +346,7 @@ impl<'a> Unit<'a> {
                 let width = self.invocation.diagnostic_width.as_deref();
                 manifest.push(Tag::DiagnosticWidth, "width", width.unwrap_or("none"));
             }
-            observed => Present {
-                files: self.files,
-                environment,
-                roots: &self.roots,
-                shown: &self.roots,
-            }
-            .push(manifest, observed),
+            observed => self.present().push(manifest, observed),
         }
         Some(())
     }

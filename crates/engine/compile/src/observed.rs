@@ -29,13 +29,19 @@ pub(crate) struct Watched {
     pub(crate) options: Options,
 }
 
-/// How a unit is to be observed; `None` where nothing undeclared can be read, or observing is off.
-pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
+/// Whether a compile of the unit is observed, where the system allows it.
+pub(crate) fn can_watch(unit: &Unit<'_>) -> bool {
     let settings = unit.context.settings;
     // What a wrapper around the compiler reads is its own affair.
-    if !settings.observe || settings.inner_wrapper.is_some() || !runs_macros(unit) {
+    settings.observe && settings.inner_wrapper.is_none() && runs_macros(unit)
+}
+
+/// How a unit is to be observed; `None` where nothing undeclared can be read, or observing is off.
+pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
+    if !can_watch(unit) {
         return None;
     }
+    let settings = unit.context.settings;
     let environment = unit.context.environment;
     let mut trusted = vec![real(&unit.toolchain.sysroot)];
     // rustup's stand-in for the compiler.

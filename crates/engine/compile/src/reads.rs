@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use rekindle_key::{Invocation, SearchKind, arguments};
 use rekindle_outputs::materialise::{MaterialiseError, Materialised, Outcome};
 use rekindle_outputs::placeholder::Placeholder;
-use rekindle_outputs::{elf, incremental, layout};
+use rekindle_outputs::{elf, incremental, layout, sparse};
+use rekindle_store::LocalStore;
 
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
@@ -170,6 +171,17 @@ impl Reads {
                 self.named
                     .push(environment.cwd.join(OsStr::from_bytes(piece)));
             }
+        }
+    }
+
+    /// Puts the sources of the packages in place that crates on the command line are made from.
+    pub(crate) fn fill_packages(&self, cargo_home: &Path, store: &LocalStore) {
+        for path in &self.externs {
+            let name = path.file_stem().unwrap_or_default().as_bytes();
+            let name = OsStr::from_bytes(name.strip_prefix(b"lib").unwrap_or(name));
+            let dep_info = path.with_file_name(name).with_extension("d");
+            // Without, the compile is as good, and its crate's hash another one.
+            let _ = sparse::fill_behind(&dep_info, cargo_home, Some(store));
         }
     }
 

@@ -193,6 +193,11 @@ impl Call<'_> {
         }
     }
 
+    /// Puts sources in place that a compiler may look into for macros of other crates.
+    fn fill_sources(&self, reads: &Reads) {
+        reads.fill_packages(&self.context.settings.cargo_home, &self.context.store);
+    }
+
     /// Puts in place what a compiler is about to read; the exit code where that cannot be done.
     fn fill(&self, reads: &Reads, streams: &mut Streams<'_>) -> Result<Filled, i32> {
         reads.make_room();
@@ -242,6 +247,7 @@ impl Call<'_> {
             || self.words(),
             |invocation| Reads::of_invocation(invocation, environment),
         );
+        self.fill_sources(&reads);
         let filled = match self.fill(&reads, streams) {
             Ok(filled) => filled,
             Err(code) => return Ok(code),
@@ -383,6 +389,7 @@ impl Call<'_> {
         streams: &mut Streams<'_>,
     ) -> Result<(), i32> {
         let reads = Reads::of_invocation(unit.invocation, self.context.environment);
+        self.fill_sources(&reads);
         add_filled(event, self.fill(&reads, streams)?);
         Ok(())
     }
@@ -397,6 +404,12 @@ impl Call<'_> {
     ) -> io::Result<i32> {
         let reads = Reads::of_invocation(unit.invocation, self.context.environment);
         event.without_state = reads.state_is_wasted();
+        // Otherwise the look-up put in place what such a compile was seen to read.
+        let sets = || lookup::path_sets(&self.context.store, inputs).unwrap_or_default();
+        let was_seen = observed::can_watch(unit) && sets().iter().next().is_some();
+        if !was_seen {
+            self.fill_sources(&reads);
+        }
         match self.fill(&reads, streams) {
             Ok(filled) => add_filled(&mut event, filled),
             Err(code) => return Ok(code),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::{self, Environment};
 use crate::files::Files;
 use crate::placeholder::Placeholder;
+use crate::sparse;
 use rekindle_base::DigestHasher;
 use rekindle_fsx::{FileKind, StatSig};
 use rekindle_key::pathset::{Name, PathSet};
@@ -27,6 +28,9 @@ pub struct Present<'a> {
     /// What paths in variables are relative to.
     pub shown: &'a Roots,
 }
+
+/// Where names of files of packages begin.
+const PACKAGES: &[u8] = b"{cargo-home}/registry/src/";
 
 /// What says which processor this is.
 pub const PROCESSOR: &[u8] = b"/proc/cpuinfo";
@@ -48,11 +52,27 @@ impl Present<'_> {
     /// The manifest with the values that the names of a path set have now.
     #[must_use]
     pub fn observe(&self, manifest: &Manifest, set: &PathSet) -> Manifest {
+        self.fill_packages(set);
         let mut manifest = manifest.clone();
         for name in &set.names {
             self.push(&mut manifest, name);
         }
         manifest
+    }
+
+    /// Of a package whose sources are in the store, what was read of it is to be had: it is put in place. Where it cannot
+    /// be, nothing is there, which no run saw.
+    pub fn fill_packages(&self, set: &PathSet) {
+        let in_packages = set.names.iter().filter_map(|name| match name {
+            Name::File(path) | Name::Kind(path) | Name::Listing(path) | Name::Link(path)
+                if path.starts_with(PACKAGES) =>
+            {
+                self.roots.resolve(path)
+            }
+            _ => None,
+        });
+        let paths: Vec<PathBuf> = in_packages.collect();
+        let _ = sparse::fill_mentioned(paths.iter().map(|path| path.as_os_str()), None);
     }
 
     /// Adds the value of a name. Those of a unit's own kinds have none here.

@@ -11,7 +11,7 @@ use rekindle_plan::advice::{RULES, WORTH_MIN_MS, WORTH_MIN_PERCENT};
 use rekindle_report::Report;
 
 use super::cache::DAMAGED;
-use super::print;
+use super::{doctor, print};
 use crate::cli::{Cli, DocsArgs, PASSED_ON, Topic};
 use crate::error::CommandError;
 
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), CommandError> {
         Topic::ReportSchema => {
             serde_json::to_string_pretty(&Report::schema()).map_err(CommandError::bug)? + "\n"
         }
+        Topic::Doctor => format!("{NOTE}\n{}", doctor::page()),
     })
 }
 
@@ -140,11 +141,13 @@ fn exit_codes(text: &mut String) {
          | code | |\n|---|---|\n\
          | 0 | It is done. |\n\
          | {DAMAGED} | `cache verify` found damage. |\n\
+         | {} | `doctor` found an error that remains. |\n\
          | {} | What was asked for is wrong: arguments, configuration, a variable. |\n\
          | {} | The machine is not as needed: a missing program, a full disk, no permission. |\n\
          | {} | A mistake of Rekindle's own. |\n\n\
          A configuration that cannot be read ends `rekindle build` and the like with {} before cargo \
          starts.\n",
+        doctor::FOUND,
         ErrorKind::User.exit_code(),
         ErrorKind::Environment.exit_code(),
         ErrorKind::Bug.exit_code(),

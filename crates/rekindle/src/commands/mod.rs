@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod cargo;
 pub(crate) mod docs;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod history;

@@ -11,7 +11,8 @@ use crate::Surroundings;
 use crate::cargo_config::CargoConfig;
 
 /// The targets that are asked for: arguments, `--config`, a variable, files. None is the host.
-pub(super) fn targets(
+#[must_use]
+pub fn targets(
     surroundings: &Surroundings,
     config: &CargoConfig<'_>,
     call: Call<'_>,

@@ -75,6 +75,28 @@ pub(super) fn identify(
     }
 }
 
+/// The toolchain that rustup's proxies would choose, and its directory, where it is installed. `None` where
+/// the compiler is not rustup's.
+#[must_use]
+pub fn of_rustup(
+    surroundings: &Surroundings,
+    config: &CargoConfig<'_>,
+) -> Option<(String, Option<PathBuf>)> {
+    let program = config.rustc().unwrap_or_else(|| "rustc".into());
+    if !is_rustups(surroundings, &program) {
+        return None;
+    }
+    let name = rustup_name(surroundings, None)?;
+    let dir = rustup_dir(surroundings, &name);
+    Some((name, dir))
+}
+
+/// Where rustup keeps toolchains.
+#[must_use]
+pub fn rustup_toolchains(surroundings: &Surroundings) -> Option<PathBuf> {
+    Some(rustup_home(surroundings)?.join("toolchains"))
+}
+
 /// Whether a program that is started by this name is one of rustup's proxies.
 pub(crate) fn is_rustups(surroundings: &Surroundings, program: &Path) -> bool {
     located(surroundings, program)
@@ -88,7 +110,9 @@ fn is_proxy(program: &Path) -> bool {
         || rekindle_fsx::exists(&program.with_file_name("rustup"))
 }
 
-fn located(surroundings: &Surroundings, program: &Path) -> Option<PathBuf> {
+/// A program as a shell in the working directory finds it.
+#[must_use]
+pub fn located(surroundings: &Surroundings, program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return Some(surroundings.cwd.join(program));
     }

@@ -9,8 +9,8 @@ use rekindle_events::Fate;
 use crate::faults::{Checkout, Field, OUTPUT, UNITS, assert_all_hits, count, shown, skipped};
 
 /// A file system of its own, unmounted at the end.
-struct Mount {
-    dir: PathBuf,
+pub(crate) struct Mount {
+    pub(crate) dir: PathBuf,
 }
 
 fn works(command: &mut Command) -> Result<(), String> {
@@ -33,7 +33,7 @@ impl Mount {
         }
     }
 
-    fn tmpfs(test: &str, dir: PathBuf, size: &str) -> Option<Self> {
+    pub(crate) fn tmpfs(test: &str, dir: PathBuf, size: &str) -> Option<Self> {
         let options = format!("size={size}");
         Self::new(test, dir, &["-t", "tmpfs", "-o", &options, "rekindle-test"])
     }
@@ -54,12 +54,12 @@ impl Mount {
         Self::new(test, field.path(kind), &["-o", "loop", &image])
     }
 
-    fn remount(&self, options: &str) {
+    pub(crate) fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
         works(Command::new("mount").args(["-o", &options]).arg(&self.dir)).unwrap();
     }
 
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut filler = std::fs::File::create(self.dir.join("filler")).unwrap();
         while filler.write_all(&[0; 4096]).is_ok() {}
     }

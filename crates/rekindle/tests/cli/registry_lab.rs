@@ -35,7 +35,8 @@ const PACKAGES: &[Package] = &[
         &[
             (
                 "src/lib.rs",
-                "mod inner; pub fn plain() -> String { format!(\"{}{}\", inner::X, include_str!(\"../data\")) }",
+                "#[macro_export] macro_rules! two { ($name:ident) => { pub struct $name { pub two: u8 } impl $name { pub fn two(&self) -> u8 { let two = self.two; if two > 1 { println!(\"{}\", two); } two } } } }\n\
+                 mod inner; pub fn plain() -> String { format!(\"{}{}\", inner::X, include_str!(\"../data\")) }",
             ),
             ("src/inner.rs", "pub const X: &str = \"inner\";"),
             ("data", "data"),

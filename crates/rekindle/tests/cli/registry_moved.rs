@@ -46,3 +46,47 @@ fn units_of_another_home_are_fresh_but_for_those_that_hold_its_path() {
     );
     assert_eq!(lab.rekindle(&["run", "-q"]).ok().stdout, PRINTED);
 }
+
+/// A compiler looks into the source of another crate's macro for the texts of `assert!` and the like, and gives the crate that it makes another hash where there is
+/// none: whoever compiles against it would not know it again.
+#[test]
+fn what_is_compiled_without_the_sources_of_macros_is_the_same() {
+    // Observed, the look-up knows what is read; otherwise, and the first time, all that may be is put in place.
+    for observe in ["1", "0"] {
+        let mut lab = RegistryLab::new();
+        let build = |lab: &RegistryLab, anew: bool| -> Vec<u8> {
+            let _ = fs::remove_dir_all(lab.path("ws/target"));
+            let mut command = lab.program(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+            command
+                .env("CARGO_INCREMENTAL", "0")
+                .env("REKINDLE_OBSERVE", observe);
+            if anew {
+                command
+                    .env("REKINDLE_RECACHE", "1")
+                    .env("REKINDLE_SNAPSHOT", "0");
+            }
+            crate::project::Done::from(command.output().unwrap()).ok();
+            let deps = fs::read_dir(lab.path("ws/target/debug/deps")).unwrap();
+            let mut files = deps.map(|entry| entry.unwrap().path());
+            let metadata = files.find(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                name.starts_with("libapp-") && name.ends_with(".rmeta")
+            });
+            fs::read(metadata.unwrap()).unwrap()
+        };
+        let library = "plain::two!(Two);\npub fn two() -> u8 { Two { two: 2 }.two() }\n";
+        lab.put("ws/src/lib.rs", library);
+        build(&lab, false);
+        let (whole, sparse) = (lab.home_name.clone(), "sparse".to_owned());
+        lab.put("ws/src/lib.rs", &format!("{library}pub fn three() {{}}\n"));
+        lab.home_name = sparse;
+        let made = build(&lab, false);
+        let left = lab.sparse();
+        assert_eq!(left.contains(&"scripted"), observe == "1", "{left:?}");
+        lab.home_name = whole;
+        assert!(
+            made == build(&lab, true),
+            "observed: {observe}, still sparse: {left:?}"
+        );
+    }
+}

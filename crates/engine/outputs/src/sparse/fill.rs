@@ -171,6 +171,39 @@ pub fn fill_mentioned<'a>(
     failed.map_or(Ok(filled), Err)
 }
 
+/// Fills the sparse package whose crate a compiler made: its dep-info names the sources, perhaps in another home of
+/// cargo's. A compiler that reads the crate looks into sources of its macros, and what it makes of it is not the same
+/// without.
+///
+/// # Errors
+/// [`FillError`].
+pub fn fill_behind(
+    dep_info: &Path,
+    cargo_home: &Path,
+    store: Option<&LocalStore>,
+) -> Result<Option<Filled>, FillError> {
+    let head = fsx::read_with_sig(dep_info, DEP_INFO_HEAD_BYTES)
+        .ok()
+        .flatten();
+    let Some((head, _)) = head else {
+        return Ok(None);
+    };
+    let Some(at) = memchr::memmem::find(&head, SOURCES) else {
+        return Ok(None);
+    };
+    let mut parts = head[at + SOURCES.len()..].split(|byte| *byte == b'/');
+    let (Some(index), Some(package), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(None);
+    };
+    let mut dir = cargo_home.join("registry/src");
+    dir.push(OsStr::from_bytes(index));
+    dir.push(OsStr::from_bytes(package));
+    fill(&dir, store)
+}
+
+/// The first source comes after the dep-info's own path.
+const DEP_INFO_HEAD_BYTES: u64 = 16 << 10;
+
 /// The directories of packages that a path around `at` may mean: where it begins is not known, since
 /// any byte may be part of a directory's name.
 fn candidates(value: &[u8], at: usize) -> impl Iterator<Item = &[u8]> {

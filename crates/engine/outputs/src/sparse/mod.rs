@@ -33,7 +33,9 @@ use rekindle_base::Digest;
 use crate::archive::ArchiveError;
 use crate::placeholder::{escaped, path};
 
-pub use fill::{FilledAll, fill, fill_all, fill_linked, fill_mentioned, forget, is_lost, obtain};
+pub use fill::{
+    FilledAll, fill, fill_all, fill_behind, fill_linked, fill_mentioned, forget, is_lost, obtain,
+};
 pub use place::{Sources, place};
 
 /// The marker's name in a package's directory.
