@@ -35,6 +35,8 @@ mod faults_kill;
 mod faults_runs;
 #[path = "cli/faults_target.rs"]
 mod faults_target;
+#[path = "cli/graph.rs"]
+mod graph;
 #[path = "cli/history.rs"]
 mod history;
 #[path = "cli/incremental.rs"]

@@ -39,7 +39,7 @@ pub const DEVIATIONS: f64 = 3.0;
 /// Makes the standard deviation of normal noise of a median absolute deviation.
 const NORMAL: f64 = 1.4826;
 
-/// The newest runs of a series that are looked at: what began before them is no news.
+/// The newest runs of a series that are places: what began before them is no news.
 const LOOKED_AT: usize = 200;
 
 /// What got worse.
@@ -131,7 +131,7 @@ pub fn find(runs: &[Run]) -> Vec<Regression> {
                 .filter(|run| run.exit_code == 0)
                 .filter_map(|run| Some((metric.of(run)?, *run)))
                 .collect();
-            let newest = &points[points.len().saturating_sub(LOOKED_AT)..];
+            let newest = &points[points.len().saturating_sub(LOOKED_AT + SCATTER_OF)..];
             let Some(step) = step(metric, newest) else {
                 continue;
             };
@@ -185,7 +185,8 @@ fn step(metric: Metric, points: &[(f64, &Run)]) -> Option<Step> {
     let values: Vec<f64> = points.iter().map(|(value, _)| *value).collect();
     let now = median(&values[values.len().checked_sub(AFTER)?..]);
     let mut best: Option<(f64, Step)> = None;
-    for at in BEFORE_MIN..=values.len() - AFTER {
+    let first = values.len().saturating_sub(LOOKED_AT).max(BEFORE_MIN);
+    for at in first..=values.len() - AFTER {
         let before = &values[at.saturating_sub(BEFORE)..at];
         let middle = median(before);
         let after = median(&values[at..at + AFTER]);
@@ -312,6 +313,13 @@ mod tests {
             None,
         );
         check(&[&alike[..], &[170, 172, 168, 175, 171]].concat(), Some(20));
+    }
+
+    #[test]
+    fn what_began_long_ago_is_no_news() {
+        let of = |after: usize| [vec![100; 30], vec![200; after]].concat();
+        check(&of(LOOKED_AT), Some(30));
+        check(&of(LOOKED_AT + BEFORE), None);
     }
 
     #[test]

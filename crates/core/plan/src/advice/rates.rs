@@ -11,9 +11,9 @@ pub const LINKERS: &[(&str, u64)] = &[("bfd", 100), ("gold", 50), ("mold", 35), 
 /// Compiling without debug information where there was all of it, in per cent: codegen, linking.
 pub const WITHOUT_DEBUG: (u64, u64) = (51, 53);
 
-/// Compiling without optimisation over all crates where there was `fat`, in per cent: the unit that does it, and
-/// the libraries behind it, which without it make machine code.
-pub const WITHOUT_LTO: (u64, u64) = (24, 110);
+/// What remains at least of the compile of a unit that optimises over all crates where it does not, in per cent.
+/// Libraries take longer without it, as they make machine code then, so no more than a bound comes of this.
+pub const WITHOUT_LTO: u64 = 24;
 
 /// The name in [`LINKERS`] of the linker that an output names: GNU's own leaves no name.
 #[must_use]

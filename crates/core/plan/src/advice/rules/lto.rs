@@ -4,7 +4,7 @@ use super::is_compiled;
 use crate::advice::rates::{WITHOUT_LTO, of};
 use crate::advice::words::of_us;
 use crate::advice::{Advice, Gain, Model, Rule};
-use crate::graph::{Job, Parts};
+use crate::graph::Job;
 
 /// Commands whose programs nobody ships.
 const TESTING: &[&str] = &["test", "t", "nextest", "llvm-cov", "tarpaulin", "miri"];
@@ -12,7 +12,7 @@ const TESTING: &[&str] = &["test", "t", "nextest", "llvm-cov", "tarpaulin", "mir
 pub(in crate::advice) const RULE: Rule = Rule {
     id: "lto-in-tests",
     threshold: "a unit of a test run, or a test, is compiled with link-time optimisation over all crates",
-    gain: "these units take what a measured rate says remains without it",
+    gain: "a bound: these units take the least that was measured to remain without it, and libraries no longer",
     check,
 };
 
@@ -29,7 +29,14 @@ fn check(model: &Model<'_>) -> Option<Advice> {
     let compile_us: u64 = jobs.clone().map(|job| job.parts.compile_us()).sum();
     let first = jobs.clone().next()?;
     let lto = first.options.lto.as_deref().unwrap_or_default();
-    let saved_ms = model.saved_ms(|job| without(job, pays(job)));
+    let saved_ms = model.saved_ms(|job| {
+        let mut parts = job.parts;
+        if pays(job) {
+            parts.front_us = of(parts.front_us, WITHOUT_LTO);
+            parts.codegen_us = of(parts.codegen_us, WITHOUT_LTO);
+        }
+        parts
+    });
     Some(Advice {
         id: RULE.id,
         title: format!("tests are compiled with {lto} link-time optimisation, which nobody ships"),
@@ -38,35 +45,12 @@ fn check(model: &Model<'_>) -> Option<Advice> {
             of_us(compile_us),
             first.name()
         )],
-        // Only `fat` was measured; `thin` costs less.
-        gain: match lto {
-            "fat" => Gain::About(saved_ms),
-            _ => Gain::AtMost(saved_ms),
-        },
+        gain: Gain::AtMost(saved_ms),
         remedy: vec![
             "give CI's tests a profile of their own: `[profile.ci] inherits = \"release\"`, `lto = \"off\"`, `codegen-units = 16`, and `--profile ci`".to_owned(),
             "or set CARGO_PROFILE_RELEASE_LTO=off in the jobs that test".to_owned(),
         ],
     })
-}
-
-/// A job's time without it, where a program that pays for it is its own or behind it.
-fn without(job: &Job, pays: bool) -> Parts {
-    let (program, library) = WITHOUT_LTO;
-    let remains = match (pays, is_compiled(job) && is_library(job)) {
-        (true, _) => program,
-        (false, true) => library,
-        (false, false) => 100,
-    };
-    let mut parts = job.parts;
-    parts.front_us = of(parts.front_us, remains);
-    parts.codegen_us = of(parts.codegen_us, remains);
-    parts
-}
-
-/// Macros and build scripts are not optimised over all crates.
-fn is_library(job: &Job) -> bool {
-    !job.links && matches!(job.kind.as_str(), "lib" | "rlib")
 }
 
 #[cfg(test)]
@@ -97,7 +81,7 @@ mod tests {
         assert_eq!(found("build", "bin", Some("fat")), None);
         assert_eq!(found("test", "bin", None), None);
         let advice = found("test", "bin", Some("fat")).unwrap();
-        assert_eq!(advice.gain, Gain::About(10_000 - WITHOUT_LTO.0 * 100));
+        assert_eq!(advice.gain, Gain::AtMost(10_000 - WITHOUT_LTO * 100));
         assert!(found("build", "test", Some("thin")).is_some());
     }
 }
