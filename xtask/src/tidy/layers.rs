@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Beside it, not below: the reasons and kinds of change that it finds are the events' vocabulary.
     ("rekindle-key", &["rekindle-base", "rekindle-events"]),
     ("rekindle-events", &["rekindle-base"]),
+    ("rekindle-workflow", &["rekindle-base"]),
     ("rekindle-store", &["rekindle-base", "rekindle-fsx"]),
     (
         "rekindle-outputs",
@@ -77,6 +78,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-snapshot",
             "rekindle-compile",
             "rekindle-report",
+            "rekindle-workflow",
         ],
     ),
     // Dev only, so that nothing shipped can reach it; it may know what it makes fixtures of.
