@@ -2,6 +2,8 @@
 //!
 //! Pure: texts come in, findings and texts go out.
 //!
+//! - [`providers`]: whose a runner label is, how large its runner, and whether it still lives.
 //! - [`yaml`]: nodes with their places, and edits of the text.
 
+pub mod providers;
 pub mod yaml;
