@@ -188,6 +188,20 @@ pub fn provider(name: &str) -> Option<&'static Provider> {
     providers().iter().find(|provider| provider.name == name)
 }
 
+/// Whether any of a provider's runners still lives.
+#[must_use]
+pub fn has_living(provider: &Provider, today: &Day) -> bool {
+    let mut shapes = provider.shapes.iter();
+    shapes.any(|shape| shape.written && shape.ends.as_ref().is_none_or(|ends| ends > today))
+}
+
+/// The last day of a provider's last runner, where it has one.
+#[must_use]
+pub fn end_of(provider: &Provider) -> Option<Day> {
+    let ends = provider.shapes.iter().map(|shape| shape.ends.clone());
+    ends.collect::<Option<Vec<Day>>>()?.into_iter().max()
+}
+
 /// What a label says of a runner.
 #[derive(Clone, Copy, Debug)]
 pub struct Runner {
