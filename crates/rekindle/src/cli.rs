@@ -17,6 +17,13 @@ is an input, declared or not. Its standard input is empty. What it prints is pri
 outputs are replayed. It is run each time, and Rekindle says why, where it talks to a network, changes \
 anything but its outputs, or cannot be observed. Its exit code is the exit code.";
 
+/// What `rekindle switch --help` says of the command.
+const SWITCH_HELP: &str = "\
+Only the text that names runners changes, in `runs-on`, matrices, expressions, inputs of reusable \
+workflows and their calls; comments and indents stay. The diff is printed first. What cannot be \
+followed is a warning with its line. `--undo` takes the last switch back, from a record in the \
+repository's own directory, and refuses where a line that it wrote was changed since.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -44,6 +51,9 @@ pub(crate) enum OwnCommand {
     Step(StepArgs),
     /// Minds the store.
     Cache(CacheArgs),
+    /// Moves the jobs of this project's workflows to other runners.
+    #[command(after_help = SWITCH_HELP)]
+    Switch(SwitchArgs),
     /// Prints the generated references.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -248,6 +258,41 @@ pub(crate) struct CacheVerify {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SwitchArgs {
+    /// `github`, `self-hosted`, `namespace`, `blacksmith`, `depot`, `warpbuild`, `ubicloud`, `runs-on`; or a
+    /// label, or several with commas between them.
+    #[arg(long, value_name = "RUNNER", required_unless_present = "undo")]
+    pub(crate) to: Option<String>,
+    /// How many processors a Linux runner is to have; by default about as many as now.
+    #[arg(long, value_name = "PROCESSORS")]
+    pub(crate) size: Option<u32>,
+    /// Which architecture a Linux runner is to have; by default the one that it has.
+    #[arg(long, value_enum, value_name = "ARCHITECTURE")]
+    pub(crate) arch: Option<SwitchArch>,
+    /// Only this job: its name, or `ci.yml:name`.
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// Why your own runners are safe although strangers can start jobs there, as from a pull request's fork.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) allow_forks: Option<String>,
+    /// Take back the last switch.
+    #[arg(long, conflicts_with_all = ["to", "size", "arch", "job", "allow_forks"])]
+    pub(crate) undo: bool,
+    /// Only print the diff.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// An architecture of runners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SwitchArch {
+    /// x86-64.
+    X64,
+    /// 64-bit ARM.
+    Arm64,
 }
 
 #[derive(Debug, Args)]

@@ -85,5 +85,7 @@ mod snapshots;
 mod stand_in;
 #[path = "cli/step.rs"]
 mod step;
+#[path = "cli/switch.rs"]
+mod switch;
 #[path = "cli/undeclared.rs"]
 mod undeclared;

@@ -2,10 +2,12 @@
 //!
 //! Pure: texts come in, findings and texts go out.
 //!
+//! - [`diff`]: a change of a text as people read it.
 //! - [`providers`]: whose a runner label is, how large its runner, and whether it still lives.
 //! - [`switch`]: moving jobs to other runners.
 //! - [`yaml`]: nodes with their places, and edits of the text.
 
+pub mod diff;
 pub mod providers;
 pub mod switch;
 pub mod yaml;

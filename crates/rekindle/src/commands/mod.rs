@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod cargo;
+mod checkout;
 pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
@@ -9,6 +10,7 @@ pub(crate) mod observe;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod step;
+pub(crate) mod switch;
 
 use std::io::Write;
 use std::path::Path;
