@@ -2,9 +2,11 @@
 //!
 //! Pure: texts come in, findings and texts go out.
 //!
-//! - [`expr`]: the values of expressions; [`shell`]: the commands of scripts;
+//! - [`expr`]: the values of expressions; [`shell`]: the commands of scripts.
+//! - [`providers`]: whose a runner label is, how large its runner, and whether it still lives.
 //! - [`yaml`]: nodes with their places, and edits of the text.
 
 pub mod expr;
+pub mod providers;
 pub mod shell;
 pub mod yaml;
