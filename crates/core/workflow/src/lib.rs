@@ -3,10 +3,12 @@
 //! Pure: texts come in, findings and texts go out.
 //!
 //! - [`expr`]: the values of expressions; [`shell`]: the commands of scripts.
+//! - [`model`]: workflows, jobs and steps, and what they do.
 //! - [`providers`]: whose a runner label is, how large its runner, and whether it still lives.
 //! - [`yaml`]: nodes with their places, and edits of the text.
 
 pub mod expr;
+pub mod model;
 pub mod providers;
 pub mod shell;
 pub mod yaml;

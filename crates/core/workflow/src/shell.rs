@@ -43,7 +43,7 @@ pub struct Command {
     pub line: u32,
     /// The last line in the script, from 0.
     pub last_line: u32,
-    /// It runs only if something else says so: in `if`, after `||` or `&&`, in a function.
+    /// It runs only if something else says so: in `if`, after `||`, in a function.
     pub conditional: bool,
     /// It stands in a loop.
     pub looped: bool,
@@ -210,10 +210,16 @@ impl Walk<'_> {
             "redirected_statement" => self.redirected(node, around, depth),
             "pipeline" => self.pipeline(node, around, depth),
             "list" => {
+                // What follows `&&` runs where all goes well; what follows `||` does not.
                 let mut inner = around;
-                for (index, child) in children(node).enumerate() {
-                    inner.conditional |= index > 0;
-                    self.statement(child, inner.clone(), depth + 1);
+                for index in 0..node.child_count() {
+                    let Some(child) = u32::try_from(index).ok().and_then(|index| node.child(index)) else {
+                        continue;
+                    };
+                    inner.conditional |= child.kind() == "||";
+                    if child.is_named() {
+                        self.statement(child, inner.clone(), depth + 1);
+                    }
                 }
             }
             "if_statement" | "case_statement" | "function_definition" => self.each(node, Around { conditional: true, ..around }, depth),
@@ -483,7 +489,7 @@ mod tests {
     fn commands_are_taken_apart() {
         check("cargo build --release\n# cargo test\ncargo \\\n  test 'a b' \"c $FLAGS\"", &["cargo|build|--release", "cargo|test|a b|c -p one"]);
         check("A=1 B=\"x y\" cargo build $FLAGS", &["A=1|B=x y|cargo|build|-p|one"]);
-        check("cargo build && cargo test || true", &["cargo|build", "cargo|test ?", "true ?"]);
+        check("cargo build && cargo test || true", &["cargo|build", "cargo|test", "true ?"]);
         check("if [ -n \"$X\" ]; then cargo a; fi\nfor p in a b; do cargo $p; done", &["cargo|a ?", "cargo|\u{fffd} *"]);
         check("export A=1\nB=2", &["A=1|export", "B=2"]);
         check("echo 'cargo install x' # cargo", &["echo|cargo install x"]);
