@@ -17,6 +17,12 @@ is an input, declared or not. Its standard input is empty. What it prints is pri
 outputs are replayed. It is run each time, and Rekindle says why, where it talks to a network, changes \
 anything but its outputs, or cannot be observed. Its exit code is the exit code.";
 
+/// What `rekindle init --help` says of the command.
+const INIT_HELP: &str = "\
+It looks at the workspace, its targets, the libraries of the system that its dependencies need, its oldest \
+compiler and its programs, and writes `.github/workflows/ci.yml` and `release.yml`. A workflow that exists is \
+never written: what it lacks is printed as a diff for `git apply`, and the exit code is 1.";
+
 /// What `rekindle switch --help` says of the command.
 const SWITCH_HELP: &str = "\
 Only the text that names runners changes, in `runs-on`, matrices, expressions, inputs of reusable \
@@ -51,6 +57,9 @@ pub(crate) enum OwnCommand {
     Step(StepArgs),
     /// Minds the store.
     Cache(CacheArgs),
+    /// Writes workflows for this project.
+    #[command(after_help = INIT_HELP)]
+    Init(InitArgs),
     /// Moves the jobs of this project's workflows to other runners.
     #[command(after_help = SWITCH_HELP)]
     Switch(SwitchArgs),
@@ -258,6 +267,16 @@ pub(crate) struct CacheVerify {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Only print what would be written.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Rekindle's Action, at a commit, instead of the one of this release.
+    #[arg(long, value_name = "OWNER/REPOSITORY@COMMIT")]
+    pub(crate) action: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ mod cc;
 mod cc_lab;
 #[path = "cli/cc_scripts.rs"]
 mod cc_scripts;
+#[path = "cli/checkers.rs"]
+mod checkers;
 #[path = "cli/debug.rs"]
 mod debug;
 #[path = "cli/faults.rs"]
@@ -31,6 +33,8 @@ mod faults_runs;
 mod faults_target;
 #[path = "cli/incremental.rs"]
 mod incremental;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/keys_compiler.rs"]

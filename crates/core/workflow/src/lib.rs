@@ -4,6 +4,7 @@
 //!
 //! - [`diff`]: a change of a text as people read it.
 //! - [`expr`]: the values of expressions; [`shell`]: the commands of scripts.
+//! - [`init`]: workflows for a project that has none.
 //! - [`model`]: workflows, jobs and steps, and what they do.
 //! - [`providers`]: whose a runner label is, how large its runner, and whether it still lives.
 //! - [`switch`]: moving jobs to other runners.
@@ -11,6 +12,7 @@
 
 pub mod diff;
 pub mod expr;
+pub mod init;
 pub mod model;
 pub mod providers;
 pub mod shell;

@@ -38,6 +38,23 @@ impl Checkout {
         }
     }
 
+    /// The branch that pull requests go to: the remote's default, where a clone wrote it down, else the one that is
+    /// checked out, else `main`.
+    pub(super) fn branch(&self) -> String {
+        let head = |file: &str, prefix: &str| {
+            let text = fsx::read_to_string(&self.git_dir.as_ref()?.join(file)).ok()?;
+            Some(
+                text.trim()
+                    .strip_prefix("ref: ")?
+                    .strip_prefix(prefix)?
+                    .to_owned(),
+            )
+        };
+        head("refs/remotes/origin/HEAD", "refs/remotes/origin/")
+            .or_else(|| head("HEAD", "refs/heads/"))
+            .unwrap_or_else(|| "main".to_owned())
+    }
+
     /// Every workflow's path from the root and its text, in the order of their names.
     pub(super) fn workflows(&self) -> Result<Vec<(String, String)>, CommandError> {
         let dir = self.root.join(WORKFLOWS);

@@ -6,6 +6,7 @@ mod checkout;
 pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
+pub(crate) mod init;
 pub(crate) mod observe;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
