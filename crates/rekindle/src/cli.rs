@@ -17,6 +17,12 @@ is an input, declared or not. Its standard input is empty. What it prints is pri
 outputs are replayed. It is run each time, and Rekindle says why, where it talks to a network, changes \
 anything but its outputs, or cannot be observed. Its exit code is the exit code.";
 
+/// What `rekindle audit --help` says of the command.
+const AUDIT_HELP: &str = "\
+Nothing is asked of a network. A comment `# rekindle: ignore[RULE]` on a finding's line or right above it silences \
+that line, on a job's line the job, at the head of a file the file; `audit.ignore` of the configuration silences a rule. \
+docs/audit has a page for each rule.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -44,6 +50,9 @@ pub(crate) enum OwnCommand {
     Step(StepArgs),
     /// Minds the store.
     Cache(CacheArgs),
+    /// Finds what wastes time in the project's GitHub workflows, and mends it.
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
     /// Prints the generated references.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -248,6 +257,42 @@ pub(crate) struct CacheVerify {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Workflows, actions or manifests, or a project's directory; without any, the project of the working directory.
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Mend what can be mended, after showing the difference: only what is safe, or also what somebody may have wanted.
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
+    pub(crate) fix: Option<Mend>,
+    /// How to write findings.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: AuditFormat,
+}
+
+/// Which fixes are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mend {
+    /// Those that change neither what is built nor who may do what.
+    Safe,
+    /// All.
+    Unsafe,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: versioned.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Annotations of a GitHub run.
+    Github,
 }
 
 #[derive(Debug, Args)]

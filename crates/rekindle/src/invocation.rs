@@ -19,6 +19,7 @@ const OWN: &[&str] = &[
     "snapshot",
     "materialise",
     "cache",
+    "audit",
     "docs",
 ];
 

@@ -112,7 +112,7 @@ fn exit_codes(text: &mut String) {
          signal's number. Rekindle's own commands end with:\n\n\
          | code | |\n|---|---|\n\
          | 0 | It is done. |\n\
-         | {DAMAGED} | `cache verify` found damage. |\n\
+         | {DAMAGED} | `cache verify` found damage; `audit` found something that is not mended. |\n\
          | {} | What was asked for is wrong: arguments, configuration, a variable. |\n\
          | {} | The machine is not as needed: a missing program, a full disk, no permission. |\n\
          | {} | A mistake of Rekindle's own. |\n\n\
