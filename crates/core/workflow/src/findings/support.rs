@@ -45,12 +45,15 @@ pub(super) fn has_dependencies(context: &Context<'_>) -> Option<bool> {
         return None;
     }
     let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    // What is optional alone, such as a stand-in for `core`, is seldom compiled.
+    let wanted =
+        |value: &toml::Value| value.get("optional").and_then(toml::Value::as_bool) != Some(true);
     let filled = |table: &toml::Table| {
         kinds.iter().any(|kind| {
             table
                 .get(*kind)
                 .and_then(toml::Value::as_table)
-                .is_some_and(|table| !table.is_empty())
+                .is_some_and(|table| table.values().any(wanted))
         })
     };
     Some(manifests.values().any(|file| {
@@ -91,8 +94,190 @@ pub(super) fn may_cache(run: &Run<'_>) -> bool {
     })
 }
 
-/// The lines of an entry, for a message's place: that of its key.
-pub(super) fn key_line(node: &Node, key: &str) -> u32 {
-    node.entry(key)
-        .map_or(node.place.line, |(key, _)| key.place.line)
+/// Whether a command does nothing that a rule would have to know: it prints, installs packages or toolchains.
+pub(super) fn is_plain(call: &Call) -> bool {
+    let first = call
+        .words
+        .iter()
+        .find(|word| *word != "sudo" && !word.starts_with('-'))
+        .map(String::as_str)
+        .unwrap_or_default();
+    let program = first.rsplit('/').next().unwrap_or_default();
+    call.cargo.is_some()
+        || matches!(
+            program,
+            "" | "apt-get"
+                | "apt"
+                | "rustup"
+                | "echo"
+                | "printf"
+                | "mkdir"
+                | "cd"
+                | "set"
+                | "["
+                | "test"
+                | "true"
+                | "ls"
+                | "cat"
+                | "rustc"
+                | "uname"
+                | "which"
+                | "pwd"
+                | "env"
+                | "df"
+                | "free"
+                | "nproc"
+                | "brew"
+                | "choco"
+                | "sleep"
+                | "sccache"
+        ) && !first.starts_with("./")
+}
+
+/// Which toolchain a run says it takes, in whatever words: two runs that say the same take the same.
+pub(super) fn toolchain(run: &Run<'_>) -> Vec<String> {
+    use crate::model::actions::Kind;
+    let mut said = Vec::new();
+    for did in run.done() {
+        if matches!(did.kind, Kind::Toolchain | Kind::ToolchainAndCache) {
+            let input = did.step.with("toolchain").map(|text| resolve(run, text));
+            let reference = did
+                .step
+                .uses
+                .as_ref()
+                .filter(|uses| !uses.pinned())
+                .map_or("", |uses| uses.reference);
+            said.push(input.unwrap_or_else(|| reference.to_owned()));
+        }
+        for call in &did.calls {
+            if call.words.first().is_some_and(|word| word == "rustup") {
+                let kind = call.words.get(1).map(String::as_str).unwrap_or_default();
+                if matches!(
+                    kind,
+                    "default" | "override" | "toolchain" | "install" | "update"
+                ) {
+                    said.extend(
+                        call.words
+                            .iter()
+                            .skip(2)
+                            .filter(|word| !word.starts_with('-'))
+                            .cloned(),
+                    );
+                }
+            }
+        }
+    }
+    said
+}
+
+/// A text with this combination's values of the matrix.
+pub(super) fn resolve(run: &Run<'_>, text: &str) -> String {
+    use crate::expr::{Template, Val};
+    let lookup = |path: &str| {
+        path.strip_prefix("matrix.")
+            .and_then(|name| run.matrix(name))
+            .cloned()
+            .unwrap_or(Val::Unknown)
+    };
+    Template::parse(text)
+        .eval(&lookup)
+        .text()
+        .unwrap_or_else(|| text.to_owned())
+}
+
+/// The flags that a call gives to rustc, from its environment or, without, from the configuration.
+pub(super) fn link_flags(
+    project: &crate::model::Project,
+    env: &crate::model::run::Env,
+) -> Option<String> {
+    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"] {
+        if let Some(flags) = env.get(name) {
+            return Some(flags.clone());
+        }
+    }
+    let target = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
+    if let Some(flags) = env.get(target) {
+        return Some(flags.clone());
+    }
+    let said = project
+        .config_value("target.x86_64-unknown-linux-gnu.rustflags")
+        .or_else(|| project.config_value("build.rustflags"))?;
+    match said {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Array(items) => Some(
+            items
+                .iter()
+                .filter_map(toml::Value::as_str)
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
+        _ => None,
+    }
+}
+
+/// Whether a run takes the newest stable, beta or nightly toolchain, as far as the files say.
+pub(super) fn floating_stable(
+    project: &crate::model::Project,
+    run: &Run<'_>,
+    cargo: &crate::model::CargoCall,
+) -> bool {
+    let floating =
+        |name: &str| matches!(name, "stable" | "beta" | "nightly" | "master" | "v1" | "");
+    if let Some(toolchain) = &cargo.toolchain {
+        return floating(toolchain);
+    }
+    if let Some(channel) = &project.toolchain {
+        return floating(channel) || newer_than(channel, 90);
+    }
+    toolchain(run)
+        .iter()
+        .all(|said| floating(said) || newer_than(said, 90))
+}
+
+/// Whether `1.N` or `1.N.M` is not older than a minor.
+fn newer_than(version: &str, minor: u32) -> bool {
+    version
+        .strip_prefix("1.")
+        .and_then(|rest| rest.split('.').next()?.parse::<u32>().ok())
+        .is_some_and(|found| found >= minor)
+}
+
+/// Adds variables to a job's environment.
+pub(super) fn job_env(
+    workflow: &crate::model::Workflow<'_>,
+    job: &Job<'_>,
+    lines: &[String],
+) -> Option<crate::yaml::edit::Edit> {
+    use crate::yaml::edit::{add_entry, add_entry_before};
+    let document = workflow.document();
+    match job.node.get("env") {
+        Some(env) => add_entry(document, env, None, lines),
+        None => {
+            let mut block = vec!["env:".to_owned()];
+            block.extend(lines.iter().map(|line| format!("  {line}")));
+            add_entry_before(document, job.node, "steps", &block)
+        }
+    }
+}
+
+/// Whether any job of a workflow compiles.
+pub(super) fn compiles(played: &crate::audit::Played<'_>) -> bool {
+    played
+        .runs
+        .iter()
+        .flatten()
+        .any(|run| first_compile(run).is_some())
+}
+
+/// Visits every scalar below a node; keys are not visited.
+pub(super) fn scalars<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node)) {
+    match &node.value {
+        crate::yaml::Value::Scalar(..) => visit(node),
+        crate::yaml::Value::Sequence(items, _) => {
+            items.iter().for_each(|item| scalars(item, visit))
+        }
+        crate::yaml::Value::Mapping(entries, _) => {
+            entries.iter().for_each(|(_, value)| scalars(value, visit))
+        }
+    }
 }

@@ -467,7 +467,12 @@ impl<'p, 'w> Player<'p, 'w> {
         let command = Some(said("command"))
             .filter(|command| !command.is_empty())
             .unwrap_or_else(|| fallback.to_owned());
-        let mut words = vec!["cargo".to_owned(), command];
+        let program = if said("use-cross") == "true" || step.action().ends_with("rust-cross") {
+            "cross"
+        } else {
+            "cargo"
+        };
+        let mut words = vec![program.to_owned(), command];
         words.extend(said("args").split_whitespace().map(str::to_owned));
         let target = said("target");
         if !target.is_empty() {
