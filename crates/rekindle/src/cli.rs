@@ -30,6 +30,12 @@ workflows and their calls; comments and indents stay. The diff is printed first.
 followed is a warning with its line. `--undo` takes the last switch back, from a record in the \
 repository's own directory, and refuses where a line that it wrote was changed since.";
 
+/// What `rekindle audit --help` says of the command.
+const AUDIT_HELP: &str = "\
+Nothing is asked of a network. A comment `# rekindle: ignore[RULE]` on a finding's line or right above it silences \
+that line, on a job's line the job, at the head of a file the file; `audit.ignore` of the configuration silences a rule. \
+docs/audit has a page for each rule.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -63,6 +69,9 @@ pub(crate) enum OwnCommand {
     /// Moves the jobs of this project's workflows to other runners.
     #[command(after_help = SWITCH_HELP)]
     Switch(SwitchArgs),
+    /// Finds what wastes time in the project's GitHub workflows, and mends it.
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
     /// Prints the generated references.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -312,6 +321,42 @@ pub(crate) enum SwitchArch {
     X64,
     /// 64-bit ARM.
     Arm64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Workflows, actions or manifests, or a project's directory; without any, the project of the working directory.
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Mend what can be mended, after showing the difference: only what is safe, or also what somebody may have wanted.
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
+    pub(crate) fix: Option<Mend>,
+    /// How to write findings.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: AuditFormat,
+}
+
+/// Which fixes are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mend {
+    /// Those that change neither what is built nor who may do what.
+    Safe,
+    /// All.
+    Unsafe,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: versioned.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Annotations of a GitHub run.
+    Github,
 }
 
 #[derive(Debug, Args)]

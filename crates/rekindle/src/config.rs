@@ -116,6 +116,14 @@ pub const KEYS: &[ConfigKey] = &[
                of day or ask to be run each time.",
     },
     ConfigKey {
+        name: "audit.ignore",
+        value: "list of rules",
+        default: "`[]`",
+        project: true,
+        variable: None,
+        help: "Rules whose findings `rekindle audit` leaves out.",
+    },
+    ConfigKey {
         name: "quiet",
         value: "boolean",
         default: "`false`",
@@ -242,6 +250,8 @@ pub struct FileConfig {
     pub scripts: Option<bool>,
     /// `build.trusted-scripts`.
     pub trusted_scripts: Option<Vec<String>>,
+    /// `audit.ignore`.
+    pub audit_ignore: Option<Vec<String>>,
     /// `quiet`.
     pub quiet: Option<bool>,
 }
@@ -399,6 +409,7 @@ fn set(
         "build.observe" => config.observe = Some(value.as_bool()?),
         "build.scripts" => config.scripts = Some(value.as_bool()?),
         "build.trusted-scripts" => config.trusted_scripts = Some(names(value)?),
+        "audit.ignore" => config.audit_ignore = Some(names(value)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
         _ => return None,
     }

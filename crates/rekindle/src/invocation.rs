@@ -21,6 +21,7 @@ const OWN: &[&str] = &[
     "cache",
     "init",
     "switch",
+    "audit",
     "docs",
 ];
 

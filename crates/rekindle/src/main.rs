@@ -50,6 +50,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Cache(args) => return commands::cache::run(&args),
         OwnCommand::Init(args) => return commands::init::run(&args),
         OwnCommand::Switch(args) => commands::switch::run(&args)?,
+        OwnCommand::Audit(args) => return commands::audit::run(&args),
         OwnCommand::Docs(args) => commands::docs::run(&args)?,
     }
     Ok(0)

@@ -88,7 +88,10 @@ impl Expr {
     /// Reads an expression, without `${{` and `}}`. `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parser = Parser { rest: text, depth: 0 };
+        let mut parser = Parser {
+            rest: text,
+            depth: 0,
+        };
         let expr = parser.or()?;
         parser.rest.trim().is_empty().then_some(expr)
     }
@@ -99,7 +102,10 @@ impl Expr {
         match self {
             Self::Literal(value) => value.clone(),
             Self::Path(path) => lookup(path),
-            Self::Not(inner) => inner.eval(lookup).truth().map_or(Val::Unknown, |value| Val::Bool(!value)),
+            Self::Not(inner) => inner
+                .eval(lookup)
+                .truth()
+                .map_or(Val::Unknown, |value| Val::Bool(!value)),
             Self::And(one, two) => {
                 let (one, two) = (one.eval(lookup), two.eval(lookup));
                 match (one.truth(), two.truth()) {
@@ -140,7 +146,9 @@ impl Expr {
                 one.visit(visitor);
                 two.visit(visitor);
             }
-            Self::Call(_, arguments) => arguments.iter().for_each(|argument| argument.visit(visitor)),
+            Self::Call(_, arguments) => arguments
+                .iter()
+                .for_each(|argument| argument.visit(visitor)),
             Self::Literal(_) | Self::Path(_) => {}
         }
     }
@@ -168,7 +176,10 @@ fn compare(op: &str, one: &Val, two: &Val) -> Val {
 }
 
 fn call(name: &str, arguments: &[Expr], lookup: Lookup<'_>) -> Val {
-    let values: Vec<Val> = arguments.iter().map(|argument| argument.eval(lookup)).collect();
+    let values: Vec<Val> = arguments
+        .iter()
+        .map(|argument| argument.eval(lookup))
+        .collect();
     let text = |index: usize| values.get(index).and_then(Val::text);
     let lower = |index: usize| text(index).map(|text| text.to_ascii_lowercase());
     match name {
@@ -178,7 +189,9 @@ fn call(name: &str, arguments: &[Expr], lookup: Lookup<'_>) -> Val {
         "failure" | "cancelled" => Val::Bool(false),
         "startswith" => both(lower(0), lower(1), |one, two| one.starts_with(two)),
         "endswith" => both(lower(0), lower(1), |one, two| one.ends_with(two)),
-        "contains" if !matches!(arguments.first(), Some(Expr::Call(..))) => both(lower(0), lower(1), |one, two| one.contains(two)),
+        "contains" if !matches!(arguments.first(), Some(Expr::Call(..))) => {
+            both(lower(0), lower(1), |one, two| one.contains(two))
+        }
         "format" => format(&values).map_or(Val::Unknown, Val::Str),
         _ => Val::Unknown,
     }
@@ -278,7 +291,10 @@ impl Parser<'_> {
             return self.string().map(|text| Expr::Literal(Val::Str(text)));
         }
         if first.is_ascii_digit() || first == '-' || first == '.' {
-            let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(self.rest.len());
+            let end = self
+                .rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))
+                .unwrap_or(self.rest.len());
             let number = self.rest[..end].parse().ok()?;
             self.rest = &self.rest[end..];
             return Some(Expr::Literal(Val::Num(number)));
@@ -346,7 +362,10 @@ impl Parser<'_> {
 
     fn name(&mut self) -> Option<String> {
         self.rest = self.rest.trim_start();
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+            .unwrap_or(self.rest.len());
         let name = self.rest[..end].to_ascii_lowercase();
         self.rest = &self.rest[end..];
         (!name.is_empty()).then_some(name)
@@ -417,7 +436,9 @@ impl Template {
         if text.contains("${{") {
             return Self::parse(text);
         }
-        Self { pieces: vec![Piece::Expr(Expr::parse(text))] }
+        Self {
+            pieces: vec![Piece::Expr(Expr::parse(text))],
+        }
     }
 
     /// Its expressions.
@@ -501,13 +522,25 @@ mod tests {
     #[test]
     fn values_are_known_as_far_as_they_can_be() {
         check("${{ matrix.os == 'Ubuntu-24.04' }}", Val::Bool(true));
-        check("${{ matrix['os'] }}-x", Val::Str("ubuntu-24.04-x".to_owned()));
+        check(
+            "${{ matrix['os'] }}-x",
+            Val::Str("ubuntu-24.04-x".to_owned()),
+        );
         check("${{ github.ref == 'x' && false }}", Val::Bool(false));
         check("${{ github.ref == 'x' || true }}", Val::Unknown);
-        check("${{ !(matrix.release) || startsWith(matrix.os, 'ubuntu') }}", Val::Bool(true));
-        check("${{ matrix.release && '--release' || '' }}", Val::Str("--release".to_owned()));
+        check(
+            "${{ !(matrix.release) || startsWith(matrix.os, 'ubuntu') }}",
+            Val::Bool(true),
+        );
+        check(
+            "${{ matrix.release && '--release' || '' }}",
+            Val::Str("--release".to_owned()),
+        );
         check("${{ matrix.none || 'it''s' }}", Val::Str("it's".to_owned()));
-        check("${{ format('{0}-{1}', matrix.os, 1) }}", Val::Str("ubuntu-24.04-1".to_owned()));
+        check(
+            "${{ format('{0}-{1}', matrix.os, 1) }}",
+            Val::Str("ubuntu-24.04-1".to_owned()),
+        );
         check("key-${{ hashFiles('a}}b') }}", Val::Unknown);
         check("${{ 1 < 2 }}", Val::Bool(true));
         check("${{ what is this }}", Val::Unknown);
@@ -515,10 +548,14 @@ mod tests {
 
     #[test]
     fn a_text_knows_what_it_asks_for() {
-        let template = Template::parse("${{ runner.os }}-${{ hashFiles('**/Cargo.lock') }}-${{ github.sha }}");
+        let template =
+            Template::parse("${{ runner.os }}-${{ hashFiles('**/Cargo.lock') }}-${{ github.sha }}");
         assert!(template.calls("hashfiles"));
         assert_eq!(template.paths(), ["runner.os", "github.sha"]);
-        assert_eq!(Template::condition("always() && github.ref == 'x'").paths(), ["github.ref"]);
+        assert_eq!(
+            Template::condition("always() && github.ref == 'x'").paths(),
+            ["github.ref"]
+        );
     }
 
     #[test]

@@ -57,7 +57,11 @@ pub const UNKNOWN: char = '\u{fffd}';
 impl Word {
     /// The words that it becomes with these values; [`UNKNOWN`] stands for what is not known.
     #[must_use]
-    pub fn resolve(&self, lookup: Lookup<'_>, variable: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    pub fn resolve(
+        &self,
+        lookup: Lookup<'_>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         let mut open = false;
         for (part, quoted) in &self.parts {
@@ -98,8 +102,15 @@ impl Word {
         for (part, _) in &self.parts {
             match part {
                 Part::Text(part) => text.push_str(part),
-                Part::Expr(expr) => text.push_str(&expr.as_ref().and_then(|expr| expr.eval(lookup).text()).unwrap_or_else(|| UNKNOWN.to_string())),
-                Part::Variable(name) => text.push_str(&variable(name).unwrap_or_else(|| UNKNOWN.to_string())),
+                Part::Expr(expr) => text.push_str(
+                    &expr
+                        .as_ref()
+                        .and_then(|expr| expr.eval(lookup).text())
+                        .unwrap_or_else(|| UNKNOWN.to_string()),
+                ),
+                Part::Variable(name) => {
+                    text.push_str(&variable(name).unwrap_or_else(|| UNKNOWN.to_string()))
+                }
                 Part::Unknown => text.push(UNKNOWN),
             }
         }
@@ -124,7 +135,9 @@ impl Word {
     pub fn names(&self, variable: &str) -> bool {
         self.parts.iter().any(|(part, _)| match part {
             Part::Variable(name) => name == variable,
-            Part::Text(text) => text.trim_start_matches(':') == variable || text == &format!("%{variable}%"),
+            Part::Text(text) => {
+                text.trim_start_matches(':') == variable || text == &format!("%{variable}%")
+            }
             _ => false,
         })
     }
@@ -151,14 +164,20 @@ pub fn commands(script: &str) -> Vec<Command> {
     let Some(tree) = parse(&text) else {
         return Vec::new();
     };
-    let mut walk = Walk { text: &text, exprs: &exprs, commands: Vec::new() };
+    let mut walk = Walk {
+        text: &text,
+        exprs: &exprs,
+        commands: Vec::new(),
+    };
     walk.statement(tree.root_node(), Around::default(), 0);
     walk.commands
 }
 
 fn parse(text: &str) -> Option<Tree> {
     let mut parser = Parser::new();
-    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    parser
+        .set_language(&tree_sitter_bash::LANGUAGE.into())
+        .ok()?;
     parser.parse(text, None)
 }
 
@@ -206,14 +225,19 @@ impl Walk<'_> {
             return;
         }
         match node.kind() {
-            "command" | "declaration_command" | "variable_assignment" | "variable_assignments" => self.command(node, around, depth),
+            "command" | "declaration_command" | "variable_assignment" | "variable_assignments" => {
+                self.command(node, around, depth)
+            }
             "redirected_statement" => self.redirected(node, around, depth),
             "pipeline" => self.pipeline(node, around, depth),
             "list" => {
                 // What follows `&&` runs where all goes well; what follows `||` does not.
                 let mut inner = around;
                 for index in 0..node.child_count() {
-                    let Some(child) = u32::try_from(index).ok().and_then(|index| node.child(index)) else {
+                    let Some(child) = u32::try_from(index)
+                        .ok()
+                        .and_then(|index| node.child(index))
+                    else {
                         continue;
                     };
                     inner.conditional |= child.kind() == "||";
@@ -222,9 +246,31 @@ impl Walk<'_> {
                     }
                 }
             }
-            "if_statement" | "case_statement" | "function_definition" => self.each(node, Around { conditional: true, ..around }, depth),
-            "for_statement" | "while_statement" | "c_style_for_statement" => self.each(node, Around { looped: true, ..around }, depth),
-            "command_substitution" | "process_substitution" => self.each(node, Around { inner: true, outputs: Vec::new(), ..around }, depth),
+            "if_statement" | "case_statement" | "function_definition" => self.each(
+                node,
+                Around {
+                    conditional: true,
+                    ..around
+                },
+                depth,
+            ),
+            "for_statement" | "while_statement" | "c_style_for_statement" => self.each(
+                node,
+                Around {
+                    looped: true,
+                    ..around
+                },
+                depth,
+            ),
+            "command_substitution" | "process_substitution" => self.each(
+                node,
+                Around {
+                    inner: true,
+                    outputs: Vec::new(),
+                    ..around
+                },
+                depth,
+            ),
             "comment" | "word" | "raw_string" => {}
             _ => self.each(node, around, depth),
         }
@@ -242,8 +288,13 @@ impl Walk<'_> {
         for child in children(node) {
             match child.kind() {
                 "file_redirect" => {
-                    let writes = self.source(child).trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['>', '&']);
-                    if let Some(target) = child.child_by_field_name("destination").filter(|_| writes) {
+                    let writes = self
+                        .source(child)
+                        .trim_start_matches(|c: char| c.is_ascii_digit())
+                        .starts_with(['>', '&']);
+                    if let Some(target) =
+                        child.child_by_field_name("destination").filter(|_| writes)
+                    {
                         around.outputs.push(self.word(target));
                     }
                 }
@@ -261,13 +312,23 @@ impl Walk<'_> {
                         }
                     }
                 }
-                "herestring_redirect" => around.input = children(child).next().map(|text| self.word(text)),
+                "herestring_redirect" => {
+                    around.input = children(child).next().map(|text| self.word(text))
+                }
                 _ => body = Some(child),
             }
         }
         if let Some(piped) = piped {
             around.outputs.extend(self.tees(piped));
-            self.statement(piped, Around { input: None, outputs: Vec::new(), ..around.clone() }, depth + 1);
+            self.statement(
+                piped,
+                Around {
+                    input: None,
+                    outputs: Vec::new(),
+                    ..around.clone()
+                },
+                depth + 1,
+            );
         }
         if let Some(body) = body {
             self.statement(body, around, depth + 1);
@@ -298,7 +359,11 @@ impl Walk<'_> {
             words = children(node).map(|child| self.word(child)).collect();
         }
         let program = words.first().and_then(Word::literal).unwrap_or_default();
-        if matches!(program.as_str(), "tee" | "Out-File" | "Add-Content") { words.split_off(1) } else { Vec::new() }
+        if matches!(program.as_str(), "tee" | "Out-File" | "Add-Content") {
+            words.split_off(1)
+        } else {
+            Vec::new()
+        }
     }
 
     fn command(&mut self, node: Node<'_>, around: Around, depth: usize) {
@@ -314,16 +379,33 @@ impl Walk<'_> {
             inner: around.inner,
         };
         if node.kind() == "declaration_command" {
-            let keyword = self.source(node).split_whitespace().next().unwrap_or_default().to_owned();
-            command.words.push(Word { parts: vec![(Part::Text(keyword), true)] });
+            let keyword = self
+                .source(node)
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            command.words.push(Word {
+                parts: vec![(Part::Text(keyword), true)],
+            });
         }
-        let assignments_alone = matches!(node.kind(), "variable_assignment" | "variable_assignments");
+        let assignments_alone =
+            matches!(node.kind(), "variable_assignment" | "variable_assignments");
         let itself = (node.kind() == "variable_assignment").then_some(node);
-        for child in itself.into_iter().chain(children(node).filter(|_| itself.is_none())) {
+        for child in itself
+            .into_iter()
+            .chain(children(node).filter(|_| itself.is_none()))
+        {
             match child.kind() {
                 "variable_assignment" => {
-                    let name = child.child_by_field_name("name").map(|name| self.source(name).to_owned()).unwrap_or_default();
-                    let value = child.child_by_field_name("value").map(|value| self.word(value)).unwrap_or_default();
+                    let name = child
+                        .child_by_field_name("name")
+                        .map(|name| self.source(name).to_owned())
+                        .unwrap_or_default();
+                    let value = child
+                        .child_by_field_name("value")
+                        .map(|value| self.word(value))
+                        .unwrap_or_default();
                     command.env.push((name, value));
                 }
                 "file_redirect" => {
@@ -347,7 +429,10 @@ impl Walk<'_> {
             return;
         }
         for child in children(node) {
-            if matches!(child.kind(), "command_substitution" | "process_substitution") {
+            if matches!(
+                child.kind(),
+                "command_substitution" | "process_substitution"
+            ) {
                 self.statement(child, around.clone(), depth + 1);
             } else {
                 self.substitutions(child, around, depth + 1);
@@ -382,16 +467,39 @@ impl Walk<'_> {
                     self.parts(child, quoted, into, depth + 1);
                 }
             }
-            "simple_expansion" => into.push((Part::Variable(self.source(node).trim_start_matches('$').to_owned()), quoted)),
+            "simple_expansion" => into.push((
+                Part::Variable(self.source(node).trim_start_matches('$').to_owned()),
+                quoted,
+            )),
             "expansion" => {
-                let source = self.source(node).trim_start_matches("${").trim_end_matches('}');
-                let plain = !source.is_empty() && source.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-                let part = if plain { Part::Variable(source.to_owned()) } else { Part::Unknown };
+                let source = self
+                    .source(node)
+                    .trim_start_matches("${")
+                    .trim_end_matches('}');
+                let plain = !source.is_empty()
+                    && source
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || c == '_');
+                let part = if plain {
+                    Part::Variable(source.to_owned())
+                } else {
+                    Part::Unknown
+                };
                 into.push((part, quoted));
             }
-            "command_substitution" | "process_substitution" | "arithmetic_expansion" | "array" | "subscript" => into.push((Part::Unknown, quoted)),
-            "string_content" | "heredoc_content" => self.text_parts(&self.source(node).replace("\\\"", "\""), true, into),
-            _ => self.text_parts(&self.source(node).replace("\\\n", "").replace('\\', ""), quoted, into),
+            "command_substitution"
+            | "process_substitution"
+            | "arithmetic_expansion"
+            | "array"
+            | "subscript" => into.push((Part::Unknown, quoted)),
+            "string_content" | "heredoc_content" => {
+                self.text_parts(&self.source(node).replace("\\\"", "\""), true, into)
+            }
+            _ => self.text_parts(
+                &self.source(node).replace("\\\n", "").replace('\\', ""),
+                quoted,
+                into,
+            ),
         }
     }
 
@@ -420,7 +528,11 @@ impl Walk<'_> {
         while let Some(start) = text.find(MARK) {
             let rest = &text[start + MARK.len()..];
             let end = rest.find('_').unwrap_or(rest.len());
-            let Some(expr) = rest[..end].parse::<usize>().ok().and_then(|index| self.exprs.get(index)) else {
+            let Some(expr) = rest[..end]
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| self.exprs.get(index))
+            else {
                 break;
             };
             if start > 0 {
@@ -436,7 +548,8 @@ impl Walk<'_> {
 }
 
 fn children(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
-    (0..node.named_child_count()).filter_map(move |index| node.named_child(u32::try_from(index).ok()?))
+    (0..node.named_child_count())
+        .filter_map(move |index| node.named_child(u32::try_from(index).ok()?))
 }
 
 fn line(row: usize) -> u32 {
@@ -461,11 +574,23 @@ mod tests {
     }
 
     fn shown(command: &Command) -> String {
-        let mut words: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={}", value.text(&lookup, &variable))).collect();
-        words.extend(command.words.iter().flat_map(|word| word.resolve(&lookup, &variable)));
+        let mut words: Vec<String> = command
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.text(&lookup, &variable)))
+            .collect();
+        words.extend(
+            command
+                .words
+                .iter()
+                .flat_map(|word| word.resolve(&lookup, &variable)),
+        );
         let mut text = words.join("|");
         for output in &command.outputs {
-            text += &format!(" > {}", output.text(&lookup, &|name| Some(format!("${name}"))));
+            text += &format!(
+                " > {}",
+                output.text(&lookup, &|name| Some(format!("${name}")))
+            );
         }
         if let Some(input) = &command.input {
             text += &format!(" < {:?}", input.text(&lookup, &variable));
@@ -487,17 +612,32 @@ mod tests {
 
     #[test]
     fn commands_are_taken_apart() {
-        check("cargo build --release\n# cargo test\ncargo \\\n  test 'a b' \"c $FLAGS\"", &["cargo|build|--release", "cargo|test|a b|c -p one"]);
-        check("A=1 B=\"x y\" cargo build $FLAGS", &["A=1|B=x y|cargo|build|-p|one"]);
-        check("cargo build && cargo test || true", &["cargo|build", "cargo|test", "true ?"]);
-        check("if [ -n \"$X\" ]; then cargo a; fi\nfor p in a b; do cargo $p; done", &["cargo|a ?", "cargo|\u{fffd} *"]);
+        check(
+            "cargo build --release\n# cargo test\ncargo \\\n  test 'a b' \"c $FLAGS\"",
+            &["cargo|build|--release", "cargo|test|a b|c -p one"],
+        );
+        check(
+            "A=1 B=\"x y\" cargo build $FLAGS",
+            &["A=1|B=x y|cargo|build|-p|one"],
+        );
+        check(
+            "cargo build && cargo test || true",
+            &["cargo|build", "cargo|test", "true ?"],
+        );
+        check(
+            "if [ -n \"$X\" ]; then cargo a; fi\nfor p in a b; do cargo $p; done",
+            &["cargo|a ?", "cargo|\u{fffd} *"],
+        );
         check("export A=1\nB=2", &["A=1|export", "B=2"]);
         check("echo 'cargo install x' # cargo", &["echo|cargo install x"]);
     }
 
     #[test]
     fn expressions_become_words() {
-        check("cargo build ${{ matrix.args }} --bin ${{ matrix.x }}-y", &["cargo|build|--release|--locked|--bin|\u{fffd}-y"]);
+        check(
+            "cargo build ${{ matrix.args }} --bin ${{ matrix.x }}-y",
+            &["cargo|build|--release|--locked|--bin|\u{fffd}-y"],
+        );
         check("cargo build ${{ matrix.none }}", &["cargo|build"]);
         check("\"${{ matrix.args }}\" x", &["--release --locked|x"]);
     }
@@ -506,11 +646,26 @@ mod tests {
     fn what_output_goes_to_is_known() {
         check("echo \"A=1\" >> $GITHUB_ENV", &["echo|A=1 > $GITHUB_ENV"]);
         check("echo A=1 >> \"${GITHUB_ENV}\"", &["echo|A=1 > $GITHUB_ENV"]);
-        check("{ echo A=1; echo B=2; } >> $GITHUB_ENV", &["echo|A=1 > $GITHUB_ENV", "echo|B=2 > $GITHUB_ENV"]);
-        check("echo A=1 | tee -a $GITHUB_ENV", &["echo|A=1 > -a > $GITHUB_ENV", "tee|-a|\u{fffd}"]);
-        check("cat >> $GITHUB_ENV <<EOF\nA=1\nB=2\nEOF", &["cat > $GITHUB_ENV < \"A=1\\nB=2\\n\""]);
-        check("cat <<EOF >> $GITHUB_ENV\nA=1\nEOF\n", &["cat > $GITHUB_ENV < \"A=1\\n\""]);
-        check("echo \"X=$(cargo metadata)\" >> $GITHUB_ENV", &["echo|X=\u{fffd} > $GITHUB_ENV", "cargo|metadata"]);
+        check(
+            "{ echo A=1; echo B=2; } >> $GITHUB_ENV",
+            &["echo|A=1 > $GITHUB_ENV", "echo|B=2 > $GITHUB_ENV"],
+        );
+        check(
+            "echo A=1 | tee -a $GITHUB_ENV",
+            &["echo|A=1 > -a > $GITHUB_ENV", "tee|-a|\u{fffd}"],
+        );
+        check(
+            "cat >> $GITHUB_ENV <<EOF\nA=1\nB=2\nEOF",
+            &["cat > $GITHUB_ENV < \"A=1\\nB=2\\n\""],
+        );
+        check(
+            "cat <<EOF >> $GITHUB_ENV\nA=1\nEOF\n",
+            &["cat > $GITHUB_ENV < \"A=1\\n\""],
+        );
+        check(
+            "echo \"X=$(cargo metadata)\" >> $GITHUB_ENV",
+            &["echo|X=\u{fffd} > $GITHUB_ENV", "cargo|metadata"],
+        );
     }
 
     #[test]
@@ -519,12 +674,21 @@ mod tests {
         assert!(found[0].outputs[0].names("GITHUB_ENV"), "{found:?}");
         assert_eq!(shown(&found[1]), "cargo|build|--release");
         let found = commands("\"A=1\" | Out-File -FilePath $env:GITHUB_ENV -Append");
-        assert!(found[0].outputs.iter().any(|word| word.names("GITHUB_ENV")), "{found:?}");
+        assert!(
+            found[0].outputs.iter().any(|word| word.names("GITHUB_ENV")),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn hostile_scripts_end() {
-        for text in ["(".repeat(20_000), "$(".repeat(20_000), "<<A ".repeat(3_000), "if ".repeat(10_000), "\u{0}\u{fffd}${{".repeat(100)] {
+        for text in [
+            "(".repeat(20_000),
+            "$(".repeat(20_000),
+            "<<A ".repeat(3_000),
+            "if ".repeat(10_000),
+            "\u{0}\u{fffd}${{".repeat(100),
+        ] {
             let _ = commands(&text);
         }
     }

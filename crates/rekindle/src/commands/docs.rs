@@ -113,7 +113,7 @@ fn exit_codes(text: &mut String) {
          signal's number. Rekindle's own commands end with:\n\n\
          | code | |\n|---|---|\n\
          | 0 | It is done. |\n\
-         | {DAMAGED} | `cache verify` found damage. |\n\
+         | {DAMAGED} | `cache verify` found damage; `audit` found something that is not mended. |\n\
          | {PROPOSED} | `init` left a workflow as it is and proposed a diff. |\n\
          | {} | What was asked for is wrong: arguments, configuration, a variable. |\n\
          | {} | The machine is not as needed: a missing program, a full disk, no permission. |\n\

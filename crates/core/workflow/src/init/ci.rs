@@ -40,12 +40,8 @@ fn head(project: &Project, lines: &mut Lines) {
         4,
         ["branches:", &*format!("  - {}", plain(&project.branch))],
     );
-    // Tests that read Markdown are run for it.
-    let without: &[&str] = if project.reads_markdown {
-        &[]
-    } else {
-        &["paths-ignore:", "  - \"**.md\""]
-    };
+    let without = ignored(project);
+    let without: Vec<&str> = without.iter().map(String::as_str).collect();
     lines.add(4, without.iter().copied());
     lines.add(2, ["pull_request:"]);
     lines.add(4, without.iter().copied());
@@ -66,6 +62,25 @@ fn head(project: &Project, lines: &mut Lines) {
             "jobs:",
         ],
     );
+}
+
+/// Changes of these alone need no run. Where tests read Markdown, only what they are not seen to read.
+fn ignored(project: &Project) -> Vec<String> {
+    const DOCUMENTS: &[&str] = &["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**"];
+    let read = &project.documents;
+    let all = if read.is_empty() {
+        &["**.md"]
+    } else {
+        DOCUMENTS
+    };
+    let unread = all.iter().filter(|pattern| {
+        let stem = pattern.trim_end_matches("**");
+        !read.iter().any(|path| path.contains(stem))
+    });
+    let mut lines = vec!["paths-ignore:".to_owned()];
+    lines.extend(unread.map(|pattern| format!("  - \"{pattern}\"")));
+    // A key without values would be none.
+    if lines.len() == 1 { Vec::new() } else { lines }
 }
 
 fn jobs<'a>(project: &'a Project, action: Option<&Pin>) -> Vec<Job<'a>> {

@@ -60,8 +60,8 @@ pub struct Project {
     pub bare_target: Option<String>,
     /// The branch that pull requests go to.
     pub branch: String,
-    /// Whether a library's documentation is made from Markdown files, which tests read as well.
-    pub reads_markdown: bool,
+    /// Markdown files that libraries' documentation is made from: tests read them as well.
+    pub documents: Vec<String>,
 }
 
 /// A package of the workspace.
@@ -174,8 +174,6 @@ impl Project {
         if packages.is_empty() {
             return Err(ProjectError::Empty);
         }
-        let reads_markdown =
-            |(_, text): &(String, String)| text.contains("include_str!") && text.contains(".md\"");
         Ok(Self {
             apt: system_packages(&lock),
             is_locked: inputs.lock.is_some(),
@@ -183,7 +181,11 @@ impl Project {
             has_toolchain_file: inputs.has_toolchain_file,
             bare_target: bare_target(config),
             branch: inputs.branch.to_owned(),
-            reads_markdown: inputs.libraries.iter().any(reads_markdown),
+            documents: inputs
+                .libraries
+                .iter()
+                .flat_map(|(_, text)| documents(text))
+                .collect(),
             packages,
         })
     }
@@ -259,6 +261,16 @@ fn is_no_std(source: &str) -> bool {
     })
 }
 
+/// The Markdown files of `include_str!("…")`.
+fn documents(source: &str) -> Vec<String> {
+    let included = source.split("include_str!(\"").skip(1);
+    let paths = included.filter_map(|rest| rest.split('"').next());
+    paths
+        .filter(|path| path.ends_with(".md"))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn is_older(known: &str, other: &str) -> bool {
     let numbers = |version: &str| -> Vec<u64> {
         version
@@ -315,6 +327,13 @@ mod tests {
         ] {
             assert_eq!(is_no_std(source), expected, "{source}");
         }
+    }
+
+    #[test]
+    fn documents_are_seen_where_they_are_included() {
+        let source =
+            "#![doc = include_str!(\"../README.md\")]\nconst A: &str = include_str!(\"a.txt\");\n";
+        assert_eq!(documents(source), ["../README.md"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Lines and steps that both workflows have.
 
+use crate::findings::image_has;
+
 use super::Project;
 use super::actions::{Pin, pin};
 
@@ -107,8 +109,10 @@ pub(super) fn checkout() -> String {
     )
 }
 
-/// Installs packages of the system; nothing where there are none.
+/// Installs packages of the system that the runner's image has not; nothing where there are none.
 pub(super) fn apt(packages: &[&str]) -> Option<String> {
+    let packages = packages.iter().filter(|package| !image_has(package));
+    let packages: Vec<&str> = packages.copied().collect();
     if packages.is_empty() {
         return None;
     }

@@ -60,7 +60,13 @@ pub struct Known {
 }
 
 const fn known(name: &'static str, kind: Kind) -> Known {
-    Known { name, kind, exports: &[], first_live_major: 0, first_served_major: 0 }
+    Known {
+        name,
+        kind,
+        exports: &[],
+        first_live_major: 0,
+        first_served_major: 0,
+    }
 }
 
 impl Known {
@@ -89,21 +95,36 @@ const TABLE: &[Known] = &[
     known("actions/cache", Kind::Cache).node(4).served(3),
     known("actions/cache/restore", Kind::CacheRestore).node(4),
     known("actions/cache/save", Kind::CacheSave).node(4),
-    known("swatinem/rust-cache", Kind::RustCache).exports(NO_INCREMENTAL).node(2).served(2),
+    known("swatinem/rust-cache", Kind::RustCache)
+        .exports(NO_INCREMENTAL)
+        .node(2)
+        .served(2),
     known("leafwing-studios/cargo-cache", Kind::RustCache),
     known("mozilla-actions/sccache-action", Kind::Sccache),
     known("hendrikmuhs/ccache-action", Kind::Ccache),
     known("dtolnay/rust-toolchain", Kind::Toolchain).exports(NO_INCREMENTAL),
     known("actions-rs/toolchain", Kind::Toolchain).node(2),
-    known("actions-rust-lang/setup-rust-toolchain", Kind::ToolchainAndCache)
-        .exports(&[("CARGO_INCREMENTAL", "0"), ("CARGO_PROFILE_DEV_DEBUG", "0"), ("RUST_BACKTRACE", "short"), ("RUSTFLAGS", "-D warnings")]),
+    known(
+        "actions-rust-lang/setup-rust-toolchain",
+        Kind::ToolchainAndCache,
+    )
+    .exports(&[
+        ("CARGO_INCREMENTAL", "0"),
+        ("CARGO_PROFILE_DEV_DEBUG", "0"),
+        ("RUST_BACKTRACE", "short"),
+        ("RUSTFLAGS", "-D warnings"),
+    ]),
     known("moonrepo/setup-rust", Kind::ToolchainAndCache),
     known("hecrj/setup-rust-action", Kind::Toolchain).node(2),
     known("taiki-e/install-action", Kind::Install),
     known("cargo-bins/cargo-binstall", Kind::Install),
     known("baptiste0928/cargo-install", Kind::Install).node(3),
-    known("actions/upload-artifact", Kind::Upload).node(4).served(4),
-    known("actions/download-artifact", Kind::Download).node(4).served(4),
+    known("actions/upload-artifact", Kind::Upload)
+        .node(4)
+        .served(4),
+    known("actions/download-artifact", Kind::Download)
+        .node(4)
+        .served(4),
     known("actions/upload-pages-artifact", Kind::Ship).served(3),
     known("actions/upload-release-asset", Kind::Ship).node(2),
     known("actions/create-release", Kind::Other).node(2),

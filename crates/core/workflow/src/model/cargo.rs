@@ -39,16 +39,80 @@ pub struct CargoCall {
 
 /// Whether a subcommand runs the compiler on the project.
 const COMPILING: &[&str] = &[
-    "build", "check", "test", "run", "bench", "clippy", "doc", "rustc", "rustdoc", "nextest", "llvm-cov", "hack", "tarpaulin", "miri", "zigbuild", "ndk",
-    "fix", "careful", "mutants", "semver-checks", "udeps", "c", "expand", "bloat", "xwin", "publish", "package", "msrv", "criterion", "component", "leptos",
-    "dist", "cinstall", "cbuild", "ctest",
+    "build",
+    "check",
+    "test",
+    "run",
+    "bench",
+    "clippy",
+    "doc",
+    "rustc",
+    "rustdoc",
+    "nextest",
+    "llvm-cov",
+    "hack",
+    "tarpaulin",
+    "miri",
+    "zigbuild",
+    "ndk",
+    "fix",
+    "careful",
+    "mutants",
+    "semver-checks",
+    "udeps",
+    "c",
+    "expand",
+    "bloat",
+    "xwin",
+    "publish",
+    "package",
+    "msrv",
+    "criterion",
+    "component",
+    "leptos",
+    "dist",
+    "cinstall",
+    "cbuild",
+    "ctest",
 ];
 
 /// Options of cargo's and its plugins' that take a value.
 const WITH_VALUE: &[&str] = &[
-    "--jobs", "-j", "--color", "--config", "-Z", "--message-format", "--bin", "--example", "--test", "--bench", "--exclude", "-F", "--features", "-p",
-    "--package", "--target", "--profile", "--manifest-path", "--target-dir", "--out-dir", "--artifact-dir", "--cargo-profile", "-E", "--partition",
-    "--retries", "--lockfile-path", "-C", "--output-path", "--version", "--git", "--rev", "--tag", "--branch", "--root", "--path",
+    "--jobs",
+    "-j",
+    "--color",
+    "--config",
+    "-Z",
+    "--message-format",
+    "--bin",
+    "--example",
+    "--test",
+    "--bench",
+    "--exclude",
+    "-F",
+    "--features",
+    "-p",
+    "--package",
+    "--target",
+    "--profile",
+    "--manifest-path",
+    "--target-dir",
+    "--out-dir",
+    "--artifact-dir",
+    "--cargo-profile",
+    "-E",
+    "--partition",
+    "--retries",
+    "--lockfile-path",
+    "-C",
+    "--output-path",
+    "--version",
+    "--git",
+    "--rev",
+    "--tag",
+    "--branch",
+    "--root",
+    "--path",
 ];
 
 impl CargoCall {
@@ -56,11 +120,19 @@ impl CargoCall {
     #[must_use]
     pub fn parse(words: &[String]) -> Option<Self> {
         let words = without_prefixes(words);
-        let program = words.first()?.rsplit(['/', '\\']).next()?.trim_end_matches(".exe");
+        let program = words
+            .first()?
+            .rsplit(['/', '\\'])
+            .next()?
+            .trim_end_matches(".exe");
         if !matches!(program, "cargo" | "cross" | "rekindle" | "cargo-zigbuild") {
             return None;
         }
-        let mut call = Self { program: program.to_owned(), profile: "dev".to_owned(), ..Self::default() };
+        let mut call = Self {
+            program: program.to_owned(),
+            profile: "dev".to_owned(),
+            ..Self::default()
+        };
         let mut words = words[1..].iter().peekable();
         while let Some(word) = words.peek() {
             if let Some(toolchain) = word.strip_prefix('+') {
@@ -112,18 +184,30 @@ impl CargoCall {
         let value = value.unwrap_or_default();
         match name {
             "--release" | "-r" => self.profile = "release".to_owned(),
-            "--profile" if self.subcommand != "nextest" => self.profile = if value == "test" { "dev".to_owned() } else { value },
+            "--profile" if self.subcommand != "nextest" => {
+                self.profile = if value == "test" {
+                    "dev".to_owned()
+                } else {
+                    value
+                }
+            }
             "--cargo-profile" => self.profile = value,
             "--target" => self.targets.push(value),
             "-p" | "--package" => {
                 self.packages.insert(value);
             }
             "--workspace" | "--all" => self.workspace = true,
-            "--features" | "-F" => self.features.extend(value.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned)),
+            "--features" | "-F" => self.features.extend(
+                value
+                    .split([',', ' '])
+                    .filter(|name| !name.is_empty())
+                    .map(str::to_owned),
+            ),
             "--all-features" => self.all_features = true,
             "--no-default-features" => self.no_default_features = true,
             "--manifest-path" | "--target-dir" => self.paths.push(format!("{name}={value}")),
-            "--locked" | "--frozen" | "--offline" | "--verbose" | "-v" | "-vv" | "--quiet" | "-q" | "--color" | "--jobs" | "-j" | "--message-format" => {}
+            "--locked" | "--frozen" | "--offline" | "--verbose" | "-v" | "-vv" | "--quiet"
+            | "-q" | "--color" | "--jobs" | "-j" | "--message-format" => {}
             "run" if self.subcommand == "nextest" => {}
             _ if value.is_empty() => self.rest.push(name.to_owned()),
             _ => self.rest.push(format!("{name}={value}")),
@@ -141,14 +225,28 @@ impl CargoCall {
     pub fn makes_code(&self) -> bool {
         matches!(
             self.subcommand.as_str(),
-            "build" | "test" | "run" | "bench" | "rustc" | "nextest" | "llvm-cov" | "zigbuild" | "tarpaulin"
+            "build"
+                | "test"
+                | "run"
+                | "bench"
+                | "rustc"
+                | "nextest"
+                | "llvm-cov"
+                | "zigbuild"
+                | "tarpaulin"
         )
     }
 
     /// The features and targets: calls that agree in this share dependencies' units.
     #[must_use]
     pub fn graph(&self) -> (BTreeSet<String>, bool, bool, Vec<String>, Vec<String>) {
-        (self.features.clone(), self.all_features, self.no_default_features, self.targets.clone(), self.paths.clone())
+        (
+            self.features.clone(),
+            self.all_features,
+            self.no_default_features,
+            self.targets.clone(),
+            self.paths.clone(),
+        )
     }
 
     /// The command, as short as it can be told.
@@ -182,12 +280,16 @@ fn canonical(subcommand: &str) -> &str {
 fn without_prefixes(mut words: &[String]) -> &[String] {
     while let Some(first) = words.first() {
         let skip = match first.as_str() {
-            "env" | "time" | "sudo" | "command" | "nice" | "exec" | "xvfb-run" | "stdbuf" | "retry" | "ionice" => 1,
+            "env" | "time" | "sudo" | "command" | "nice" | "exec" | "xvfb-run" | "stdbuf"
+            | "retry" | "ionice" => 1,
             "timeout" => 2,
             _ => break,
         };
         let rest = words.get(skip..).unwrap_or_default();
-        let options = rest.iter().take_while(|word| word.starts_with('-') || (first != "timeout" && word.contains('='))).count();
+        let options = rest
+            .iter()
+            .take_while(|word| word.starts_with('-') || (first != "timeout" && word.contains('=')))
+            .count();
         words = &rest[options..];
     }
     words
@@ -205,12 +307,30 @@ mod tests {
 
     #[test]
     fn command_lines_are_read() {
-        let found = call("sudo -E env A=1 cargo +nightly t --release -p a --package=b --features x,y -- --nocapture");
-        assert_eq!((found.subcommand.as_str(), found.profile.as_str(), found.toolchain.as_deref()), ("test", "release", Some("nightly")));
+        let found = call(
+            "sudo -E env A=1 cargo +nightly t --release -p a --package=b --features x,y -- --nocapture",
+        );
+        assert_eq!(
+            (
+                found.subcommand.as_str(),
+                found.profile.as_str(),
+                found.toolchain.as_deref()
+            ),
+            ("test", "release", Some("nightly"))
+        );
         assert_eq!(found.packages.len() + found.features.len(), 4);
-        assert_eq!(call("cargo nextest run --profile ci --cargo-profile fast").profile, "fast");
-        assert_eq!(call("cross build --target x86_64-unknown-linux-musl").targets, ["x86_64-unknown-linux-musl"]);
-        assert_eq!(call("cargo --config a=b --locked build").subcommand, "build");
+        assert_eq!(
+            call("cargo nextest run --profile ci --cargo-profile fast").profile,
+            "fast"
+        );
+        assert_eq!(
+            call("cross build --target x86_64-unknown-linux-musl").targets,
+            ["x86_64-unknown-linux-musl"]
+        );
+        assert_eq!(
+            call("cargo --config a=b --locked build").subcommand,
+            "build"
+        );
         assert!(!call("cargo fmt --all").compiles());
         assert!(CargoCall::parse(&["echo".to_owned(), "cargo".to_owned()]).is_none());
     }

@@ -21,7 +21,10 @@ pub fn expand(matrix: Option<&Node>) -> (Vec<Combo>, bool) {
     let mut whole = true;
     let mut combos: Vec<Vec<(String, &Node)>> = vec![Vec::new()];
     for (key, values) in matrix.entries() {
-        let Some(name) = key.str().filter(|name| !matches!(*name, "include" | "exclude")) else {
+        let Some(name) = key
+            .str()
+            .filter(|name| !matches!(*name, "include" | "exclude"))
+        else {
             continue;
         };
         if !values.is_sequence() {
@@ -35,7 +38,10 @@ pub fn expand(matrix: Option<&Node>) -> (Vec<Combo>, bool) {
             .take(LIMIT + 1)
             .collect();
     }
-    let axes: Vec<String> = combos.first().map(|combo| combo.iter().map(|(name, _)| name.clone()).collect()).unwrap_or_default();
+    let axes: Vec<String> = combos
+        .first()
+        .map(|combo| combo.iter().map(|(name, _)| name.clone()).collect())
+        .unwrap_or_default();
     if let Some(exclude) = matrix.get("exclude") {
         combos.retain(|combo| !exclude.items().iter().any(|entry| matches(combo, entry)));
     }
@@ -61,22 +67,37 @@ fn with<'n>(combo: &[(String, &'n Node)], name: &str, item: &'n Node) -> Vec<(St
 
 fn matches(combo: &[(String, &Node)], entry: &Node) -> bool {
     !entry.entries().is_empty()
-        && entry.entries().iter().all(|(key, value)| combo.iter().any(|(name, found)| Some(name.as_str()) == key.str() && same(found, value)))
+        && entry.entries().iter().all(|(key, value)| {
+            combo
+                .iter()
+                .any(|(name, found)| Some(name.as_str()) == key.str() && same(found, value))
+        })
 }
 
 fn same(one: &Node, two: &Node) -> bool {
     match (&one.value, &two.value) {
         (Value::Scalar(one, _), Value::Scalar(two, _)) => one == two,
-        (Value::Sequence(one, _), Value::Sequence(two, _)) => one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two)),
+        (Value::Sequence(one, _), Value::Sequence(two, _)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two))
+        }
         (Value::Mapping(_, _), Value::Mapping(two, _)) => {
-            one.entries().len() == two.len() && two.iter().all(|(key, value)| key.str().and_then(|key| one.get(key)).is_some_and(|found| same(found, value)))
+            one.entries().len() == two.len()
+                && two.iter().all(|(key, value)| {
+                    key.str()
+                        .and_then(|key| one.get(key))
+                        .is_some_and(|found| same(found, value))
+                })
         }
         _ => false,
     }
 }
 
 /// An entry adds to every combination whose own values it does not change; one that adds to none is one more.
-fn add_includes<'n>(combos: &mut Vec<Vec<(String, &'n Node)>>, axes: &[String], include: &'n [Node]) {
+fn add_includes<'n>(
+    combos: &mut Vec<Vec<(String, &'n Node)>>,
+    axes: &[String],
+    include: &'n [Node],
+) {
     let original = if axes.is_empty() {
         combos.clear();
         0
@@ -84,13 +105,22 @@ fn add_includes<'n>(combos: &mut Vec<Vec<(String, &'n Node)>>, axes: &[String], 
         combos.len()
     };
     for entry in include.iter().take(LIMIT * 4) {
-        let values: Vec<(String, &Node)> = entry.entries().iter().filter_map(|(key, value)| Some((key.str()?.to_owned(), value))).collect();
+        let values: Vec<(String, &Node)> = entry
+            .entries()
+            .iter()
+            .filter_map(|(key, value)| Some((key.str()?.to_owned(), value)))
+            .collect();
         let mut added = false;
         for combo in combos.iter_mut().take(original) {
-            let fits = values
-                .iter()
-                .filter(|(name, _)| axes.contains(name))
-                .all(|(name, value)| combo.iter().any(|(found, own)| found == name && same(own, value)));
+            let fits =
+                values
+                    .iter()
+                    .filter(|(name, _)| axes.contains(name))
+                    .all(|(name, value)| {
+                        combo
+                            .iter()
+                            .any(|(found, own)| found == name && same(own, value))
+                    });
             if fits {
                 added = true;
                 for (name, value) in &values {
@@ -118,7 +148,14 @@ fn flatten_node(path: &str, node: &Node, into: &mut Combo) {
         Value::Scalar(..) => into.push((path.to_owned(), scalar(node))),
         Value::Mapping(entries, _) => {
             for (key, value) in entries {
-                flatten_node(&format!("{path}.{}", key.str().unwrap_or_default().to_ascii_lowercase()), value, into);
+                flatten_node(
+                    &format!(
+                        "{path}.{}",
+                        key.str().unwrap_or_default().to_ascii_lowercase()
+                    ),
+                    value,
+                    into,
+                );
             }
         }
         Value::Sequence(items, _) => {
@@ -158,7 +195,12 @@ mod tests {
         let shown: Vec<String> = combos
             .iter()
             .map(|combo| {
-                let mut parts: Vec<String> = combo.iter().map(|(name, value)| format!("{name}={}", value.text().unwrap_or("?".to_owned()))).collect();
+                let mut parts: Vec<String> = combo
+                    .iter()
+                    .map(|(name, value)| {
+                        format!("{name}={}", value.text().unwrap_or("?".to_owned()))
+                    })
+                    .collect();
                 parts.sort();
                 parts.join(" ")
             })
@@ -170,13 +212,27 @@ mod tests {
     fn combinations_are_as_github_makes_them() {
         check("os: [a, b]\nx: [1]\n", &["os=a x=1", "os=b x=1"]);
         check("os: [a, b]\nexclude: [{os: a}]\n", &["os=b"]);
-        check("os: [a, b]\ninclude:\n  - {os: a, t: 1}\n  - {os: c, t: 2}\n  - {all: y}\n", &["all=y os=a t=1", "all=y os=b", "os=c t=2"]);
-        check("include:\n  - {os: a}\n  - {os: b, p: {t: z}}\n", &["os=a", "os=b p.t=z"]);
+        check(
+            "os: [a, b]\ninclude:\n  - {os: a, t: 1}\n  - {os: c, t: 2}\n  - {all: y}\n",
+            &["all=y os=a t=1", "all=y os=b", "os=c t=2"],
+        );
+        check(
+            "include:\n  - {os: a}\n  - {os: b, p: {t: z}}\n",
+            &["os=a", "os=b p.t=z"],
+        );
     }
 
     #[test]
     fn their_number_is_bounded() {
-        let axis = |name: &str| format!("{name}: [{}]\n", (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(", "));
+        let axis = |name: &str| {
+            format!(
+                "{name}: [{}]\n",
+                (0..100)
+                    .map(|n| n.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        };
         let text: String = ["a", "b", "c", "d"].iter().map(|name| axis(name)).collect();
         let document = Document::parse(&text).unwrap();
         let (combos, whole) = expand(Some(&document.root));

@@ -69,7 +69,10 @@ impl Project {
         let mut unreadable = Vec::new();
         for input in inputs {
             if let Err(error) = project.add(&input) {
-                unreadable.push(Unreadable { path: input.path, error });
+                unreadable.push(Unreadable {
+                    path: input.path,
+                    error,
+                });
             }
         }
         (project, unreadable)
@@ -88,13 +91,20 @@ impl Project {
             }
             "rust-toolchain.toml" | "rust-toolchain" => {
                 let file = toml_file(input)?;
-                self.toolchain = lookup(&file.table, "toolchain.channel").and_then(toml::Value::as_str).map(str::to_owned);
+                self.toolchain = lookup(&file.table, "toolchain.channel")
+                    .and_then(toml::Value::as_str)
+                    .map(str::to_owned);
             }
             _ => {
                 let document = Document::parse(&input.text)?;
-                let action = matches!(name, "action.yml" | "action.yaml") || document.root.get("runs").is_some();
+                let action = matches!(name, "action.yml" | "action.yaml")
+                    || document.root.get("runs").is_some();
                 shape(&document, action)?;
-                self.sources.push(Source { path: input.path.clone(), document, action });
+                self.sources.push(Source {
+                    path: input.path.clone(),
+                    document,
+                    action,
+                });
             }
         }
         Ok(())
@@ -122,9 +132,17 @@ impl Project {
     #[must_use]
     pub fn action(&self, directory: &str) -> Option<&Source> {
         let directory = directory.trim_start_matches("./").trim_end_matches('/');
-        let at = |name: &str| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+        let at = |name: &str| {
+            if directory.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{directory}/{name}")
+            }
+        };
         let (yml, yaml) = (at("action.yml"), at("action.yaml"));
-        self.sources.iter().find(|source| source.action && (source.path == yml || source.path == yaml))
+        self.sources
+            .iter()
+            .find(|source| source.action && (source.path == yml || source.path == yaml))
     }
 }
 
@@ -137,7 +155,12 @@ impl TomlFile {
         for (line, text) in (1..).zip(self.text.lines()) {
             let text = text.trim();
             if let Some(name) = text.strip_prefix('[') {
-                let name = name.trim_start_matches('[').split(']').next().unwrap_or_default().trim();
+                let name = name
+                    .trim_start_matches('[')
+                    .split(']')
+                    .next()
+                    .unwrap_or_default()
+                    .trim();
                 inside = name == table;
                 if inside {
                     head = line;
@@ -146,7 +169,10 @@ impl TomlFile {
                     return line;
                 }
             } else if let Some(key) = key.filter(|_| inside)
-                && text.split('=').next().is_some_and(|found| found.trim() == key)
+                && text
+                    .split('=')
+                    .next()
+                    .is_some_and(|found| found.trim() == key)
             {
                 return line;
             }
@@ -168,26 +194,44 @@ fn shape(document: &Document, action: bool) -> Result<(), SyntaxError> {
         return Ok(());
     };
     let place = root.get("jobs").unwrap_or(root).place;
-    Err(SyntaxError { message: message.to_owned(), line: place.line.max(1), column: place.column.max(1) })
+    Err(SyntaxError {
+        message: message.to_owned(),
+        line: place.line.max(1),
+        column: place.column.max(1),
+    })
 }
 
 fn toml_file(input: &Input) -> Result<TomlFile, SyntaxError> {
     let table = input.text.parse::<toml::Table>().map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(input.text.len()));
+        let start = error
+            .span()
+            .map_or(0, |span| span.start.min(input.text.len()));
         let before = input.text.get(..start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         SyntaxError {
             message: error.message().to_owned(),
             line: u32::try_from(line).unwrap_or(u32::MAX),
             column: u32::try_from(column).unwrap_or(u32::MAX),
         }
     })?;
-    Ok(TomlFile { path: input.path.clone(), text: input.text.clone(), table })
+    Ok(TomlFile {
+        path: input.path.clone(),
+        text: input.text.clone(),
+        table,
+    })
 }
 
 fn lookup<'t>(table: &'t toml::Table, keys: &str) -> Option<&'t toml::Value> {
-    let (first, rest) = keys.split_once('.').map_or((keys, None), |(first, rest)| (first, Some(rest)));
+    let (first, rest) = keys
+        .split_once('.')
+        .map_or((keys, None), |(first, rest)| (first, Some(rest)));
     let value = table.get(first)?;
     match rest {
         Some(rest) => lookup(value.as_table()?, rest),

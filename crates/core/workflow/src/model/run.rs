@@ -74,7 +74,9 @@ impl Did<'_> {
 
     /// Its calls of cargo's.
     pub fn cargo(&self) -> impl Iterator<Item = (&Call, &CargoCall)> {
-        self.calls.iter().filter_map(|call| Some((call, call.cargo.as_ref()?)))
+        self.calls
+            .iter()
+            .filter_map(|call| Some((call, call.cargo.as_ref()?)))
     }
 }
 
@@ -86,7 +88,8 @@ impl Run<'_> {
 
     /// All calls of cargo's with their step.
     pub fn cargo(&self) -> impl Iterator<Item = (&Did<'_>, &Call, &CargoCall)> {
-        self.done().flat_map(|did| did.cargo().map(move |(call, cargo)| (did, call, cargo)))
+        self.done()
+            .flat_map(|did| did.cargo().map(move |(call, cargo)| (did, call, cargo)))
     }
 
     /// Whether a step's action is of a kind.
@@ -98,16 +101,26 @@ impl Run<'_> {
     /// A value of its matrix, by the path behind `matrix.`.
     #[must_use]
     pub fn matrix(&self, path: &str) -> Option<&Val> {
-        self.combo.iter().find(|(name, _)| name == path).map(|(_, value)| value)
+        self.combo
+            .iter()
+            .find(|(name, _)| name == path)
+            .map(|(_, value)| value)
     }
 }
 
 /// A job's runs, and whether these are all.
 #[must_use]
-pub fn play<'p>(project: &'p Project, workflow: &Workflow<'p>, job: &Job<'p>) -> (Vec<Run<'p>>, bool) {
+pub fn play<'p>(
+    project: &'p Project,
+    workflow: &Workflow<'p>,
+    job: &Job<'p>,
+) -> (Vec<Run<'p>>, bool) {
     let (combos, whole) = matrix::expand(job.matrix());
     let own: Vec<Rc<Step<'p>>> = job.steps.iter().cloned().map(Rc::new).collect();
-    let runs = combos.into_iter().map(|combo| Player::new(project, workflow, job, combo).run(&own)).collect();
+    let runs = combos
+        .into_iter()
+        .map(|combo| Player::new(project, workflow, job, combo).run(&own))
+        .collect();
     (runs, whole)
 }
 
@@ -139,16 +152,38 @@ struct Within {
 
 impl Within {
     fn job() -> Self {
-        Self { inputs: BTreeMap::new(), done: Some(true), depth: 0, index: None }
+        Self {
+            inputs: BTreeMap::new(),
+            done: Some(true),
+            depth: 0,
+            index: None,
+        }
     }
 }
 
 impl<'p, 'w> Player<'p, 'w> {
-    fn new(project: &'p Project, workflow: &'w Workflow<'p>, job: &'w Job<'p>, combo: Combo) -> Self {
-        let mut player = Self { project, workflow, job, combo, runner: Runner::of(Vec::new()), env: Rc::default(), done: Vec::new() };
+    fn new(
+        project: &'p Project,
+        workflow: &'w Workflow<'p>,
+        job: &'w Job<'p>,
+        combo: Combo,
+    ) -> Self {
+        let mut player = Self {
+            project,
+            workflow,
+            job,
+            combo,
+            runner: Runner::of(Vec::new()),
+            env: Rc::default(),
+            done: Vec::new(),
+        };
         player.runner = Runner::of(player.labels());
         let mut env = Env::new();
-        player.add_env(&mut env, workflow.document().root.get("env"), &Within::job());
+        player.add_env(
+            &mut env,
+            workflow.document().root.get("env"),
+            &Within::job(),
+        );
         player.add_env(&mut env, job.node.get("env"), &Within::job());
         player.env = Rc::new(env);
         player
@@ -158,9 +193,18 @@ impl<'p, 'w> Player<'p, 'w> {
         let Some(node) = self.job.node.get("runs-on") else {
             return Vec::new();
         };
-        let labels = if node.is_mapping() { node.get("labels") } else { Some(node) };
+        let labels = if node.is_mapping() {
+            node.get("labels")
+        } else {
+            Some(node)
+        };
         let empty = Within::job();
-        let mut found: Vec<String> = labels.map(Node::strings).unwrap_or_default().iter().flat_map(|label| self.label(label, &empty)).collect();
+        let mut found: Vec<String> = labels
+            .map(Node::strings)
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|label| self.label(label, &empty))
+            .collect();
         if let Some(group) = node.get("group").and_then(Node::str) {
             found.push(format!("group:{group}"));
         }
@@ -173,8 +217,14 @@ impl<'p, 'w> Player<'p, 'w> {
         if let [path] = template.paths().as_slice()
             && let Some(name) = path.strip_prefix("matrix.")
         {
-            let list: Vec<String> =
-                (0..8).map_while(|index| self.combo.iter().find(|(found, _)| *found == format!("{name}.{index}")).and_then(|(_, value)| value.text())).collect();
+            let list: Vec<String> = (0..8)
+                .map_while(|index| {
+                    self.combo
+                        .iter()
+                        .find(|(found, _)| *found == format!("{name}.{index}"))
+                        .and_then(|(_, value)| value.text())
+                })
+                .collect();
             if !list.is_empty() {
                 return list;
             }
@@ -184,7 +234,11 @@ impl<'p, 'w> Player<'p, 'w> {
 
     fn run(mut self, own: &[Rc<Step<'p>>]) -> Run<'p> {
         self.steps(own, &Within::job());
-        Run { combo: self.combo, runner: self.runner, steps: self.done }
+        Run {
+            combo: self.combo,
+            runner: self.runner,
+            steps: self.done,
+        }
     }
 
     fn steps(&mut self, steps: &[Rc<Step<'p>>], within: &Within) {
@@ -199,7 +253,10 @@ impl<'p, 'w> Player<'p, 'w> {
     fn step(&mut self, step: &Rc<Step<'p>>, within: &Within) {
         let mut env = (*self.env).clone();
         self.add_env(&mut env, step.node.get("env"), within);
-        let condition = step.condition.as_ref().map(|condition| self.value(condition, within, &env));
+        let condition = step
+            .condition
+            .as_ref()
+            .map(|condition| self.value(condition, within, &env));
         let own = condition.map_or(Some(true), |value| value.truth());
         let done = match (own, within.done) {
             (Some(false), _) | (_, Some(false)) => Some(false),
@@ -208,9 +265,19 @@ impl<'p, 'w> Player<'p, 'w> {
         };
         let index = within.index.unwrap_or(step.index);
         let env = Rc::new(env);
-        let local = step.uses.as_ref().filter(|uses| uses.local()).and_then(|uses| self.project.action(&uses.name));
-        let mut did =
-            Did { step: Rc::clone(step), index, env: Rc::clone(&env), done, calls: Vec::new(), kind: actions::kind(step.action()) };
+        let local = step
+            .uses
+            .as_ref()
+            .filter(|uses| uses.local())
+            .and_then(|uses| self.project.action(&uses.name));
+        let mut did = Did {
+            step: Rc::clone(step),
+            index,
+            env: Rc::clone(&env),
+            done,
+            calls: Vec::new(),
+            kind: actions::kind(step.action()),
+        };
         let mut writes = Vec::new();
         if step.uses.is_some() {
             did.calls.extend(self.cargo_of_action(&did, within));
@@ -222,7 +289,16 @@ impl<'p, 'w> Player<'p, 'w> {
             return;
         }
         match local {
-            Some(source) if within.depth < DEPTH_LIMIT => self.local(source, step, &env, Within { done, index: Some(index), ..within.clone() }),
+            Some(source) if within.depth < DEPTH_LIMIT => self.local(
+                source,
+                step,
+                &env,
+                Within {
+                    done,
+                    index: Some(index),
+                    ..within.clone()
+                },
+            ),
             _ => self.export(step, &env),
         }
         self.write(writes, done);
@@ -234,12 +310,28 @@ impl<'p, 'w> Player<'p, 'w> {
         let mut inputs = BTreeMap::new();
         for (key, said) in root.get("inputs").map(Node::entries).unwrap_or_default() {
             let Some(name) = key.str() else { continue };
-            let given = step.with(name).map(|text| self.value(&Template::parse(text), &outer, env));
-            let value = given.or_else(|| said.get("default").and_then(Node::str).map(|text| Val::Str(text.to_owned())));
-            inputs.insert(name.to_ascii_lowercase(), value.unwrap_or(Val::Str(String::new())));
+            let given = step
+                .with(name)
+                .map(|text| self.value(&Template::parse(text), &outer, env));
+            let value = given.or_else(|| {
+                said.get("default")
+                    .and_then(Node::str)
+                    .map(|text| Val::Str(text.to_owned()))
+            });
+            inputs.insert(
+                name.to_ascii_lowercase(),
+                value.unwrap_or(Val::Str(String::new())),
+            );
         }
-        let within = Within { inputs, depth: outer.depth + 1, ..outer };
-        let inner: Vec<Rc<Step<'p>>> = steps(source, root.at(&["runs", "steps"])).into_iter().map(Rc::new).collect();
+        let within = Within {
+            inputs,
+            depth: outer.depth + 1,
+            ..outer
+        };
+        let inner: Vec<Rc<Step<'p>>> = steps(source, root.at(&["runs", "steps"]))
+            .into_iter()
+            .map(Rc::new)
+            .collect();
         self.steps(&inner, &within);
     }
 
@@ -261,13 +353,22 @@ impl<'p, 'w> Player<'p, 'w> {
 
     fn write(&mut self, writes: Vec<(String, String, bool)>, done: Option<bool>) {
         for (name, value, sure) in writes {
-            let value = if done == Some(true) && sure { value } else { unsure(self.env.get(&name), &value) };
+            let value = if done == Some(true) && sure {
+                value
+            } else {
+                unsure(self.env.get(&name), &value)
+            };
             Rc::make_mut(&mut self.env).insert(name, value);
         }
     }
 
     /// Commands of a script, and what it writes to `$GITHUB_ENV`.
-    fn script(&self, step: &Step<'p>, env: &Rc<Env>, within: &Within) -> (Vec<Call>, Vec<(String, String, bool)>) {
+    fn script(
+        &self,
+        step: &Step<'p>,
+        env: &Rc<Env>,
+        within: &Within,
+    ) -> (Vec<Call>, Vec<(String, String, bool)>) {
         let mut local = Rc::clone(env);
         let mut calls = Vec::new();
         let mut writes = Vec::new();
@@ -276,28 +377,49 @@ impl<'p, 'w> Player<'p, 'w> {
             let known = local.clone();
             let lookup = |path: &str| self.path(path, within, &known);
             let variable = |name: &str| self.variable(name, &known);
-            let words: Vec<String> = command.words.iter().flat_map(|word| word.resolve(&lookup, &variable)).collect();
-            let set: Vec<(String, String)> = command.env.iter().map(|(name, value)| (name.clone(), value.text(&lookup, &variable))).collect();
+            let words: Vec<String> = command
+                .words
+                .iter()
+                .flat_map(|word| word.resolve(&lookup, &variable))
+                .collect();
+            let set: Vec<(String, String)> = command
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), value.text(&lookup, &variable)))
+                .collect();
             if command.outputs.iter().any(|word| word.names("GITHUB_ENV")) {
-                let text = printed(command, &words, &|word: &Word| word.text(&lookup, &variable));
-                writes.extend(assignments(&text).into_iter().map(|(name, value)| (name, value, !command.conditional)));
+                let text = printed(command, &words, &|word: &Word| {
+                    word.text(&lookup, &variable)
+                });
+                writes.extend(
+                    assignments(&text)
+                        .into_iter()
+                        .map(|(name, value)| (name, value, !command.conditional)),
+                );
             }
             let program = words.first().map(String::as_str).unwrap_or_default();
             if matches!(program, "" | "export" | "declare") {
-                let exported = program != "" || set.iter().any(|(name, _)| known.contains_key(name));
+                let exported =
+                    program != "" || set.iter().any(|(name, _)| known.contains_key(name));
                 if exported || !set.is_empty() {
                     Rc::make_mut(&mut local).extend(set);
                 }
                 continue;
             }
             if matches!(program, "cd" | "pushd") && !command.inner {
-                directory = format!("{directory}/{}", words.get(1).map(String::as_str).unwrap_or_default());
+                directory = format!(
+                    "{directory}/{}",
+                    words.get(1).map(String::as_str).unwrap_or_default()
+                );
             }
             let mut own = Rc::clone(&local);
             if !set.is_empty() {
                 Rc::make_mut(&mut own).extend(set);
             }
-            let cargo = CargoCall::parse(&words).map(|cargo| CargoCall { directory: directory.clone(), ..cargo });
+            let cargo = CargoCall::parse(&words).map(|cargo| CargoCall {
+                directory: directory.clone(),
+                ..cargo
+            });
             calls.push(Call {
                 words,
                 env: own,
@@ -332,17 +454,40 @@ impl<'p, 'w> Player<'p, 'w> {
             return None;
         }
         let step = &did.step;
-        let said = |name: &str| step.with(name).map(|text| self.text(&Template::parse(text), within, &did.env)).unwrap_or_default();
-        let fallback = if step.action().ends_with("clippy-check") { "clippy" } else { "build" };
-        let command = Some(said("command")).filter(|command| !command.is_empty()).unwrap_or_else(|| fallback.to_owned());
-        let mut words = vec!["cargo".to_owned(), command];
+        let said = |name: &str| {
+            step.with(name)
+                .map(|text| self.text(&Template::parse(text), within, &did.env))
+                .unwrap_or_default()
+        };
+        let fallback = if step.action().ends_with("clippy-check") {
+            "clippy"
+        } else {
+            "build"
+        };
+        let command = Some(said("command"))
+            .filter(|command| !command.is_empty())
+            .unwrap_or_else(|| fallback.to_owned());
+        let program = if said("use-cross") == "true" || step.action().ends_with("rust-cross") {
+            "cross"
+        } else {
+            "cargo"
+        };
+        let mut words = vec![program.to_owned(), command];
         words.extend(said("args").split_whitespace().map(str::to_owned));
         let target = said("target");
         if !target.is_empty() {
             words.extend(["--target".to_owned(), target]);
         }
         let cargo = CargoCall::parse(&words);
-        Some(Call { words, env: Rc::clone(&did.env), line: step.line(), command: 0, conditional: false, looped: false, cargo })
+        Some(Call {
+            words,
+            env: Rc::clone(&did.env),
+            line: step.line(),
+            command: 0,
+            conditional: false,
+            looped: false,
+            cargo,
+        })
     }
 
     fn add_env(&self, env: &mut Env, node: Option<&'p Node>, within: &Within) {
@@ -355,7 +500,9 @@ impl<'p, 'w> Player<'p, 'w> {
     }
 
     fn variable(&self, name: &str, env: &Env) -> Option<String> {
-        env.get(name).filter(|value| !value.contains(UNKNOWN)).cloned()
+        env.get(name)
+            .filter(|value| !value.contains(UNKNOWN))
+            .cloned()
     }
 
     fn text(&self, template: &Template, within: &Within, env: &Env) -> String {
@@ -364,10 +511,12 @@ impl<'p, 'w> Player<'p, 'w> {
         for piece in &template.pieces {
             match piece {
                 crate::expr::Piece::Text(part) => text.push_str(part),
-                crate::expr::Piece::Expr(expr) => match expr.as_ref().and_then(|expr| expr.eval(&lookup).text()) {
-                    Some(part) => text.push_str(&part),
-                    None => text.push(UNKNOWN),
-                },
+                crate::expr::Piece::Expr(expr) => {
+                    match expr.as_ref().and_then(|expr| expr.eval(&lookup).text()) {
+                        Some(part) => text.push_str(&part),
+                        None => text.push(UNKNOWN),
+                    }
+                }
             }
         }
         text
@@ -383,15 +532,35 @@ impl<'p, 'w> Player<'p, 'w> {
         match context {
             "matrix" => match self.combo.iter().find(|(found, _)| found == name) {
                 Some((_, value)) => value.clone(),
-                None if self.combo.iter().any(|(found, _)| found.starts_with(&format!("{name}."))) => Val::Unknown,
+                None if self
+                    .combo
+                    .iter()
+                    .any(|(found, _)| found.starts_with(&format!("{name}."))) =>
+                {
+                    Val::Unknown
+                }
                 // What this combination does not have is nothing, if the matrix is known at all.
-                None if self.job.matrix().is_some_and(Node::is_mapping) && !self.combo.is_empty() => Val::Null,
+                None if self.job.matrix().is_some_and(Node::is_mapping)
+                    && !self.combo.is_empty() =>
+                {
+                    Val::Null
+                }
                 None => Val::Unknown,
             },
-            "inputs" if within.depth > 0 => within.inputs.get(name).cloned().unwrap_or(Val::Unknown),
+            "inputs" if within.depth > 0 => {
+                within.inputs.get(name).cloned().unwrap_or(Val::Unknown)
+            }
             "env" => {
-                let found = env.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
-                found.map_or(Val::Null, |(_, value)| if value.contains(UNKNOWN) { Val::Unknown } else { Val::Str(value.clone()) })
+                let found = env
+                    .iter()
+                    .find(|(found, _)| found.eq_ignore_ascii_case(name));
+                found.map_or(Val::Null, |(_, value)| {
+                    if value.contains(UNKNOWN) {
+                        Val::Unknown
+                    } else {
+                        Val::Str(value.clone())
+                    }
+                })
             }
             "runner" => self.runner_value(name),
             _ => Val::Unknown,
@@ -427,7 +596,13 @@ fn printed(command: &shell::Command, words: &[String], text: &dyn Fn(&Word) -> S
     match words.first().map(String::as_str) {
         Some("echo" | "printf" | "Write-Output") => {
             let words: Vec<String> = command.words.iter().skip(1).map(text).collect();
-            words.iter().filter(|word| !word.starts_with('-')).map(String::as_str).collect::<Vec<_>>().join(" ").replace("\\n", "\n")
+            words
+                .iter()
+                .filter(|word| !word.starts_with('-'))
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .replace("\\n", "\n")
         }
         Some(literal) if literal.contains('=') => literal.to_owned(),
         _ => String::new(),
@@ -437,7 +612,9 @@ fn printed(command: &shell::Command, words: &[String], text: &dyn Fn(&Word) -> S
 fn assignments(text: &str) -> Vec<(String, String)> {
     text.lines()
         .filter_map(|line| line.trim().split_once('='))
-        .filter(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|(name, _)| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect()
 }

@@ -74,8 +74,16 @@ impl<'p> Workflow<'p> {
         // YAML 1.1 readers take a plain `on` for true; ours does not.
         let events = root.get("on").map(events).unwrap_or_default();
         let jobs = root.get("jobs").map(Node::entries).unwrap_or_default();
-        let jobs = jobs.iter().filter(|(_, node)| node.is_mapping()).filter_map(|(key, node)| Some(Job::read(source, key.str()?, key, node))).collect();
-        Self { source, events, jobs }
+        let jobs = jobs
+            .iter()
+            .filter(|(_, node)| node.is_mapping())
+            .filter_map(|(key, node)| Some(Job::read(source, key.str()?, key, node)))
+            .collect();
+        Self {
+            source,
+            events,
+            jobs,
+        }
     }
 
     /// Whether an event starts it.
@@ -87,14 +95,21 @@ impl<'p> Workflow<'p> {
     /// What is said of an event.
     #[must_use]
     pub fn event(&self, event: &str) -> Option<&'p Node> {
-        self.events.iter().find(|(found, _)| *found == event).and_then(|(_, node)| *node)
+        self.events
+            .iter()
+            .find(|(found, _)| *found == event)
+            .and_then(|(_, node)| *node)
     }
 
     /// Whether pushes to branches start it: `push` without only tags.
     #[must_use]
     pub fn on_branch_push(&self) -> bool {
         self.on("push")
-            && self.event("push").is_none_or(|push| push.get("tags").is_none() || push.get("branches").is_some() || push.get("branches-ignore").is_some())
+            && self.event("push").is_none_or(|push| {
+                push.get("tags").is_none()
+                    || push.get("branches").is_some()
+                    || push.get("branches-ignore").is_some()
+            })
     }
 
     /// Whether it tests what is proposed: pull requests, pushes to branches, or a merge queue.
@@ -123,7 +138,11 @@ impl<'p> Workflow<'p> {
         while let Some(id) = open.pop() {
             if !found.contains(&id) && found.len() < self.jobs.len() {
                 found.push(id);
-                open.extend(self.job(id).map(|job| job.needs.clone()).unwrap_or_default());
+                open.extend(
+                    self.job(id)
+                        .map(|job| job.needs.clone())
+                        .unwrap_or_default(),
+                );
             }
         }
         found
@@ -132,9 +151,16 @@ impl<'p> Workflow<'p> {
 
 fn events(node: &Node) -> Vec<(&str, Option<&Node>)> {
     if node.is_mapping() {
-        return node.entries().iter().filter_map(|(key, value)| Some((key.str()?, (!value.is_empty()).then_some(value)))).collect();
+        return node
+            .entries()
+            .iter()
+            .filter_map(|(key, value)| Some((key.str()?, (!value.is_empty()).then_some(value))))
+            .collect();
     }
-    node.strings().into_iter().map(|event| (event, None)).collect()
+    node.strings()
+        .into_iter()
+        .map(|event| (event, None))
+        .collect()
 }
 
 impl<'p> Job<'p> {
@@ -165,7 +191,9 @@ impl<'p> Job<'p> {
     /// It runs in a container.
     #[must_use]
     pub fn in_container(&self) -> bool {
-        self.node.get("container").is_some_and(|container| !container.is_empty())
+        self.node
+            .get("container")
+            .is_some_and(|container| !container.is_empty())
     }
 }
 
@@ -173,7 +201,12 @@ impl<'p> Job<'p> {
 #[must_use]
 pub fn steps<'p>(source: &'p Source, node: Option<&'p Node>) -> Vec<Step<'p>> {
     let items = node.map(Node::items).unwrap_or_default();
-    items.iter().enumerate().filter(|(_, node)| node.is_mapping()).map(|(index, node)| Step::read(source, index, node)).collect()
+    items
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.is_mapping())
+        .map(|(index, node)| Step::read(source, index, node))
+        .collect()
 }
 
 impl<'p> Step<'p> {
@@ -183,7 +216,9 @@ impl<'p> Step<'p> {
             source,
             node,
             index,
-            uses: node.get("uses").and_then(|node| Uses::read(&source.document, node)),
+            uses: node
+                .get("uses")
+                .and_then(|node| Uses::read(&source.document, node)),
             commands: run.map(shell::commands).unwrap_or_default(),
             condition: node.get("if").and_then(Node::str).map(Template::condition),
         }
@@ -201,7 +236,10 @@ impl<'p> Step<'p> {
         let Some((key, value)) = self.node.entry("run") else {
             return self.line();
         };
-        let block = matches!(value.value, crate::yaml::Value::Scalar(_, crate::yaml::Style::Block));
+        let block = matches!(
+            value.value,
+            crate::yaml::Value::Scalar(_, crate::yaml::Style::Block)
+        );
         key.place.line + if block { 1 + line } else { 0 }
     }
 
@@ -214,7 +252,12 @@ impl<'p> Step<'p> {
     /// Where an input is written.
     #[must_use]
     pub fn with_node(&self, input: &str) -> Option<&'p Node> {
-        self.node.get("with")?.entries().iter().find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case(input))).map(|(_, value)| value)
+        self.node
+            .get("with")?
+            .entries()
+            .iter()
+            .find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case(input)))
+            .map(|(_, value)| value)
     }
 
     /// The name of its action; empty for a script.
@@ -226,7 +269,11 @@ impl<'p> Step<'p> {
     /// Whether it runs also after a failure.
     #[must_use]
     pub fn runs_after_failure(&self) -> bool {
-        self.condition.as_ref().is_some_and(|condition| ["always", "failure", "cancelled"].iter().any(|function| condition.calls(function)))
+        self.condition.as_ref().is_some_and(|condition| {
+            ["always", "failure", "cancelled"]
+                .iter()
+                .any(|function| condition.calls(function))
+        })
     }
 }
 
@@ -236,10 +283,27 @@ impl<'p> Uses<'p> {
         if text.is_empty() || text.contains("${{") {
             return None;
         }
-        let (name, reference) = if text.starts_with("./") || text.starts_with("docker://") { (text, "") } else { text.split_once('@').unwrap_or((text, "")) };
+        let (name, reference) = if text.starts_with("./") || text.starts_with("docker://") {
+            (text, "")
+        } else {
+            text.split_once('@').unwrap_or((text, ""))
+        };
         let local = text.starts_with("./");
-        let version = version(reference).or_else(|| document.comment_after(node).and_then(|comment| comment.split([' ', '=', ':', '@']).find_map(version)));
-        Some(Self { node, name: if local { name.to_owned() } else { name.to_ascii_lowercase() }, reference, version })
+        let version = version(reference).or_else(|| {
+            document
+                .comment_after(node)
+                .and_then(|comment| comment.split([' ', '=', ':', '@']).find_map(version))
+        });
+        Some(Self {
+            node,
+            name: if local {
+                name.to_owned()
+            } else {
+                name.to_ascii_lowercase()
+            },
+            reference,
+            version,
+        })
     }
 
     /// A local action or workflow.
@@ -273,7 +337,11 @@ impl<'p> Uses<'p> {
             return false;
         };
         let newest = u32::MAX;
-        (own_major, own_minor.unwrap_or(newest), own_patch.unwrap_or(newest)) < (major, minor, patch)
+        (
+            own_major,
+            own_minor.unwrap_or(newest),
+            own_patch.unwrap_or(newest),
+        ) < (major, minor, patch)
     }
 }
 
@@ -286,10 +354,17 @@ fn version(text: &str) -> Option<(u32, Option<u32>, Option<u32>)> {
     if is_digest(text) {
         return None;
     }
-    let text = text.rsplit('/').next()?.trim_start_matches("release-").trim_start_matches('v');
+    let text = text
+        .rsplit('/')
+        .next()?
+        .trim_start_matches("release-")
+        .trim_start_matches('v');
     let mut parts = text.split(['.', '-', '+']);
     let major: u32 = parts.next()?.parse().ok().filter(|major| *major < 1000)?;
     let minor = parts.next().and_then(|part| part.parse().ok());
-    let patch = parts.next().filter(|_| minor.is_some()).and_then(|part| part.parse().ok());
+    let patch = parts
+        .next()
+        .filter(|_| minor.is_some())
+        .and_then(|part| part.parse().ok());
     Some((major, minor, patch))
 }

@@ -13,17 +13,60 @@ const DEPTH_LIMIT: usize = 64;
 /// Aliases of aliases grow a text beyond any bound; the largest workflows have some thousand nodes.
 const NODE_LIMIT: usize = 200_000;
 
+/// Lines that are joined before a text is given up: nobody closes more brackets too far to the left.
+const REPAIR_LIMIT: usize = 100;
+
 pub(super) fn document(text: &str) -> Result<Document, SyntaxError> {
-    let mut builder = Builder::new(text);
+    // A bracket that is closed as far to the left as its key is no YAML 1.2, but common, and GitHub reads it. Joined
+    // to the line before, with every byte where it was, it is read here as well.
+    let mut read = Cow::Borrowed(text);
+    for _ in 0..REPAIR_LIMIT {
+        match nodes(&read, text) {
+            Err(error) if error.message == "invalid indentation" => match joined(&read, error.line)
+            {
+                Some(repaired) => read = Cow::Owned(repaired),
+                None => return Err(error),
+            },
+            result => return result,
+        }
+    }
+    nodes(&read, text)
+}
+
+/// The text with a line that begins with a closing bracket joined to the line before; comments there become spaces.
+fn joined(text: &str, line: u32) -> Option<String> {
+    let index = (line as usize).checked_sub(2)?;
+    let start: usize = text.split_inclusive('\n').take(index).map(str::len).sum();
+    let before = text.get(start..)?.split_inclusive('\n').next()?;
+    let next = text.get(start + before.len()..)?;
+    if !next.trim_start_matches([' ', '\t']).starts_with([']', '}']) {
+        return None;
+    }
+    let content = before
+        .find(" #")
+        .map_or(before.len(), |at| at)
+        .min(before.trim_end().len());
+    let mut repaired = text[..start + content].to_owned();
+    repaired.push_str(&" ".repeat(before[content..].chars().count()));
+    repaired.push_str(next);
+    // Characters, not bytes, are what positions count: a comment with others than ASCII would move them.
+    (before.is_ascii()).then_some(repaired)
+}
+
+/// Reads one text into nodes, with places in `original`, which differs in spaces alone.
+fn nodes(text: &str, original: &str) -> Result<Document, SyntaxError> {
+    let mut builder = Builder::new(original);
     let mut parser = Parser::new_from_str(text);
     let mut root = None;
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
+            let at = builder.byte(marker.index());
+            let (line, column) = builder.position(at);
             SyntaxError {
                 message: error.info().to_owned(),
-                line: number(marker.line()),
-                column: number(marker.col() + 1),
+                line,
+                column,
             }
         })?;
         if let Some(done) = builder.event(event, span)? {
@@ -31,7 +74,7 @@ pub(super) fn document(text: &str) -> Result<Document, SyntaxError> {
             break;
         }
     }
-    // What follows the first document is not read by GitHub either, but it has to be YAML.
+    // What follows the first document is not read by GitHub either.
     let root = root.unwrap_or_else(|| Node {
         place: Place {
             line: 1,
@@ -42,7 +85,7 @@ pub(super) fn document(text: &str) -> Result<Document, SyntaxError> {
         aliased: false,
     });
     Ok(Document {
-        text: text.to_owned(),
+        text: original.to_owned(),
         root,
         lines: builder.lines,
     })
@@ -94,13 +137,25 @@ impl<'t> Builder<'t> {
         }
     }
 
+    /// Line and column of a byte, from 1.
+    fn position(&self, byte: usize) -> (u32, u32) {
+        let line = self.lines.partition_point(|&start| start <= byte).max(1);
+        let start = self.lines[line - 1];
+        let column = self
+            .text
+            .get(start..byte)
+            .map_or(0, |before| before.chars().count());
+        (number(line), number(column + 1))
+    }
+
     fn place(&self, span: Span) -> Place {
         let start = self.byte(span.start.index());
+        let (line, column) = self.position(start);
         Place {
             start,
             end: self.byte(span.end.index()).max(start),
-            line: number(span.start.line()),
-            column: number(span.start.col() + 1),
+            line,
+            column,
         }
     }
 
@@ -361,6 +416,15 @@ mod tests {
         assert_eq!(covered(text, &["b"]), "{k: v, # }\n  l: [1, 2,]}");
         assert_eq!(covered(text, &["b", "l"]), "[1, 2,]");
         assert_eq!(covered(text, &["c"]), "[]");
+    }
+
+    #[test]
+    fn a_bracket_closed_too_far_to_the_left_is_read() {
+        let text = "a:\n  b: [\n    {c: 1}, # one\n    {c: 2}\n  ]\n  d: e\nf: {\n}\n";
+        let document = Document::parse(text).unwrap();
+        assert_eq!(document.root.at(&["a", "b"]).unwrap().items().len(), 2);
+        let d = document.root.at(&["a", "d"]).unwrap();
+        assert_eq!((d.place.line, d.place.column), (6, 6));
     }
 
     #[test]

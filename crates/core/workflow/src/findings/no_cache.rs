@@ -1,0 +1,43 @@
+//! A job compiles everything anew in each run.
+
+use crate::audit::{Confidence, Context, Rule, Severity, Sink};
+use crate::model::caches::{kept, remote, wrapper};
+
+use super::support::{first_compile, has_dependencies, may_cache};
+
+pub(super) const RULE: Rule = Rule {
+    id: "no-cache",
+    summary: "a job compiles everything anew in each run",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    fix: None,
+    check,
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink) {
+    if has_dependencies(context) == Some(false) {
+        return;
+    }
+    for (workflow, job, runs) in context.jobs().filter(|(workflow, ..)| workflow.is_ci()) {
+        for run in runs.iter().filter(|run| run.runner.ephemeral()) {
+            let Some((_, call)) = first_compile(run) else {
+                continue;
+            };
+            let cached = !kept(run).is_empty() || may_cache(run);
+            let wrapped = wrapper(context.project, &call.env)
+                .is_some_and(|wrapper| remote(&call.env) || !wrapper.contains("sccache"));
+            if cached || wrapped {
+                continue;
+            }
+            let shown = call
+                .cargo
+                .as_ref()
+                .map(crate::model::CargoCall::shown)
+                .unwrap_or_default();
+            let message = format!(
+                "`{shown}` compiles all dependencies anew in each run: keep what it makes, with a cache of the target directory or of units"
+            );
+            sink.at(workflow.source, job.line(), Some(job), message);
+        }
+    }
+}
