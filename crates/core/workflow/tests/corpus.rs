@@ -160,6 +160,20 @@ fn every_rule_has_cases_and_a_page() {
                 rule.id
             );
         }
+        let fix = match rule.fix {
+            None => "none",
+            Some(Safety::Safe) => "safe",
+            Some(Safety::Unsafe) => "unsafe",
+        };
+        let line = format!(
+            "Severity: {:?} · confidence: {:?} · fix: {fix}\n",
+            rule.severity, rule.confidence
+        );
+        assert!(
+            page.to_lowercase().contains(&line.to_lowercase()),
+            "docs/audit/{}.md says otherwise than `{line}`",
+            rule.id
+        );
         assert!(
             page.starts_with(&format!("# {}\n", rule.id)),
             "docs/audit/{}.md is headed otherwise",
