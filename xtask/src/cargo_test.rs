@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         let mut step = in_clean_environment(std::mem::replace(&mut step, cargo()), &skips_file);
         if let Some(checkers) = &checkers {
             step.env(checkers::VARIABLE, checkers);
+            step.envs(checkers::path(checkers));
         }
         eprintln!("== {}", process::shown(&step));
         if !watch(&mut step, |line| counts.read_line(line))? {

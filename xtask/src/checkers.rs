@@ -2,7 +2,8 @@
 //!
 //! Where Python, npm or a network is missing, the tests that need them skip, by name.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use crate::process::{self, command};
 
@@ -14,6 +15,14 @@ const NODE: &[&str] = &[
     "@action-validator/cli@0.6.0",
     "@action-validator/core@0.6.0",
 ];
+
+/// `PATH` with the checkers behind all that is there already.
+pub(crate) fn path(checkers: &Path) -> Option<(&'static str, OsString)> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let behind = checkers.join("python/bin");
+    let all = std::env::split_paths(&path).chain(std::iter::once(behind));
+    Some(("PATH", std::env::join_paths(all).ok()?))
+}
 
 /// The directory, with what could be fetched.
 pub(crate) fn fetch() -> Option<PathBuf> {

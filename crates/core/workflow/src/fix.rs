@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::audit::{Finding, Safety};
+use crate::audit::{Finding, Options, Safety, audit};
+use crate::model::{Input, Project};
 use crate::yaml::Document;
 use crate::yaml::edit::{Edit, apply};
 
@@ -63,6 +64,71 @@ pub fn mend(
         })
         .collect();
     (changed, mended)
+}
+
+/// A project's files after all that may be mended is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settled {
+    /// The files that change, as they were and as they are to be.
+    pub changed: Vec<Changed>,
+    /// How many findings are mended.
+    pub mended: usize,
+    /// What is left.
+    pub left: Vec<Finding>,
+}
+
+/// A fix may bring up another finding, or wait for one that it overlaps; so many times at most.
+const PASSES: usize = 8;
+
+/// Mends until nothing more changes, so that another run has nothing to do. `wanted` says which findings are asked for.
+#[must_use]
+pub fn settle(
+    mut inputs: Vec<Input>,
+    options: &Options,
+    allowed: Safety,
+    wanted: &dyn Fn(&Finding) -> bool,
+) -> Settled {
+    let find = |inputs: &[Input]| {
+        let (project, _) = Project::read(inputs.to_vec());
+        let mut found = audit(&project, options);
+        found.retain(|finding| wanted(finding));
+        found
+    };
+    let before = inputs.clone();
+    let mut settled = Settled {
+        changed: Vec::new(),
+        mended: 0,
+        left: find(&inputs),
+    };
+    for _ in 0..PASSES {
+        let (changed, mended) = mend(&settled.left, allowed, &|path| {
+            inputs
+                .iter()
+                .find(|input| input.path == path)
+                .map(|input| input.text.clone())
+        });
+        if changed.is_empty() {
+            break;
+        }
+        settled.mended += mended;
+        for file in changed {
+            if let Some(input) = inputs.iter_mut().find(|input| input.path == file.path) {
+                input.text = file.after;
+            }
+        }
+        settled.left = find(&inputs);
+    }
+    settled.changed = before
+        .into_iter()
+        .zip(inputs)
+        .filter(|(before, after)| before.text != after.text)
+        .map(|(before, after)| Changed {
+            path: before.path,
+            before: before.text,
+            after: after.text,
+        })
+        .collect();
+    settled
 }
 
 /// Two findings that both open the same block, such as `env:`, would open it twice.

@@ -4,6 +4,8 @@
 //! for another shell gives the commands that both understand), and does not recurse on its input.
 //! Expressions (`${{ … }}`) become pieces of words, so that one reading serves all values of a matrix.
 
+use std::borrow::Cow;
+
 use tree_sitter::{Node, Parser, Tree};
 
 use crate::expr::{Expr, Lookup, Template};
@@ -161,7 +163,7 @@ pub fn commands(script: &str) -> Vec<Command> {
         return Vec::new();
     }
     let (text, exprs) = without_expressions(script);
-    let Some(tree) = parse(&text) else {
+    let Some(tree) = parse(&masked(&text)) else {
         return Vec::new();
     };
     let mut walk = Walk {
@@ -179,6 +181,22 @@ fn parse(text: &str) -> Option<Tree> {
         .set_language(&tree_sitter_bash::LANGUAGE.into())
         .ok()?;
     parser.parse(text, None)
+}
+
+/// The text with letters in the place of what is not ASCII, each as many as its bytes: the grammar's scanner, in C, asks
+/// `isdigit` about characters that it is not defined for, and dies. Words are taken from the text itself.
+fn masked(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let letters = |c: char| {
+        if c.is_ascii() {
+            c.to_string()
+        } else {
+            "x".repeat(c.len_utf8())
+        }
+    };
+    Cow::Owned(text.chars().map(letters).collect())
 }
 
 /// A name that no script has; its number follows.
@@ -678,6 +696,12 @@ mod tests {
             found[0].outputs.iter().any(|word| word.names("GITHUB_ENV")),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_read_as_it_is() {
+        check("cargo test -p größe 'a 🦀'", &["cargo|test|-p|größe|a 🦀"]);
+        let _ = commands("cat <<j᪈Ⱥ𝪟.𞹡5🢅X\nx\nj᪈");
     }
 
     #[test]

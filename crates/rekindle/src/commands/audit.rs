@@ -3,12 +3,13 @@
 //! This file finds and reads the files, shows findings and writes what is mended; all judgement is
 //! `rekindle-workflow`'s.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rekindle::Surroundings;
 use rekindle::config::read_files;
 use rekindle_fsx::{FileKind, list_dir};
+use rekindle_workflow::fix::Settled;
 use rekindle_workflow::model::{Input, Project};
 use rekindle_workflow::providers::Day;
 use rekindle_workflow::{Finding, Options, Safety, audit, findings, fix, render};
@@ -26,12 +27,26 @@ pub(crate) fn run(args: &AuditArgs) -> Result<u8, CommandError> {
     })?;
     let options = options(&surroundings)?;
     let site = Site::of(&surroundings.cwd, &args.paths)?;
-    let mut failed = 0;
-    let mut found = site.audit(&options, &mut failed)?;
+    let (inputs, mut failed) = site.read()?;
+    let wanted = |finding: &Finding| site.is_wanted(&finding.file);
+    let (project, unreadable) = Project::read(inputs.clone());
+    for error in unreadable
+        .iter()
+        .filter(|error| site.is_wanted(&error.path))
+    {
+        eprintln!("rekindle: {error}");
+        failed += 1;
+    }
+    let mut found = audit(&project, &options);
+    found.retain(wanted);
     if let Some(mend) = args.fix {
-        site.mend(&found, mend)?;
-        failed = 0;
-        found = site.audit(&options, &mut failed)?;
+        let allowed = match mend {
+            Mend::Safe => Safety::Safe,
+            Mend::Unsafe => Safety::Unsafe,
+        };
+        let settled = fix::settle(inputs, &options, allowed, &wanted);
+        site.write(&settled)?;
+        found = settled.left;
     }
     print(&match args.format {
         AuditFormat::Text => render::text(&found),
@@ -105,40 +120,28 @@ impl Site {
         Ok(Self { root, wanted })
     }
 
-    /// Reads and audits; errors of files go to standard error and are counted.
-    fn audit(&self, options: &Options, failed: &mut usize) -> Result<Vec<Finding>, CommandError> {
-        let mut files = BTreeMap::new();
+    /// Reads the files; how many could not be read is told as well.
+    fn read(&self) -> Result<(Vec<Input>, usize), CommandError> {
+        let mut files = BTreeSet::new();
         collect(&self.root, Path::new(""), 0, &mut files)?;
-        for path in &self.wanted {
-            let relative = path.strip_prefix(&self.root).unwrap_or(path).to_owned();
-            if path.extension().is_some() {
-                files.insert(relative, ());
-            }
+        for path in self.wanted.iter().filter(|path| path.extension().is_some()) {
+            files.insert(path.strip_prefix(&self.root).unwrap_or(path).to_owned());
         }
         let mut inputs = Vec::new();
-        for path in files.into_keys() {
+        let mut failed = 0;
+        for path in files {
             match rekindle_fsx::read_to_string(&self.root.join(&path)) {
                 Ok(text) => inputs.push(Input {
-                    path: path.to_string_lossy().replace('\\', "/"),
+                    path: path.to_string_lossy().into_owned(),
                     text,
                 }),
                 Err(error) => {
                     eprintln!("rekindle: `{}` could not be read: {error}", path.display());
-                    *failed += 1;
+                    failed += 1;
                 }
             }
         }
-        let (project, unreadable) = Project::read(inputs);
-        for error in unreadable
-            .iter()
-            .filter(|error| self.is_wanted(&error.path))
-        {
-            eprintln!("rekindle: {error}");
-            *failed += 1;
-        }
-        let mut found = audit(&project, options);
-        found.retain(|finding| self.is_wanted(&finding.file));
-        Ok(found)
+        Ok((inputs, failed))
     }
 
     fn is_wanted(&self, path: &str) -> bool {
@@ -146,19 +149,12 @@ impl Site {
         self.wanted.is_empty() || self.wanted.iter().any(|wanted| path.starts_with(wanted))
     }
 
-    /// Shows what fixes change, then writes it.
-    fn mend(&self, found: &[Finding], mend: Mend) -> Result<(), CommandError> {
-        let allowed = match mend {
-            Mend::Safe => Safety::Safe,
-            Mend::Unsafe => Safety::Unsafe,
-        };
-        let (changed, mended) = fix::mend(found, allowed, &|path| {
-            rekindle_fsx::read_to_string(&self.root.join(path)).ok()
-        });
-        for file in &changed {
+    /// Shows what changes, then writes it.
+    fn write(&self, settled: &Settled) -> Result<(), CommandError> {
+        for file in &settled.changed {
             eprint!("{}", fix::diff(file));
         }
-        for file in &changed {
+        for file in &settled.changed {
             let path = self.root.join(&file.path);
             write(&path, &file.after).map_err(|error| {
                 CommandError::environment(format!(
@@ -168,8 +164,9 @@ impl Site {
             })?;
         }
         eprintln!(
-            "rekindle: {mended} findings mended in {} files",
-            changed.len()
+            "rekindle: {} findings mended in {} files",
+            settled.mended,
+            settled.changed.len()
         );
         Ok(())
     }
@@ -197,7 +194,7 @@ fn collect(
     root: &Path,
     below: &Path,
     depth: usize,
-    files: &mut BTreeMap<PathBuf, ()>,
+    files: &mut BTreeSet<PathBuf>,
 ) -> Result<(), CommandError> {
     let dir = root.join(below);
     let entries = list_dir(&dir).map_err(|error| {
@@ -216,7 +213,7 @@ fn collect(
                 }
             }
             FileKind::File if is_input(&name, below) => {
-                files.insert(path, ());
+                files.insert(path);
             }
             _ => {}
         }

@@ -19,7 +19,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         for run in runs.iter().filter(|run| run.runner.ephemeral()) {
             let all = kept(run);
             let compiled =
-                all.iter().any(|kept| kept.target || kept.compile_cache) || may_cache(run);
+                all.iter().any(|kept| kept.target || kept.compile_cache) || may_cache(context, run);
             let Some(registry) = all.iter().find(|kept| kept.registry && kept.restores) else {
                 continue;
             };

@@ -2,6 +2,7 @@
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 use crate::model::{CargoCall, Run, Workflow};
+use crate::yaml::Node;
 
 pub(super) const RULE: Rule = Rule {
     id: "duplicate-check-job",
@@ -32,33 +33,29 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
     }
 }
 
-/// One event starts both, whatever changed.
+/// One event starts both: with the same filters, for what is filtered otherwise may be disjoint.
 fn overlap(one: &Workflow<'_>, other: &Workflow<'_>) -> bool {
-    let filtered = |workflow: &Workflow<'_>, event: &str| {
-        workflow
-            .event(event)
-            .is_some_and(|node| node.get("paths").is_some() || node.get("paths-ignore").is_some())
-    };
-    let same = |event: &str| match (one.event(event), other.event(event)) {
-        (None, _) | (_, None) => true,
-        (Some(one), Some(other)) => {
-            one.get("branches").map(crate::yaml::Node::strings)
-                == other.get("branches").map(crate::yaml::Node::strings)
-        }
-    };
-    let branches = |workflow: &Workflow<'_>, event: &str| {
+    let starts = |workflow: &Workflow<'_>, event: &str| {
         if event == "push" {
             workflow.on_branch_push()
         } else {
             workflow.on(event)
         }
     };
+    let filter = |workflow: &Workflow<'_>, event: &str, key: &str| -> Vec<String> {
+        let said = workflow
+            .event(event)
+            .and_then(|node| node.get(key))
+            .map(Node::strings)
+            .unwrap_or_default();
+        said.into_iter().map(str::to_owned).collect()
+    };
     ["pull_request", "push"].iter().any(|event| {
-        branches(one, event)
-            && branches(other, event)
-            && !filtered(one, event)
-            && !filtered(other, event)
-            && same(event)
+        starts(one, event)
+            && starts(other, event)
+            && ["branches", "branches-ignore", "paths", "paths-ignore"]
+                .iter()
+                .all(|key| filter(one, event, key) == filter(other, event, key))
     })
 }
 

@@ -1,7 +1,7 @@
 //! A job compiles everything anew in each run.
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
-use crate::model::caches::{kept, remote, wrapper};
+use crate::model::caches::{compile_caches, kept, wrapper};
 
 use super::support::{first_compile, has_dependencies, may_cache};
 
@@ -23,9 +23,10 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             let Some((_, call)) = first_compile(run) else {
                 continue;
             };
-            let cached = !kept(run).is_empty() || may_cache(run);
-            let wrapped = wrapper(context.project, &call.env)
-                .is_some_and(|wrapper| remote(&call.env) || !wrapper.contains("sccache"));
+            let cached = !kept(run).is_empty() || may_cache(context, run);
+            // That a compile cache is there, and does nothing, is what other rules find.
+            let wrapped =
+                wrapper(context.project, &call.env).is_some() || !compile_caches(run).is_empty();
             if cached || wrapped {
                 continue;
             }

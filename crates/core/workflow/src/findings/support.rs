@@ -72,7 +72,7 @@ pub(super) fn has_dependencies(context: &Context<'_>) -> Option<bool> {
 }
 
 /// Whether an action, whose name is all that is known of it, may keep things between runs.
-pub(super) fn may_cache(run: &Run<'_>) -> bool {
+pub(super) fn may_cache(context: &Context<'_>, run: &Run<'_>) -> bool {
     use crate::model::actions;
     run.done().any(|did| {
         let Some(uses) = &did.step.uses else {
@@ -87,7 +87,7 @@ pub(super) fn may_cache(run: &Run<'_>) -> bool {
         };
         let unknown = actions::find(&uses.name).is_none();
         unknown
-            && (uses.local() && did.calls.is_empty()
+            && (uses.local() && context.project.action(&uses.name).is_none()
                 || ["cache", "rust", "nix", "stickydisk", "rekindle"]
                     .iter()
                     .any(|part| uses.name.contains(part)))

@@ -186,19 +186,14 @@ impl<'p> Planner<'p> {
             return Ok(self.is_elsewhere(site, node));
         }
         let from = labels.join(", ");
-        if matches!(node.value, Value::Sequence(_, true)) {
+        if node.is_flow() {
             let text = match &new[..] {
                 [one] => one_in_place(one, self.in_flow(site.file, node)),
                 several => flow(several),
             };
-            return Ok(self.replace(
-                site,
-                node,
-                (node.place.start, node.place.end),
-                text,
-                &from,
-                &new.join(", "),
-            ));
+            self.comments_below(site, node);
+            let place = (node.place.start, node.place.end);
+            return Ok(self.replace(site, node, place, text, &from, &new.join(", ")));
         }
         self.dashes(site, node, &new);
         self.changed(site, node, &from, &new.join(", "));
@@ -284,7 +279,9 @@ impl<'p> Planner<'p> {
             several => format!(" {}", flow(several)),
         };
         let mut end = node.place.end;
-        if !node.is_flow() {
+        if node.is_flow() {
+            self.comments_below(site, node);
+        } else {
             // What stands on these lines besides the entries: comments.
             end = document.line_start(last_line + 1);
             let indent = " ".repeat(key.place.column as usize - 1);

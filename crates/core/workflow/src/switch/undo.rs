@@ -151,7 +151,9 @@ fn take_back(file: &FileRecord, now: &str) -> Result<String, UndoError> {
 /// Where a hunk's lines stand now.
 fn place(hunk: &Hunk, lines: &[&str]) -> Option<usize> {
     let stands = |at: usize, part: &[String]| {
-        let here = lines.get(at..at + part.len());
+        // The record is from a file: its numbers may be any.
+        let end = at.checked_add(part.len());
+        let here = end.and_then(|end| lines.get(at..end));
         here.is_some_and(|here| here.iter().zip(part).all(|(one, other)| one == other))
     };
     let with_context = |at: usize| {
@@ -159,7 +161,9 @@ fn place(hunk: &Hunk, lines: &[&str]) -> Option<usize> {
             && at
                 .checked_sub(hunk.above.len())
                 .is_some_and(|above| stands(above, &hunk.above))
-            && stands(at + hunk.after.len(), &hunk.below)
+            && at
+                .checked_add(hunk.after.len())
+                .is_some_and(|below| stands(below, &hunk.below))
     };
     if with_context(hunk.line) {
         return Some(hunk.line);

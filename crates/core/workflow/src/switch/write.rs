@@ -1,7 +1,7 @@
 //! The edits themselves, and what is said of them.
 
 use crate::providers;
-use crate::yaml::edit::{Edit, plain};
+use crate::yaml::edit::{Edit, insert_lines, plain};
 use crate::yaml::{Node, Style, Value};
 
 use super::labels::{Current, Fate};
@@ -120,6 +120,27 @@ impl<'p> Planner<'p> {
             .to_owned();
         let place = (node.place.start, node.place.end);
         self.replace(site, node, place, yaml.to_owned(), from, &to)
+    }
+
+    /// What stands in brackets over several lines may have comments in it: they go below.
+    pub(super) fn comments_below(&mut self, site: Site<'p>, node: &Node) {
+        let document = &self.files[site.file].document;
+        let first = document.line(node.place.line);
+        let indent = first.len() - first.trim_start().len();
+        let inner = &document.text[node.place.start..node.place.end];
+        let comments: Vec<String> = inner
+            .lines()
+            .filter_map(comment_of)
+            .map(str::to_owned)
+            .collect();
+        if comments.is_empty() || node.aliased {
+            return;
+        }
+        let last = document.line_of(node.place.end.saturating_sub(1));
+        let edit = insert_lines(document, last, indent, &comments);
+        if !self.done.edits[site.file].contains(&edit) {
+            self.done.edits[site.file].push(edit);
+        }
     }
 
     /// `runs-on: >-` and the text on the next line.

@@ -22,11 +22,12 @@ pub(super) fn document(text: &str) -> Result<Document, SyntaxError> {
     let mut read = Cow::Borrowed(text);
     for _ in 0..REPAIR_LIMIT {
         match nodes(&read, text) {
-            Err(error) if error.message == "invalid indentation" => match joined(&read, error.line)
-            {
-                Some(repaired) => read = Cow::Owned(repaired),
-                None => return Err(error),
-            },
+            Err(error) if error.message == "invalid indentation" => {
+                match joined(&read, text, error.line) {
+                    Some(repaired) => read = Cow::Owned(repaired),
+                    None => return Err(error),
+                }
+            }
             result => return result,
         }
     }
@@ -34,23 +35,29 @@ pub(super) fn document(text: &str) -> Result<Document, SyntaxError> {
 }
 
 /// The text with a line that begins with a closing bracket joined to the line before; comments there become spaces.
-fn joined(text: &str, line: u32) -> Option<String> {
+/// `original` has the lines that the number counts, at the same bytes.
+fn joined(text: &str, original: &str, line: u32) -> Option<String> {
     let index = (line as usize).checked_sub(2)?;
-    let start: usize = text.split_inclusive('\n').take(index).map(str::len).sum();
-    let before = text.get(start..)?.split_inclusive('\n').next()?;
-    let next = text.get(start + before.len()..)?;
-    if !next.trim_start_matches([' ', '\t']).starts_with([']', '}']) {
+    let start: usize = original
+        .split_inclusive('\n')
+        .take(index)
+        .map(str::len)
+        .sum();
+    let before = original.get(start..)?.split_inclusive('\n').next()?;
+    let (head, next) = (text.get(..start)?, text.get(start + before.len()..)?);
+    // Positions count characters: spaces in the place of others than ASCII would move them.
+    if !next.trim_start_matches([' ', '\t']).starts_with([']', '}']) || !before.is_ascii() {
         return None;
     }
     let content = before
         .find(" #")
-        .map_or(before.len(), |at| at)
+        .unwrap_or(before.len())
         .min(before.trim_end().len());
-    let mut repaired = text[..start + content].to_owned();
-    repaired.push_str(&" ".repeat(before[content..].chars().count()));
-    repaired.push_str(next);
-    // Characters, not bytes, are what positions count: a comment with others than ASCII would move them.
-    (before.is_ascii()).then_some(repaired)
+    Some(format!(
+        "{head}{}{}{next}",
+        text.get(start..start + content)?,
+        " ".repeat(before.len() - content)
+    ))
 }
 
 /// Reads one text into nodes, with places in `original`, which differs in spaces alone.
@@ -420,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_bracket_closed_too_far_to_the_left_is_read() {
-        let text = "a:\n  b: [\n    {c: 1}, # one\n    {c: 2}\n  ]\n  d: e\nf: {\n}\n";
+        let text = "a:\n  b: [\n    {c: 1}, # one\n    {c: 2}\n  ]\n  d: e\nf: {\n}\ng:\n  h: [\n    1\n  ]\n";
         let document = Document::parse(text).unwrap();
         assert_eq!(document.root.at(&["a", "b"]).unwrap().items().len(), 2);
         let d = document.root.at(&["a", "d"]).unwrap();
