@@ -28,6 +28,8 @@ pub(super) struct Current {
     pub(super) os: Os,
     pub(super) arch: Arch,
     pub(super) known: Option<Runner>,
+    /// Nothing in it says what system it is.
+    pub(super) is_guess: bool,
 }
 
 impl Current {
@@ -49,7 +51,18 @@ impl Current {
         } else {
             Arch::X64
         };
+        let says = [
+            "linux",
+            "ubuntu",
+            "debian",
+            "windows",
+            "macos",
+            "self-hosted",
+        ];
         Self {
+            is_guess: known.is_none()
+                && !labels.is_empty()
+                && !says.iter().any(|word| text.contains(word)),
             os: known.map_or(os, |runner| runner.os),
             arch: known.map_or(arch, |runner| runner.arch),
             known,

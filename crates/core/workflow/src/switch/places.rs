@@ -28,6 +28,8 @@ pub(super) struct Planner<'p> {
     pub(super) done: Done,
     /// Inputs that were dealt with: file and name.
     inputs: BTreeSet<(usize, String)>,
+    /// Of the present job: an axis, an old value of it, and the new one.
+    renamed: Vec<(String, String, String)>,
 }
 
 /// The job whose runner it is about.
@@ -60,6 +62,7 @@ impl<'p> Planner<'p> {
             target,
             done,
             inputs: BTreeSet::new(),
+            renamed: Vec::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl<'p> Planner<'p> {
         job: &'p Node,
     ) -> Result<(), SwitchError> {
         let site = Site { file, name, job };
+        self.renamed.clear();
         if let Some((key, value)) = job.entry("runs-on") {
             return self.runs_on(site, key, value);
         }
@@ -310,21 +314,17 @@ impl<'p> Planner<'p> {
         text: &'p str,
     ) -> Result<bool, SwitchError> {
         if !expression::is_whole(text) {
-            self.warn(
-                site.file,
-                node,
-                format!("`{text}` is put together from parts: change it by hand"),
-            );
+            let message = format!("`{text}` is put together from parts: change it by hand");
+            self.warn(site.file, node, message);
             return Ok(false);
         }
         let mut new_text = String::new();
         let mut at = 0;
         let mut is_understood = false;
-        for token in expression::tokens(text) {
+        for token in expression::values(text) {
             match token {
                 Token::Name { parts } => {
-                    is_understood |=
-                        parts[0] != "github" || parts.get(2).is_some_and(|part| part == "inputs");
+                    is_understood = true;
                     self.name(site, node, &parts)?;
                 }
                 Token::Literal {
@@ -342,18 +342,16 @@ impl<'p> Planner<'p> {
                 }
             }
         }
-        if at == 0 {
-            if !is_understood {
-                self.warn(
-                    site.file,
-                    node,
-                    "no runner is recognised in the expression: change it by hand".to_owned(),
-                );
-            }
-            return Ok(false);
-        }
         new_text.push_str(&text[at..]);
-        Ok(self.put(site, node, text, &new_text))
+        // It may also ask an axis whose values have other names now.
+        for (name, old, new) in self.renamed.clone() {
+            new_text = expression::with_comparison(&new_text, &name, &old, &new);
+        }
+        if !is_understood {
+            let message = "no runner is recognised in the expression: change it by hand";
+            self.warn(site.file, node, message.to_owned());
+        }
+        Ok(new_text != text && self.put(site, node, text, &new_text))
     }
 
     /// A literal of an expression: what is to stand there instead.
@@ -452,7 +450,11 @@ impl<'p> Planner<'p> {
             }
         }
         self.same_twice(site, node, &renamed);
-        self.compared(site, &format!("matrix.{}", path.join(".")), &renamed);
+        let name = format!("matrix.{}", path.join("."));
+        self.compared(site, &name, &renamed);
+        let renamed = renamed.into_iter().filter(|(_, new)| !new.contains(','));
+        self.renamed
+            .extend(renamed.map(|(old, new)| (name.clone(), old, new)));
         Ok(())
     }
 
@@ -462,7 +464,7 @@ impl<'p> Planner<'p> {
             return Ok(());
         };
         let mut new_text = text.to_owned();
-        for token in expression::tokens(text) {
+        for token in expression::values(text) {
             let Token::Literal { text: literal, .. } = token else {
                 continue;
             };

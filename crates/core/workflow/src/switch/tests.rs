@@ -130,7 +130,7 @@ fn lists_and_groups_change() {
     );
     check(
         "github",
-        "    runs-on: {group: large, labels: arm64-big}\n",
+        "    runs-on: {group: large, labels: linux-arm64-big}\n",
         "    runs-on: ubuntu-24.04-arm\n",
     );
 }
@@ -179,6 +179,26 @@ fn expressions_change_in_their_literals() {
 }
 
 #[test]
+fn what_only_decides_in_an_expression_stays() {
+    check(
+        "depot",
+        "    strategy:\n      matrix:\n        arch: [x86_64, aarch64]\n    runs-on: ${{ matrix.arch == 'aarch64' && 'ubuntu-24.04-arm' || 'ubuntu-latest' }}\n",
+        "    strategy:\n      matrix:\n        arch: [x86_64, aarch64]\n    runs-on: ${{ matrix.arch == 'aarch64' && 'depot-ubuntu-24.04-arm-4' || 'depot-ubuntu-24.04-4' }}\n",
+    );
+    check(
+        "depot",
+        "    strategy:\n      matrix:\n        os: [ubuntu-latest]\n    runs-on: ${{ matrix.os == 'ubuntu-latest' && 'ubuntu-24.04' || 'macos-15' }}\n",
+        "    strategy:\n      matrix:\n        os: [ubuntu-latest]\n    runs-on: ${{ matrix.os == 'ubuntu-latest' && 'depot-ubuntu-24.04-4' || 'depot-macos-15' }}\n",
+    );
+    // An axis that is a runner and asked as well.
+    check(
+        "depot",
+        "    strategy:\n      matrix:\n        os: [ubuntu-latest, macos-15]\n    runs-on: ${{ matrix.os == 'ubuntu-latest' && 'ubuntu-22.04' || matrix.os }}\n",
+        "    strategy:\n      matrix:\n        os: [depot-ubuntu-24.04-4, depot-macos-15]\n    runs-on: ${{ matrix.os == 'depot-ubuntu-24.04-4' && 'depot-ubuntu-22.04-4' || matrix.os }}\n",
+    );
+}
+
+#[test]
 fn inputs_of_reusable_workflows_and_their_callers_change() {
     let called = "on:\n  workflow_call:\n    inputs:\n      runner:\n        type: string\n        default: ubuntu-latest # by default\n  workflow_dispatch:\n    inputs:\n      runner:\n        type: choice\n        options: [ubuntu-latest, macos-15]\njobs:\n  b:\n    runs-on: ${{ inputs.runner || 'ubuntu-22.04' }}\n";
     let caller = "on: push\njobs:\n  a:\n    uses: ./.github/workflows/build.yml\n    with:\n      runner: custom # special\n  c:\n    uses: other/repo/.github/workflows/x.yml@v1\n    with:\n      os: ubuntu-24.04\n";
@@ -217,6 +237,7 @@ fn inputs_of_reusable_workflows_and_their_callers_change() {
     assert_eq!(
         warnings,
         [
+            "`custom` is not known: it was taken for Linux on x64",
             "`other/repo/.github/workflows/x.yml@v1`, which is not here, gets another `os`: see that it takes it"
         ]
     );

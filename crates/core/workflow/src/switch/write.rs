@@ -43,6 +43,15 @@ impl<'p> Planner<'p> {
             Fate::New(new) if is_same(&new, labels) => Ok(None),
             Fate::New(new) => {
                 self.done.touched.push(site.file);
+                if current.is_guess {
+                    let message = format!(
+                        "`{}` is not known: it was taken for {} on {}",
+                        labels.join(", "),
+                        current.os,
+                        current.arch
+                    );
+                    self.warn(site.file, node, message);
+                }
                 self.lacking(site, &current, &new);
                 Ok(Some(new))
             }
