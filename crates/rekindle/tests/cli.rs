@@ -5,6 +5,8 @@
     reason = "tests make files, read the environment, and fail by panicking"
 )]
 
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/cargo.rs"]
 mod cargo;
 #[path = "cli/cc.rs"]

@@ -252,10 +252,7 @@ impl Walk<'_> {
                 // What follows `&&` runs where all goes well; what follows `||` does not.
                 let mut inner = around;
                 for index in 0..node.child_count() {
-                    let Some(child) = u32::try_from(index)
-                        .ok()
-                        .and_then(|index| node.child(index))
-                    else {
+                    let Some(child) = node.child(index) else {
                         continue;
                     };
                     inner.conditional |= child.kind() == "||";
