@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::args::Args;
+use crate::checkers;
 use crate::counts::{Counts, Skips, closing_line, notes};
 use crate::process::{self, cargo, command, watch, works};
 
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     arguments.finish()?;
 
     fetch_components();
-    let checkers = with_checkers();
+    let checkers = checkers::fetch();
     let skips_file = fresh_skips_file()?;
     let mut build = in_clean_environment(cargo(), &skips_file);
     // Integration tests of several crates drive the programs that are shipped.
@@ -37,8 +38,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for mut step in steps(&filters) {
         let mut step = in_clean_environment(std::mem::replace(&mut step, cargo()), &skips_file);
-        if let Some(path) = &checkers {
-            step.env("PATH", path);
+        if let Some(checkers) = &checkers {
+            step.env(checkers::VARIABLE, checkers);
+            step.envs(checkers::path(checkers));
         }
         eprintln!("== {}", process::shown(&step));
         if !watch(&mut step, |line| counts.read_line(line))? {
@@ -62,29 +64,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             failures.join(" and ")
         ))
     }
-}
-
-/// Checkers of workflows that tests ask, in versions that were tried.
-const CHECKERS: &[&str] = &["check-jsonschema==0.39.0"];
-
-/// `PATH` with the checkers before it, fetched where Python is there and they are not; `None` where they cannot be had:
-/// the tests that ask them skip themselves.
-fn with_checkers() -> Option<std::ffi::OsString> {
-    let dir = process::target_dir().ok()?.join("xtask/checkers");
-    let bin = dir.join("bin");
-    if !bin.join("check-jsonschema").exists() {
-        if !works("python3", &["-m", "venv", dir.to_str()?]) {
-            return None;
-        }
-        let pip = bin.join("pip");
-        let arguments = [&["install", "--quiet"], CHECKERS].concat();
-        if !works(pip.to_str()?, &arguments) {
-            return None;
-        }
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::iter::once(bin).chain(std::env::split_paths(&path));
-    std::env::join_paths(dirs).ok()
 }
 
 /// The commands that together run every test.

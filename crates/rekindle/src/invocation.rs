@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rekindle::layout::Asked;
 use rekindle::selection::Call;
 
-/// Own commands, where they come first. (`init`, `report` and others will join them.)
+/// Own commands, where they come first. (`report` and others will join them.)
 const OWN: &[&str] = &[
     "env",
     "stats",
@@ -19,6 +19,8 @@ const OWN: &[&str] = &[
     "snapshot",
     "materialise",
     "cache",
+    "init",
+    "switch",
     "audit",
     "docs",
 ];

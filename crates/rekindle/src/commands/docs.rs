@@ -9,6 +9,7 @@ use rekindle_base::env::{ALL, Audience};
 use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
 
 use super::cache::DAMAGED;
+use super::init::PROPOSED;
 use super::print;
 use crate::cli::{Cli, DocsArgs, PASSED_ON, Topic};
 use crate::error::CommandError;
@@ -113,6 +114,7 @@ fn exit_codes(text: &mut String) {
          | code | |\n|---|---|\n\
          | 0 | It is done. |\n\
          | {DAMAGED} | `cache verify` found damage; `audit` found something that is not mended. |\n\
+         | {PROPOSED} | `init` left a workflow as it is and proposed a diff. |\n\
          | {} | What was asked for is wrong: arguments, configuration, a variable. |\n\
          | {} | The machine is not as needed: a missing program, a full disk, no permission. |\n\
          | {} | A mistake of Rekindle's own. |\n\n\

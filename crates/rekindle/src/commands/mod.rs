@@ -3,13 +3,16 @@
 pub(crate) mod audit;
 pub(crate) mod cache;
 pub(crate) mod cargo;
+mod checkout;
 pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
+pub(crate) mod init;
 pub(crate) mod observe;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod step;
+pub(crate) mod switch;
 
 use std::io::Write;
 use std::path::Path;

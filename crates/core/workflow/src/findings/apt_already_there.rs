@@ -74,6 +74,11 @@ const THERE: &[&str] = &[
     "zsync",
 ];
 
+/// Whether GitHub's own Ubuntu images have a package.
+pub(crate) fn image_has(package: &str) -> bool {
+    THERE.contains(&package)
+}
+
 fn check(context: &Context<'_>, sink: &mut Sink) {
     for (_, job, runs) in context.jobs().filter(|(_, job, _)| !job.in_container()) {
         for run in runs

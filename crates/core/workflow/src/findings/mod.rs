@@ -4,6 +4,8 @@
 
 mod support;
 
+pub(crate) use apt_already_there::image_has;
+
 mod action_node_removed;
 mod action_unpinned;
 mod apt_already_there;

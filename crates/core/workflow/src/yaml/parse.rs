@@ -198,7 +198,7 @@ impl<'t> Builder<'t> {
                 else {
                     return Ok(None);
                 };
-                node.place.end = end_of(&node, place);
+                node.place.end = end_of(self.text, &node, place);
                 self.finish(node, anchor)
             }
             _ => Ok(None),
@@ -312,10 +312,12 @@ fn quoted_length(written: &str) -> Option<usize> {
 }
 
 /// A block ends where its last value does: the reader says where the next token begins.
-fn end_of(node: &Node, last: Place) -> usize {
+fn end_of(text: &str, node: &Node, last: Place) -> usize {
     let child = match &node.value {
         Value::Sequence(_, true) | Value::Mapping(_, true) => {
-            return last.end.max(node.place.start);
+            return flow_end(text, node)
+                .unwrap_or(last.end)
+                .max(node.place.start);
         }
         Value::Sequence(items, false) => items.last(),
         Value::Mapping(entries, false) => entries.last().map(|(key, value)| {
@@ -330,6 +332,33 @@ fn end_of(node: &Node, last: Place) -> usize {
     child
         .map_or(node.place.end, |child| child.place.end)
         .max(node.place.start)
+}
+
+/// One past the bracket that closes a flow: comments may stand before it, and after it on its line.
+fn flow_end(text: &str, node: &Node) -> Option<usize> {
+    let (inner, close) = match &node.value {
+        Value::Sequence(items, true) => (items.last().map(|item| (item, item)), ']'),
+        Value::Mapping(entries, true) => (entries.last().map(|(key, value)| (key, value)), '}'),
+        _ => return None,
+    };
+    let mut at = match inner {
+        // An alias' place is its anchor's: the key is where it is written, of an item nothing is.
+        Some((key, value)) if !value.aliased => value.place.end.max(key.place.end),
+        Some((key, _)) if !key.aliased => key.place.end,
+        Some(_) => return None,
+        None => node.place.start + 1,
+    };
+    loop {
+        let rest = text.get(at..)?;
+        let next = rest.chars().next()?;
+        if next == close {
+            return Some(at + 1);
+        }
+        at += match next {
+            '#' => rest.find('\n')?,
+            _ => next.len_utf8(),
+        };
+    }
 }
 
 fn size(node: &Node) -> usize {
@@ -385,6 +414,15 @@ mod tests {
             document.comment_after(steps[1].get("uses").unwrap()),
             Some("pin")
         );
+    }
+
+    #[test]
+    fn brackets_end_where_they_close() {
+        let text = "a: [x, y] # [c]\nb: {k: v, # }\n  l: [1, 2,]} # d\nc: []   # e\nd: &n [p]\ne: {q: *n } # f\nf: 1\n";
+        assert_eq!(covered(text, &["a"]), "[x, y]");
+        assert_eq!(covered(text, &["b"]), "{k: v, # }\n  l: [1, 2,]}");
+        assert_eq!(covered(text, &["b", "l"]), "[1, 2,]");
+        assert_eq!(covered(text, &["c"]), "[]");
     }
 
     #[test]
