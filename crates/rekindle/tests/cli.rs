@@ -7,6 +7,8 @@
 
 #[path = "cli/action.rs"]
 mod action;
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/cargo.rs"]
 mod cargo;
 #[path = "cli/cc.rs"]

@@ -66,6 +66,14 @@ pub fn mend(
     (changed, mended)
 }
 
+impl Changed {
+    /// The change as people read it.
+    #[must_use]
+    pub fn diff(&self) -> String {
+        crate::diff::unified(&self.path, Some(&self.before), &self.after)
+    }
+}
+
 /// A project's files after all that may be mended is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settled {
@@ -148,17 +156,4 @@ fn touching(edits: &[Edit]) -> bool {
             && edit.end == last.end
             && opens(edit) == opens(last)
     })
-}
-
-/// A unified diff of a file.
-#[must_use]
-pub fn diff(changed: &Changed) -> String {
-    similar::TextDiff::from_lines(changed.before.as_str(), changed.after.as_str())
-        .unified_diff()
-        .context_radius(3)
-        .header(
-            &format!("a/{}", changed.path),
-            &format!("b/{}", changed.path),
-        )
-        .to_string()
 }

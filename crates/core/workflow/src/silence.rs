@@ -3,28 +3,39 @@
 //! On a finding's line, or in the comments right above it, it silences that line; on a job's line, or right above it,
 //! the job; before a file's first line of content, the file. Several rules are written with commas.
 
+use std::collections::BTreeMap;
+
 use crate::audit::{Context, Finding};
 
 pub(crate) fn retain(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    findings.retain(|finding| !silenced(context, finding));
-}
-
-fn silenced(context: &Context<'_>, finding: &Finding) -> bool {
-    let toml = context.project.manifests.get(&finding.file).or(context
-        .project
-        .cargo_config
-        .as_ref()
-        .filter(|file| file.path == finding.file));
-    let text = context
-        .project
+    let project = context.project;
+    let sources = project
         .sources
         .iter()
-        .find(|source| source.path == finding.file)
-        .map(|source| source.document.text.as_str())
-        .or(toml.map(|file| file.text.as_str()))
-        .unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    if at(&lines, finding.line, finding.rule) || head(&lines, finding.rule) {
+        .map(|source| (&source.path, source.document.text.as_str()));
+    let manifests = project
+        .manifests
+        .values()
+        .chain(&project.cargo_config)
+        .map(|file| (&file.path, file.text.as_str()));
+    let files: BTreeMap<&String, Vec<&str>> = sources
+        .chain(manifests)
+        // Most files say nothing of it.
+        .filter(|(_, text)| text.contains(WORDS))
+        .map(|(path, text)| (path, text.lines().collect()))
+        .collect();
+    findings.retain(|finding| {
+        !files
+            .get(&finding.file)
+            .is_some_and(|lines| silenced(context, finding, lines))
+    });
+}
+
+/// How a comment that silences begins.
+const WORDS: &str = "rekindle: ignore[";
+
+fn silenced(context: &Context<'_>, finding: &Finding, lines: &[&str]) -> bool {
+    if at(lines, finding.line, finding.rule) || head(lines, finding.rule) {
         return true;
     }
     let Some(job) = &finding.job else {
@@ -35,7 +46,7 @@ fn silenced(context: &Context<'_>, finding: &Finding) -> bool {
         .iter()
         .filter(|played| played.workflow.source.path == finding.file)
         .filter_map(|played| played.workflow.job(job))
-        .any(|job| at(&lines, job.line(), finding.rule))
+        .any(|job| at(lines, job.line(), finding.rule))
 }
 
 /// On a line, or in the comments right above it.
@@ -69,8 +80,8 @@ fn names(line: &str, rule: &str) -> bool {
         return false;
     };
     let mut rest = comment;
-    while let Some(at) = rest.find("rekindle: ignore[") {
-        rest = &rest[at + "rekindle: ignore[".len()..];
+    while let Some(at) = rest.find(WORDS) {
+        rest = &rest[at + WORDS.len()..];
         let end = rest.find(']').unwrap_or(rest.len());
         if rest[..end].split(',').any(|name| name.trim() == rule) {
             return true;

@@ -199,7 +199,7 @@ fn what_is_mended_is_found_no_more_and_only_that_changes() {
                 .map(|finding| finding.rule),
         );
         for file in &settled.changed {
-            let diff = fix::diff(file);
+            let diff = file.diff();
             let changed = |line: &&str| {
                 line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
             };

@@ -1,6 +1,7 @@
 //! What fixes write passes the schema of GitHub's workflows, by `check-jsonschema`; and the time of a large workflow.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::print_stderr,
     clippy::unwrap_used,
     reason = "tests read files and the environment, say what they skip, and fail by panicking"

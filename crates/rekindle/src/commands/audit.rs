@@ -152,7 +152,7 @@ impl Site {
     /// Shows what changes, then writes it.
     fn write(&self, settled: &Settled) -> Result<(), CommandError> {
         for file in &settled.changed {
-            eprint!("{}", fix::diff(file));
+            eprint!("{}", file.diff());
         }
         for file in &settled.changed {
             let path = self.root.join(&file.path);

@@ -24,7 +24,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             .or_else(|| context.project.config_value(&key))
             .is_some()
     });
-    if said || has_dependencies(context) == Some(false) {
+    if said {
         return;
     }
     for played in context
@@ -46,7 +46,10 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                                 flags.contains("debuginfo") || flags.contains("-g")
                             })
                         });
-                    makes_debug(cargo) && !limited && !call.conditional
+                    makes_debug(cargo)
+                        && has_dependencies(context, cargo)
+                        && !limited
+                        && !call.conditional
                 });
             call.map(|(_, _, cargo)| (job, cargo.shown()))
         });

@@ -3,7 +3,7 @@
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 use crate::model::caches::{compile_caches, kept, wrapper};
 
-use super::support::{first_compile, has_dependencies, may_cache};
+use super::support::{has_dependencies, may_cache};
 
 pub(super) const RULE: Rule = Rule {
     id: "no-cache",
@@ -15,12 +15,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink) {
-    if has_dependencies(context) == Some(false) {
-        return;
-    }
     for (workflow, job, runs) in context.jobs().filter(|(workflow, ..)| workflow.is_ci()) {
         for run in runs.iter().filter(|run| run.runner.ephemeral()) {
-            let Some((_, call)) = first_compile(run) else {
+            let mut calls = run
+                .cargo()
+                .filter(|(_, _, cargo)| cargo.compiles() && has_dependencies(context, cargo));
+            let Some((_, call, cargo)) = calls.next() else {
                 continue;
             };
             let cached = !kept(run).is_empty() || may_cache(context, run);
@@ -30,11 +30,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             if cached || wrapped {
                 continue;
             }
-            let shown = call
-                .cargo
-                .as_ref()
-                .map(crate::model::CargoCall::shown)
-                .unwrap_or_default();
+            let shown = cargo.shown();
             let message = format!(
                 "`{shown}` compiles all dependencies anew in each run: keep what it makes, with a cache of the target directory or of units"
             );

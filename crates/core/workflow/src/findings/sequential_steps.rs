@@ -25,7 +25,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 continue;
             }
             let message = format!(
-                "{} builds that share no unit run one after the other here ({}): jobs of their own would run beside each other",
+                "{} builds that share hardly a unit run one after the other here ({}): jobs of their own would run beside each other",
                 kinds.len(),
                 kinds.into_iter().collect::<Vec<_>>().join(", ")
             );

@@ -5,11 +5,12 @@ use crate::model::workflow::steps;
 use crate::model::{Call, Did, Job, Run, Source, Step, Uses};
 use crate::yaml::Node;
 
+/// Takes a use of an action: its file, its job, where it is a workflow's, its step.
+pub(super) type UseVisitor<'v, 'p> =
+    &'v mut dyn FnMut(&'p Source, Option<&Job<'p>>, &Step<'p>, &Uses<'p>);
+
 /// Every use of an action, in workflows and in local actions.
-pub(super) fn each_uses<'p>(
-    context: &Context<'p>,
-    visit: &mut dyn FnMut(&'p Source, Option<&Job<'p>>, &Step<'p>, &Uses<'p>),
-) {
+pub(super) fn each_uses<'p>(context: &Context<'p>, visit: UseVisitor<'_, 'p>) {
     for (workflow, job, _) in context.jobs() {
         for step in &job.steps {
             if let Some(uses) = &step.uses {
@@ -38,16 +39,33 @@ pub(super) fn first_compile<'r>(run: &'r Run<'_>) -> Option<(&'r Did<'r>, &'r Ca
         .find(|(_, call)| crate::model::caches::compiles(call))
 }
 
-/// Whether the project has packages to compile beside its own; `None` if no manifest was given.
-pub(super) fn has_dependencies(context: &Context<'_>) -> Option<bool> {
+/// Whether a call compiles packages beside the project's own; taken to be so if no manifest was given.
+pub(super) fn has_dependencies(context: &Context<'_>, cargo: &crate::model::CargoCall) -> bool {
     let manifests = &context.project.manifests;
     if manifests.is_empty() {
-        return None;
+        return true;
     }
-    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
-    // What is optional alone, such as a stand-in for `core`, is seldom compiled.
-    let wanted =
-        |value: &toml::Value| value.get("optional").and_then(toml::Value::as_bool) != Some(true);
+    let tests = matches!(
+        cargo.subcommand.as_str(),
+        "test" | "nextest" | "bench" | "llvm-cov" | "tarpaulin" | "miri"
+    ) || cargo.rest.iter().any(|word| {
+        matches!(
+            word.as_str(),
+            "--all-targets" | "--tests" | "--examples" | "--benches" | "test" | "nextest"
+        )
+    });
+    let kinds: &[&str] = if tests {
+        &["dependencies", "build-dependencies", "dev-dependencies"]
+    } else {
+        &["dependencies", "build-dependencies"]
+    };
+    let featured = cargo.all_features
+        || !cargo.features.is_empty()
+        || cargo.unknown
+        || cargo.subcommand == "hack";
+    let wanted = |value: &toml::Value| {
+        featured || value.get("optional").and_then(toml::Value::as_bool) != Some(true)
+    };
     let filled = |table: &toml::Table| {
         kinds.iter().any(|kind| {
             table
@@ -56,7 +74,7 @@ pub(super) fn has_dependencies(context: &Context<'_>) -> Option<bool> {
                 .is_some_and(|table| table.values().any(wanted))
         })
     };
-    Some(manifests.values().any(|file| {
+    manifests.values().any(|file| {
         filled(&file.table)
             || file
                 .table
@@ -68,7 +86,7 @@ pub(super) fn has_dependencies(context: &Context<'_>) -> Option<bool> {
                         .filter_map(toml::Value::as_table)
                         .any(filled)
                 })
-    }))
+    })
 }
 
 /// Whether an action, whose name is all that is known of it, may keep things between runs.

@@ -400,7 +400,7 @@ impl<'p, 'w> Player<'p, 'w> {
             let program = words.first().map(String::as_str).unwrap_or_default();
             if matches!(program, "" | "export" | "declare") {
                 let exported =
-                    program != "" || set.iter().any(|(name, _)| known.contains_key(name));
+                    !program.is_empty() || set.iter().any(|(name, _)| known.contains_key(name));
                 if exported || !set.is_empty() {
                     Rc::make_mut(&mut local).extend(set);
                 }
