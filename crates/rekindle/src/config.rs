@@ -494,9 +494,11 @@ mod tests {
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
                     linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
-                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n";
+                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n\
+                    [audit]\nignore = [\"no-cache\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
+            audit_ignore: Some(vec!["no-cache".into()]),
             cache_dir: Some("/home/me/store".into()),
             cache_size: Some(ByteSize(2 << 30)),
             linker: Some(LinkerChoice::Named("mold".into())),

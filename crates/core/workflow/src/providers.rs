@@ -19,20 +19,7 @@ impl Day {
     /// The day that lies `days` after 1970-01-01.
     #[must_use]
     pub fn from_days_since_epoch(days: u64) -> Self {
-        // The civil calendar from a count of days (Howard Hinnant's algorithm), eras of 400 years.
-        let shifted = days + 719_468;
-        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 {
-            shifted_month + 3
-        } else {
-            shifted_month - 9
-        };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (year, month, day) = rekindle_base::civil(days);
         Self(format!("{year:04}-{month:02}-{day:02}"))
     }
 }

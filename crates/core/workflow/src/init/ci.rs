@@ -159,15 +159,7 @@ fn lint<'a>(project: &Project, action: Option<&Pin>) -> Job<'a> {
 }
 
 fn test<'a>(project: &Project, action: Option<&Pin>) -> Job<'a> {
-    let mut steps = begin(
-        project,
-        Toolchain {
-            version: None,
-            components: &[],
-            target: None,
-        },
-        action,
-    );
+    let mut steps = begin(project, Toolchain::own(None), action);
     steps.push(run(
         "Test",
         &[format!("cargo test --workspace{}", locked(project))],
@@ -176,15 +168,7 @@ fn test<'a>(project: &Project, action: Option<&Pin>) -> Job<'a> {
 }
 
 fn bare<'a>(project: &Project, target: &str, action: Option<&Pin>) -> Job<'a> {
-    let mut steps = begin(
-        project,
-        Toolchain {
-            version: None,
-            components: &[],
-            target: Some(target),
-        },
-        action,
-    );
+    let mut steps = begin(project, Toolchain::own(Some(target)), action);
     steps.push(run(
         "Build",
         &[format!("cargo build --workspace{}", locked(project))],
@@ -213,15 +197,7 @@ fn msrv<'a>(project: &Project, version: &str, action: Option<&Pin>) -> Job<'a> {
 }
 
 fn without_std<'a>(project: &Project, packages: &[&Package], action: Option<&Pin>) -> Job<'a> {
-    let mut steps = begin(
-        project,
-        Toolchain {
-            version: None,
-            components: &[],
-            target: Some(BARE_TARGET),
-        },
-        action,
-    );
+    let mut steps = begin(project, Toolchain::own(Some(BARE_TARGET)), action);
     let builds = packages.iter().map(|package| {
         let locked = locked(project);
         format!(

@@ -89,25 +89,15 @@ fn build<'a>(project: &Project, programs: &[&Package], action: Option<&Pin>) -> 
     }
     let mut steps = vec![checkout()];
     steps.extend(apt(&packages));
-    steps.push(rust(
-        project,
-        Toolchain {
-            version: None,
-            components: &[],
-            target: Some("\"$TARGET\""),
-        },
-    ));
+    steps.push(rust(project, Toolchain::own(Some("\"$TARGET\""))));
     steps.extend(rekindle(action, false));
     steps.extend(same_version(programs));
-    let named: Vec<String> = programs
-        .iter()
-        .map(|package| format!(" --package {}", package.name))
-        .collect();
+    let named = named(programs);
     steps.push(run(
         "Build",
         &[format!(
             "cargo build --release --bins{}{} --target \"$TARGET\"",
-            named.concat(),
+            named,
             locked(project)
         )],
     ));
@@ -143,26 +133,12 @@ fn package<'a>(project: &Project, sources: &[&Package]) -> Job<'a> {
     let packages: Vec<&str> = project.apt.iter().map(String::as_str).collect();
     let mut steps = vec![checkout()];
     steps.extend(apt(&packages));
-    steps.push(rust(
-        project,
-        Toolchain {
-            version: None,
-            components: &[],
-            target: None,
-        },
-    ));
+    steps.push(rust(project, Toolchain::own(None)));
     steps.extend(same_version(sources));
-    let named: Vec<String> = sources
-        .iter()
-        .map(|package| format!(" --package {}", package.name))
-        .collect();
+    let named = named(sources);
     steps.push(run(
         "Package, and build what was packaged",
-        &[format!(
-            "cargo package{}{}",
-            named.concat(),
-            locked(project)
-        )],
+        &[format!("cargo package{}{}", named, locked(project))],
     ));
     steps.push(run(
         "Collect",
@@ -182,6 +158,14 @@ fn package<'a>(project: &Project, sources: &[&Package]) -> Job<'a> {
         permissions: READ,
         steps,
     }
+}
+
+/// ` --package a --package b`
+fn named(packages: &[&Package]) -> String {
+    packages
+        .iter()
+        .map(|package| format!(" --package {}", package.name))
+        .collect()
 }
 
 /// Where all have one version, the tag is to say the same.

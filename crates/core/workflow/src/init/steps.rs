@@ -136,6 +136,17 @@ pub(super) struct Toolchain<'a> {
     pub(super) target: Option<&'a str>,
 }
 
+impl<'a> Toolchain<'a> {
+    /// The project's own, without anything beside it.
+    pub(super) fn own(target: Option<&'a str>) -> Self {
+        Self {
+            version: None,
+            components: &[],
+            target,
+        }
+    }
+}
+
 /// Installs Rust by the rustup that runners have.
 pub(super) fn rust(project: &Project, toolchain: Toolchain<'_>) -> String {
     let Toolchain {
