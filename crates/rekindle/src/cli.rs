@@ -331,6 +331,10 @@ pub(crate) struct AuditArgs {
     /// Mend what can be mended, after showing the difference: only what is safe, or also what somebody may have wanted.
     #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
     pub(crate) fix: Option<Mend>,
+    /// What `GET /repos/OWNER/REPO/actions/runs/RUN/jobs` answers, or a list of such answers: findings whose step or job would
+    /// not be then say how many minutes it took.
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    pub(crate) runs: Option<PathBuf>,
     /// How to write findings.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: AuditFormat,

@@ -494,11 +494,9 @@ mod tests {
     fn every_key_is_read() {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
                     linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
-                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n\
-                    [audit]\nignore = [\"no-cache\"]\n";
+                    observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n[audit]\nignore = [\"r\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
-            audit_ignore: Some(vec!["no-cache".into()]),
             cache_dir: Some("/home/me/store".into()),
             cache_size: Some(ByteSize(2 << 30)),
             linker: Some(LinkerChoice::Named("mold".into())),
@@ -508,6 +506,7 @@ mod tests {
             observe: Some(false),
             scripts: Some(false),
             trusted_scripts: Some(vec!["s".into()]),
+            audit_ignore: Some(vec!["r".into()]),
             quiet: Some(true),
         };
         assert_eq!(config, expected);

@@ -1,5 +1,6 @@
 //! An audit: all rules over a project, less what is silenced.
 
+use crate::model::calls::link;
 use crate::model::run::play;
 use crate::model::{Job, Project, Run, Source, Workflow};
 use crate::providers::Day;
@@ -220,12 +221,16 @@ pub struct Options {
 /// All findings of a project, by file and line.
 #[must_use]
 pub fn audit(project: &Project, options: &Options) -> Vec<Finding> {
-    let workflows = project
+    let mut workflows: Vec<Workflow<'_>> = project
         .sources
         .iter()
         .filter(|source| !source.action)
-        .map(|source| {
-            let workflow = Workflow::read(source);
+        .map(Workflow::read)
+        .collect();
+    link(&mut workflows);
+    let workflows = workflows
+        .into_iter()
+        .map(|workflow| {
             let runs = workflow
                 .jobs
                 .iter()

@@ -5,6 +5,7 @@
 //! - [`diff`]: a change of a text as people read it.
 //! - [`expr`]: the values of expressions; [`shell`]: the commands of scripts.
 //! - [`init`]: workflows for a project that has none.
+//! - [`minutes`]: what findings cost, where recorded runs say so.
 //! - [`model`]: workflows, jobs and steps, and what they do.
 //! - [`audit()`](audit()): all rules over a project, less what is silenced; [`findings`] has them, one file each.
 //! - [`fix`]: what findings' edits make of the files; [`render`]: findings as text, JSON, SARIF, annotations.
@@ -18,6 +19,7 @@ pub mod expr;
 pub mod findings;
 pub mod fix;
 pub mod init;
+pub mod minutes;
 pub mod model;
 pub mod providers;
 pub mod render;

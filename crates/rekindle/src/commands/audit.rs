@@ -10,6 +10,7 @@ use rekindle::Surroundings;
 use rekindle::config::read_files;
 use rekindle_fsx::{FileKind, list_dir};
 use rekindle_workflow::fix::Settled;
+use rekindle_workflow::minutes::Runs;
 use rekindle_workflow::model::{Input, Project};
 use rekindle_workflow::providers::Day;
 use rekindle_workflow::{Finding, Options, Safety, audit, findings, fix, render};
@@ -48,6 +49,9 @@ pub(crate) fn run(args: &AuditArgs) -> Result<u8, CommandError> {
         site.write(&settled)?;
         found = settled.left;
     }
+    if let Some(file) = &args.runs {
+        runs(&surroundings.cwd.join(file))?.estimate(&project, &mut found);
+    }
     print(&match args.format {
         AuditFormat::Text => render::text(&found),
         AuditFormat::Json => render::json(&found),
@@ -63,6 +67,13 @@ pub(crate) fn run(args: &AuditArgs) -> Result<u8, CommandError> {
         eprintln!("rekindle: {} findings", found.len());
     }
     Ok(if found.is_empty() { 0 } else { FOUND })
+}
+
+fn runs(file: &Path) -> Result<Runs, CommandError> {
+    let text = rekindle_fsx::read_to_string(file).map_err(|error| {
+        CommandError::user(format!("`{}` could not be read: {error}", file.display()))
+    })?;
+    Runs::parse(&text).map_err(|error| CommandError::user(format!("`{}`: {error}", file.display())))
 }
 
 fn options(surroundings: &Surroundings) -> Result<Options, CommandError> {

@@ -117,6 +117,36 @@ fn safe_fixes_change_only_their_lines_and_a_second_run_none() {
 }
 
 #[test]
+fn recorded_runs_give_minutes() {
+    let project = project(&WASTING.replace(
+        "          echo one",
+        "          cargo install cargo-deny\n          echo one",
+    ));
+    let step = "{\"name\": \"Run cargo install cargo-deny\", \"conclusion\": \"success\", \"started_at\": \"2026-11-26T10:00:00Z\", \
+                \"completed_at\": \"2026-11-26T10:03:00Z\"}";
+    project.put(
+        "ws/jobs.json",
+        &format!("{{\"jobs\": [{{\"name\": \"test\", \"steps\": [{step}]}}]}}"),
+    );
+    let done = project.rekindle(&["audit", "--runs", "jobs.json"]);
+    let line = done
+        .stdout
+        .lines()
+        .find(|line| line.contains("[tool-from-source]"));
+    assert!(
+        line.is_some_and(|line| line.ends_with("[3.0 min a run]")),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(done.stdout.matches("min a run").count(), 1);
+    project.put("ws/jobs.json", "{}");
+    assert_eq!(
+        project.rekindle(&["audit", "--runs", "jobs.json"]).code,
+        Some(2)
+    );
+}
+
+#[test]
 fn comments_and_configuration_silence() {
     let said = WASTING
         .replace(

@@ -4,7 +4,8 @@ use crate::audit::{Confidence, Context, Rule, Safety, Severity, Sink};
 use crate::model::actions::Kind;
 use crate::model::caches::{compile_caches, compiles, kept, remote, wrapper};
 use crate::model::{Did, Run};
-use crate::yaml::edit::{add_entry, add_entry_before};
+
+use super::support::job_env;
 
 pub(super) const RULE: Rule = Rule {
     id: "compile-cache-not-persisted",
@@ -34,17 +35,11 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             let finding = sink.at(source, line, Some(job), message);
             if sccache.is_some() {
                 let lines = ["SCCACHE_GHA_ENABLED: 'true'".to_owned()];
-                let document = workflow.document();
-                let edit = match job.node.get("env") {
-                    Some(env) => add_entry(document, env, None, &lines),
-                    None => add_entry_before(
-                        document,
-                        job.node,
-                        "steps",
-                        &["env:".to_owned(), format!("  {}", lines[0])],
-                    ),
-                };
-                finding.fix(Safety::Safe, "keep compilations in GitHub's cache", [edit]);
+                finding.fix(
+                    Safety::Safe,
+                    "keep compilations in GitHub's cache",
+                    [job_env(workflow, job, &lines)],
+                );
             }
         }
     }

@@ -3,7 +3,9 @@
 use crate::audit::{Confidence, Context, Rule, Safety, Severity, Sink};
 use crate::model::caches::{CompileCache, compile_caches, compiles, wrapper, wraps_c};
 use crate::model::{Job, Run, Workflow};
-use crate::yaml::edit::{Edit, add_entry, add_entry_before};
+use crate::yaml::edit::Edit;
+
+use super::support::job_env;
 
 pub(super) const RULE: Rule = Rule {
     id: "compile-cache-unused",
@@ -86,14 +88,5 @@ fn edits(
     if cache.did.kind == Kind::Sccache && !crate::model::caches::remote(&cache.did.env) {
         lines.insert(0, "SCCACHE_GHA_ENABLED: 'true'".to_owned());
     }
-    let document = workflow.document();
-    let edit = match job.node.get("env") {
-        Some(env) => add_entry(document, env, None, &lines),
-        None => {
-            let mut block = vec!["env:".to_owned()];
-            block.extend(lines.iter().map(|line| format!("  {line}")));
-            add_entry_before(document, job.node, "steps", &block)
-        }
-    };
-    Some(vec![edit?])
+    Some(vec![job_env(workflow, job, &lines)?])
 }

@@ -50,6 +50,10 @@ fn overlap(one: &Workflow<'_>, other: &Workflow<'_>) -> bool {
             .unwrap_or_default();
         said.into_iter().map(str::to_owned).collect()
     };
+    // A called workflow runs where its caller's conditions say so.
+    if one.on("workflow_call") || other.on("workflow_call") {
+        return false;
+    }
     ["pull_request", "push"].iter().any(|event| {
         starts(one, event)
             && starts(other, event)

@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink) {
     for played in &context.workflows {
         let workflow = &played.workflow;
-        if !workflow.on("pull_request") || !compiles(played) {
+        if !workflow.on("pull_request") || workflow.on("workflow_call") || !compiles(played) {
             continue;
         }
         let filtered = ["pull_request", "push"]

@@ -2,10 +2,11 @@
 //!
 //! [`project`] sorts files; [`workflow`] reads their nodes; [`run`] plays a job for each combination of its matrix:
 //! environment, conditions, commands; [`cargo`] reads cargo's command lines; [`actions`] knows what actions do;
-//! [`runner`] knows labels; [`caches`] tells what keeps what between runs.
+//! [`runner`] knows labels; [`calls`] links workflows that call others; [`caches`] tells what keeps what between runs.
 
 pub mod actions;
 pub mod caches;
+pub mod calls;
 pub mod cargo;
 pub mod matrix;
 pub mod project;

@@ -547,6 +547,12 @@ impl<'p, 'w> Player<'p, 'w> {
                 }
                 None => Val::Unknown,
             },
+            "inputs" if within.depth == 0 => self
+                .workflow
+                .inputs
+                .get(name)
+                .cloned()
+                .unwrap_or(Val::Unknown),
             "inputs" if within.depth > 0 => {
                 within.inputs.get(name).cloned().unwrap_or(Val::Unknown)
             }

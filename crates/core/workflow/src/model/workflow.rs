@@ -1,6 +1,8 @@
 //! Workflows, jobs and steps as they are written.
 
-use crate::expr::Template;
+use std::collections::BTreeMap;
+
+use crate::expr::{Template, Val};
 use crate::shell;
 use crate::yaml::{Document, Node};
 
@@ -15,6 +17,8 @@ pub struct Workflow<'p> {
     pub events: Vec<(&'p str, Option<&'p Node>)>,
     /// Its jobs in their order.
     pub jobs: Vec<Job<'p>>,
+    /// What its callers give, where all give the same; [`super::calls::link`] tells.
+    pub inputs: BTreeMap<String, Val>,
 }
 
 /// A job.
@@ -83,6 +87,7 @@ impl<'p> Workflow<'p> {
             source,
             events,
             jobs,
+            inputs: BTreeMap::new(),
         }
     }
 
