@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::args::Args;
+use crate::checkers;
 use crate::counts::{Counts, Skips, closing_line, notes};
 use crate::process::{self, cargo, command, watch, works};
 
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     arguments.finish()?;
 
     fetch_components();
+    let checkers = checkers::fetch();
     let skips_file = fresh_skips_file()?;
     let mut build = in_clean_environment(cargo(), &skips_file);
     // Integration tests of several crates drive the programs that are shipped.
@@ -36,6 +38,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for mut step in steps(&filters) {
         let mut step = in_clean_environment(std::mem::replace(&mut step, cargo()), &skips_file);
+        if let Some(checkers) = &checkers {
+            step.env(checkers::VARIABLE, checkers);
+            step.envs(checkers::path(checkers));
+        }
         eprintln!("== {}", process::shown(&step));
         if !watch(&mut step, |line| counts.read_line(line))? {
             failures.push(process::shown(&step));

@@ -13,6 +13,7 @@
 mod args;
 mod bench;
 mod cargo_test;
+mod checkers;
 mod ci;
 mod counts;
 mod docs;

@@ -55,8 +55,9 @@ impl Moment {
     }
 }
 
-/// The date of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
-fn civil(days: u64) -> (u64, u64, u64) {
+/// Year, month and day, from 1, of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
+#[must_use]
+pub fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;

@@ -8,7 +8,7 @@ pub mod env;
 mod error;
 mod size;
 
-pub use clock::{Clock, Moment, SystemClock, Utc};
+pub use clock::{Clock, Moment, SystemClock, Utc, civil};
 pub use digest::{Digest, DigestHasher, ParseDigestError};
 pub use error::ErrorKind;
 pub use size::{ByteSize, ParseSizeError};

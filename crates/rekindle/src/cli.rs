@@ -22,6 +22,25 @@ anything but its outputs, or cannot be observed. Its exit code is the exit code.
 const DOCTOR_HELP: &str = "\
 Every finding is explained in docs/doctor.md. The exit code is 1 where a finding of severity error remains.";
 
+/// What `rekindle init --help` says of the command.
+const INIT_HELP: &str = "\
+It looks at the workspace, its targets, the libraries of the system that its dependencies need, its oldest \
+compiler and its programs, and writes `.github/workflows/ci.yml` and `release.yml`. A workflow that exists is \
+never written: what it lacks is printed as a diff for `git apply`, and the exit code is 1.";
+
+/// What `rekindle switch --help` says of the command.
+const SWITCH_HELP: &str = "\
+Only the text that names runners changes, in `runs-on`, matrices, expressions, inputs of reusable \
+workflows and their calls; comments and indents stay. The diff is printed first. What cannot be \
+followed is a warning with its line. `--undo` takes the last switch back, from a record in the \
+repository's own directory, and refuses where a line that it wrote was changed since.";
+
+/// What `rekindle audit --help` says of the command.
+const AUDIT_HELP: &str = "\
+Nothing is asked of a network. A comment `# rekindle: ignore[RULE]` on a finding's line or right above it silences \
+that line, on a job's line the job, at the head of a file the file; `audit.ignore` of the configuration silences a rule. \
+docs/audit has a page for each rule.";
+
 /// Makes Rust builds take the time of the work that changed, and shows where their time goes.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = PASSED_ON, subcommand_value_name = "COMMAND")]
@@ -58,6 +77,15 @@ pub(crate) enum OwnCommand {
     Step(StepArgs),
     /// Minds the store.
     Cache(CacheArgs),
+    /// Writes workflows for this project.
+    #[command(after_help = INIT_HELP)]
+    Init(InitArgs),
+    /// Moves the jobs of this project's workflows to other runners.
+    #[command(after_help = SWITCH_HELP)]
+    Switch(SwitchArgs),
+    /// Finds what wastes time in the project's GitHub workflows, and mends it.
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
     /// Prints the generated references.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -397,6 +425,91 @@ pub(crate) struct CacheVerify {
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Only print what would be written.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Rekindle's Action, at a commit, instead of the one of this release.
+    #[arg(long, value_name = "OWNER/REPOSITORY@COMMIT")]
+    pub(crate) action: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SwitchArgs {
+    /// `github`, `self-hosted`, `namespace`, `blacksmith`, `depot`, `warpbuild`, `ubicloud`, `runs-on`; or a
+    /// label, or several with commas between them.
+    #[arg(long, value_name = "RUNNER", required_unless_present = "undo")]
+    pub(crate) to: Option<String>,
+    /// How many processors a Linux runner is to have; by default about as many as now.
+    #[arg(long, value_name = "PROCESSORS")]
+    pub(crate) size: Option<u32>,
+    /// Which architecture a Linux runner is to have; by default the one that it has.
+    #[arg(long, value_enum, value_name = "ARCHITECTURE")]
+    pub(crate) arch: Option<SwitchArch>,
+    /// Only this job: its name, or `ci.yml:name`.
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// Why your own runners are safe although strangers can start jobs there, as from a pull request's fork.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) allow_forks: Option<String>,
+    /// Take back the last switch.
+    #[arg(long, conflicts_with_all = ["to", "size", "arch", "job", "allow_forks"])]
+    pub(crate) undo: bool,
+    /// Only print the diff.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// An architecture of runners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SwitchArch {
+    /// x86-64.
+    X64,
+    /// 64-bit ARM.
+    Arm64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Workflows, actions or manifests, or a project's directory; without any, the project of the working directory.
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Mend what can be mended, after showing the difference: only what is safe, or also what somebody may have wanted.
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
+    pub(crate) fix: Option<Mend>,
+    /// What `GET /repos/OWNER/REPO/actions/runs/RUN/jobs` answers, or a list of such answers: findings whose step or job would
+    /// not be then say how many minutes it took.
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    pub(crate) runs: Option<PathBuf>,
+    /// How to write findings.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: AuditFormat,
+}
+
+/// Which fixes are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mend {
+    /// Those that change neither what is built nor who may do what.
+    Safe,
+    /// All.
+    Unsafe,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: versioned.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Annotations of a GitHub run.
+    Github,
 }
 
 #[derive(Debug, Args)]

@@ -133,6 +133,14 @@ pub const KEYS: &[ConfigKey] = &[
         help: "Directory of the pages that runs on a CI service write.",
     },
     ConfigKey {
+        name: "audit.ignore",
+        value: "list of rules",
+        default: "`[]`",
+        project: true,
+        variable: None,
+        help: "Rules whose findings `rekindle audit` leaves out.",
+    },
+    ConfigKey {
         name: "quiet",
         value: "boolean",
         default: "`false`",
@@ -263,6 +271,8 @@ pub struct FileConfig {
     pub report_ci: Option<bool>,
     /// `report.dir`, absolute.
     pub report_dir: Option<PathBuf>,
+    /// `audit.ignore`.
+    pub audit_ignore: Option<Vec<String>>,
     /// `quiet`.
     pub quiet: Option<bool>,
 }
@@ -422,6 +432,7 @@ fn set(
         "build.trusted-scripts" => config.trusted_scripts = Some(names(value)?),
         "report.ci" => config.report_ci = Some(value.as_bool()?),
         "report.dir" => config.report_dir = Some(expand(value.as_str()?, dir, home)?),
+        "audit.ignore" => config.audit_ignore = Some(names(value)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
         _ => return None,
     }
@@ -507,7 +518,7 @@ mod tests {
         let text = "quiet = true\n[cache]\ndir = \"~/store\"\nsize = \"2G\"\n[build]\n\
                     linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
                     observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n\
-                    [report]\nci = false\ndir = \"~/pages\"\n";
+                    [report]\nci = false\ndir = \"~/pages\"\n[audit]\nignore = [\"r\"]\n";
         let config = parsed(text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
@@ -521,6 +532,7 @@ mod tests {
             trusted_scripts: Some(vec!["s".into()]),
             report_ci: Some(false),
             report_dir: Some("/home/me/pages".into()),
+            audit_ignore: Some(vec!["r".into()]),
             quiet: Some(true),
         };
         assert_eq!(config, expected);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rekindle::layout::Asked;
 use rekindle::selection::Call;
 
-/// Own commands, where they come first. (`init` and others will join them.)
+/// Own commands, where they come first.
 const OWN: &[&str] = &[
     "env",
     "stats",
@@ -23,6 +23,9 @@ const OWN: &[&str] = &[
     "snapshot",
     "materialise",
     "cache",
+    "init",
+    "switch",
+    "audit",
     "docs",
 ];
 

@@ -52,6 +52,9 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Materialise(args) => commands::snapshot::materialise(&args)?,
         OwnCommand::Step(args) => return commands::step::run(&args),
         OwnCommand::Cache(args) => return commands::cache::run(&args),
+        OwnCommand::Init(args) => return commands::init::run(&args),
+        OwnCommand::Switch(args) => commands::switch::run(&args)?,
+        OwnCommand::Audit(args) => return commands::audit::run(&args),
         OwnCommand::Docs(args) => commands::docs::run(&args)?,
     }
     Ok(0)

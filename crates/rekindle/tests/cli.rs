@@ -5,6 +5,10 @@
     reason = "tests make files, read the environment, and fail by panicking"
 )]
 
+#[path = "cli/action.rs"]
+mod action;
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/cargo.rs"]
 mod cargo;
 #[path = "cli/cc.rs"]
@@ -13,6 +17,8 @@ mod cc;
 mod cc_lab;
 #[path = "cli/cc_scripts.rs"]
 mod cc_scripts;
+#[path = "cli/checkers.rs"]
+mod checkers;
 #[path = "cli/debug.rs"]
 mod debug;
 #[path = "cli/doctor.rs"]
@@ -41,6 +47,8 @@ mod graph;
 mod history;
 #[path = "cli/incremental.rs"]
 mod incremental;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/keys_compiler.rs"]
@@ -97,5 +105,7 @@ mod snapshots;
 mod stand_in;
 #[path = "cli/step.rs"]
 mod step;
+#[path = "cli/switch.rs"]
+mod switch;
 #[path = "cli/undeclared.rs"]
 mod undeclared;

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rekindle-events", &["rekindle-base"]),
     // A graph is one of a run's events.
     ("rekindle-plan", &["rekindle-base", "rekindle-events"]),
+    ("rekindle-workflow", &["rekindle-base"]),
     ("rekindle-store", &["rekindle-base", "rekindle-fsx"]),
     (
         "rekindle-outputs",
@@ -88,6 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-plan",
             "rekindle-report",
             "rekindle-history",
+            "rekindle-workflow",
         ],
     ),
     // Dev only, so that nothing shipped can reach it; it may know what it makes fixtures of.

@@ -11,6 +11,7 @@ use rekindle_plan::advice::{RULES, WORTH_MIN_MS, WORTH_MIN_PERCENT};
 use rekindle_report::Report;
 
 use super::cache::DAMAGED;
+use super::init::PROPOSED;
 use super::{doctor, print};
 use crate::cli::{Cli, DocsArgs, PASSED_ON, Topic};
 use crate::error::CommandError;
@@ -140,8 +141,9 @@ fn exit_codes(text: &mut String) {
          signal's number. Rekindle's own commands end with:\n\n\
          | code | |\n|---|---|\n\
          | 0 | It is done. |\n\
-         | {DAMAGED} | `cache verify` found damage. |\n\
+         | {DAMAGED} | `cache verify` found damage; `audit` found something that is not mended. |\n\
          | {} | `doctor` found an error that remains. |\n\
+         | {PROPOSED} | `init` left a workflow as it is and proposed a diff. |\n\
          | {} | What was asked for is wrong: arguments, configuration, a variable. |\n\
          | {} | The machine is not as needed: a missing program, a full disk, no permission. |\n\
          | {} | A mistake of Rekindle's own. |\n\n\

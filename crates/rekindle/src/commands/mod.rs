@@ -1,7 +1,9 @@
 //! One file for each command.
 
+pub(crate) mod audit;
 pub(crate) mod cache;
 pub(crate) mod cargo;
+mod checkout;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod env;
@@ -9,11 +11,13 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod insight;
+pub(crate) mod init;
 pub(crate) mod observe;
 pub(crate) mod report;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod step;
+pub(crate) mod switch;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,0 +1,50 @@
+//! A release waits for checks that CI has made of the same commit.
+
+use crate::audit::{Confidence, Context, Rule, Severity, Sink};
+
+use super::duplicate_check_job::covered;
+
+pub(super) const RULE: Rule = Rule {
+    id: "serial-gate",
+    summary: "jobs wait for checks that another workflow makes of the same commit",
+    severity: Severity::Medium,
+    confidence: Confidence::Medium,
+    fix: None,
+    check,
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink) {
+    for played in context
+        .workflows
+        .iter()
+        .filter(|played| !played.workflow.is_ci())
+    {
+        for (job, runs) in played.jobs() {
+            let waiting: Vec<&str> = played
+                .workflow
+                .jobs
+                .iter()
+                .filter(|other| other.needs.contains(&job.id))
+                .map(|other| other.id)
+                .collect();
+            if waiting.is_empty() || runs.is_empty() {
+                continue;
+            }
+            let ci = context
+                .workflows
+                .iter()
+                .filter(|other| other.workflow.on_branch_push())
+                .find_map(|other| {
+                    let (found, _) = other.jobs().find(|(_, others)| covered(runs, others))?;
+                    Some((found.id, other.workflow.source.path.as_str()))
+                });
+            if let Some((id, path)) = ci {
+                let message = format!(
+                    "`{}` waits for checks here that job `{id}` of `{path}` makes when the commit is pushed: ask for its result, or let both run beside each other",
+                    waiting.join("`, `")
+                );
+                sink.at(played.workflow.source, job.line(), Some(job), message);
+            }
+        }
+    }
+}
