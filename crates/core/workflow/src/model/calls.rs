@@ -27,14 +27,13 @@ pub fn link(workflows: &mut [Workflow<'_>]) {
             }
         }
     }
-    for index in 0..workflows.len() {
+    for (index, workflow) in workflows.iter_mut().enumerate() {
         let given: Vec<Option<&Node>> = calls
             .iter()
             .filter(|(_, called, _)| *called == index)
             .map(|(.., with)| *with)
             .collect();
-        let inputs = inputs(&workflows[index], &given);
-        workflows[index].inputs = inputs;
+        workflow.inputs = inputs(workflow, &given);
     }
 }
 
