@@ -93,7 +93,9 @@ fn answer(mut stream: UnixStream, beyond: &dyn Beyond) -> io::Result<()> {
     stream.set_write_timeout(Some(READ_WAIT))?;
     let answer: Vec<u8> = match Question::read(&mut stream)? {
         Question::Has(objects) => {
-            let has = objects.iter().map(|(digest, size)| beyond.has(digest, *size));
+            let has = objects
+                .iter()
+                .map(|(digest, size)| beyond.has(digest, *size));
             has.map(u8::from).collect()
         }
         Question::Bring(digests) => {

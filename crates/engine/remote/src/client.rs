@@ -146,7 +146,12 @@ impl Client {
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
         let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.off.iter().chain(&health.no_writes).cloned().collect()
+        health
+            .off
+            .iter()
+            .chain(&health.no_writes)
+            .cloned()
+            .collect()
     }
 
     /// [`Blobs::read`], waited for.
@@ -154,21 +159,25 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, ClientError> {
-        let expected = range.as_ref().map(|range| range.end.saturating_sub(range.start));
+        let expected = range
+            .as_ref()
+            .map(|range| range.end.saturating_sub(range.start));
         let deadline = self.deadline(expected.unwrap_or(0));
         let bytes = self.run(Purpose::Read, deadline, || {
             let range = range.clone();
             async move {
                 let bytes = self.blobs.read(name, range).await?;
                 match expected {
-                    Some(expected) if bytes.len() as u64 != expected => {
-                        Err(BlobError::Nonsense("not as long as was asked for".to_owned()))
-                    }
+                    Some(expected) if bytes.len() as u64 != expected => Err(BlobError::Nonsense(
+                        "not as long as was asked for".to_owned(),
+                    )),
                     _ => Ok(bytes),
                 }
             }
         })?;
-        self.counters.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.counters
+            .bytes_down
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 
@@ -183,7 +192,9 @@ impl Client {
                 let nonsense = BlobError::Nonsense("it found what was not asked for".to_owned());
                 return Err(nonsense.into());
             }
-            self.counters.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.counters
+                .bytes_down
+                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         Ok(found)
     }
@@ -198,7 +209,9 @@ impl Client {
             self.blobs.write(name, bytes.clone(), kind)
         })?;
         if written == Written::New {
-            self.counters.bytes_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.counters
+                .bytes_up
+                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         Ok(written)
     }
@@ -226,7 +239,8 @@ impl Client {
     /// The time that may be spent on an operation of this purpose; an error where the remote is left alone.
     fn allowed(&self, purpose: Purpose, deadline: Duration) -> Result<Duration, ClientError> {
         let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_off = health.off.is_some() || (purpose == Purpose::Write && health.no_writes.is_some());
+        let is_off =
+            health.off.is_some() || (purpose == Purpose::Write && health.no_writes.is_some());
         let left = self.limits.patience.saturating_sub(health.lost);
         if is_off || left.is_zero() {
             return Err(ClientError::Off);
@@ -298,12 +312,7 @@ impl Client {
         health.failures = 0;
     }
 
-    fn note_failure(
-        &self,
-        purpose: Purpose,
-        error: &ClientError,
-        (took, again): (Duration, bool),
-    ) {
+    fn note_failure(&self, purpose: Purpose, error: &ClientError, (took, again): (Duration, bool)) {
         self.counters.failed.fetch_add(1, Ordering::Relaxed);
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         health.lost += took;
@@ -314,7 +323,10 @@ impl Client {
         let is_denied = matches!(error, ClientError::Blob(BlobError::Denied(_)));
         if is_denied && purpose == Purpose::Write {
             health.no_writes.get_or_insert_with(|| error.to_string());
-        } else if is_denied || health.failures >= FAILURES_MAX || health.lost >= self.limits.patience {
+        } else if is_denied
+            || health.failures >= FAILURES_MAX
+            || health.lost >= self.limits.patience
+        {
             health.off.get_or_insert_with(|| error.to_string());
         }
     }

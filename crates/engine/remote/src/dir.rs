@@ -49,7 +49,8 @@ fn read(path: &Path, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
     };
     let mut file = fsx::open(path)?;
     file.seek(SeekFrom::Start(range.start))?;
-    let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+    let length =
+        usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     file.read_exact(&mut bytes)?;
     Ok(bytes)
@@ -58,7 +59,9 @@ fn read(path: &Path, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
 #[async_trait]
 impl Blobs for Dir {
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
-        read(&self.path(name), range).map(Bytes::from).map_err(failed)
+        read(&self.path(name), range)
+            .map(Bytes::from)
+            .map_err(failed)
     }
 
     async fn find(&self, names: &[Name]) -> Result<Option<(usize, Bytes)>, BlobError> {
@@ -94,9 +97,15 @@ impl Blobs for Dir {
                     pending.push(entry.path);
                     continue;
                 }
-                let below = entry.path.strip_prefix(&self.root).ok().and_then(Path::to_str);
+                let below = entry
+                    .path
+                    .strip_prefix(&self.root)
+                    .ok()
+                    .and_then(Path::to_str);
                 let is_ours = !entry.name.as_encoded_bytes().starts_with(b".");
-                let name = below.and_then(|text| Name::new(text).ok()).filter(|_| is_ours);
+                let name = below
+                    .and_then(|text| Name::new(text).ok())
+                    .filter(|_| is_ours);
                 if let Some(name) = name.filter(|name| name.as_str().starts_with(prefix)) {
                     listed.push(Listed {
                         name,

@@ -128,10 +128,11 @@ impl Far {
         self.flights().asked.clone()
     }
 
-    /// Bytes of all objects that the index has, as they are on a disk.
+    /// The number of all objects that the index has, and their bytes as they are on a disk.
     #[must_use]
-    pub fn whole_bytes(&self) -> u64 {
-        self.places.values().map(|place| place.size).sum()
+    pub fn whole(&self) -> (u64, u64) {
+        let bytes = self.places.values().map(|place| place.size).sum();
+        (self.places.len() as u64, bytes)
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {
@@ -245,10 +246,14 @@ impl Far {
     fn fetch(&self, job: &Job) {
         let mut lost = Vec::new();
         if let Some(entry) = self.packs.get(job.pack) {
-            match self.client.read(&pack_name(&entry.name), Some(job.range.clone())) {
+            match self
+                .client
+                .read(&pack_name(&entry.name), Some(job.range.clone()))
+            {
                 Ok(bytes) => {
                     let damaged = job.frames.iter().filter(|(frame, range)| {
-                        self.keep(entry, *frame, part(&bytes, &job.range, range)).is_none()
+                        self.keep(entry, *frame, part(&bytes, &job.range, range))
+                            .is_none()
                     });
                     lost.extend(damaged.map(|(frame, _)| (job.pack, *frame)));
                 }
@@ -257,11 +262,15 @@ impl Far {
                 }
                 // Another try may get it, as long as the client makes any.
                 Err(_) => {
-                    self.counters.lost.fetch_add(job.frames.len() as u64, Ordering::Relaxed);
+                    self.counters
+                        .lost
+                        .fetch_add(job.frames.len() as u64, Ordering::Relaxed);
                 }
             }
         }
-        self.counters.lost.fetch_add(lost.len() as u64, Ordering::Relaxed);
+        self.counters
+            .lost
+            .fetch_add(lost.len() as u64, Ordering::Relaxed);
         let mut flights = self.flights();
         for (frame, _) in &job.frames {
             flights.under_way.remove(&(job.pack, *frame));
@@ -276,9 +285,15 @@ impl Far {
         let frame = entry.table.frames.get(frame)?;
         for (object, bytes) in pack::unpack(bytes?, frame).ok()? {
             // A full disk is no fault of the remote's: whoever asked finds that it is not there.
-            if self.store.put_object_bytes(&bytes, object.executable).is_ok() {
+            if self
+                .store
+                .put_object_bytes(&bytes, object.executable)
+                .is_ok()
+            {
                 self.counters.objects.fetch_add(1, Ordering::Relaxed);
-                self.counters.bytes.fetch_add(object.size, Ordering::Relaxed);
+                self.counters
+                    .bytes
+                    .fetch_add(object.size, Ordering::Relaxed);
             }
         }
         Some(())
@@ -304,7 +319,10 @@ impl Beyond for Far {
         let began = Instant::now();
         {
             let mut flights = self.flights();
-            for digest in digests.iter().filter(|digest| self.places.contains_key(digest)) {
+            for digest in digests
+                .iter()
+                .filter(|digest| self.places.contains_key(digest))
+            {
                 if flights.asked_once.insert(*digest) {
                     flights.asked.push(*digest);
                 }
@@ -312,7 +330,9 @@ impl Beyond for Far {
         }
         self.fetch_all(&self.frames_of(digests));
         let waited_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.counters.waited_us.fetch_add(waited_us, Ordering::Relaxed);
+        self.counters
+            .waited_us
+            .fetch_add(waited_us, Ordering::Relaxed);
     }
 
     fn used(&self, space: Space, key: &Digest) {

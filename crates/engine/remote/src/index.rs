@@ -136,7 +136,11 @@ impl Index {
         let raw = pack::inflate(body, length).map_err(|_| IndexError::Shape)?;
         let index: Self = postcard::from_bytes(&raw).map_err(|_| IndexError::Shape)?;
         let is_fine = |entry: &PackEntry| {
-            let end = entry.table.ranges().last().map_or(0, |(range, _)| range.end);
+            let end = entry
+                .table
+                .ranges()
+                .last()
+                .map_or(0, |(range, _)| range.end);
             entry.table.check().is_ok() && end <= entry.bytes
         };
         let fine = index.packs.len() <= MAX_PACKS
@@ -153,7 +157,9 @@ impl Index {
             for (frame, of_frame) in entry.table.frames.iter().enumerate() {
                 for object in &of_frame.objects {
                     let size = object.size;
-                    places.entry(object.digest).or_insert(Place { pack, frame, size });
+                    places
+                        .entry(object.digest)
+                        .or_insert(Place { pack, frame, size });
                 }
             }
         }
@@ -250,21 +256,31 @@ mod tests {
     fn what_no_machine_could_share_is_refused() {
         let mut index = index();
         index.records.push(record(Space::Outputs, b"here", &[], 20));
-        assert_eq!(Index::decode(&index.encode().unwrap()), Err(IndexError::Shape));
+        assert_eq!(
+            Index::decode(&index.encode().unwrap()),
+            Err(IndexError::Shape)
+        );
     }
 
     #[test]
     fn a_table_that_is_longer_than_its_pack_is_refused() {
         let mut index = index();
         index.packs[0].bytes = 17;
-        assert_eq!(Index::decode(&index.encode().unwrap()), Err(IndexError::Shape));
+        assert_eq!(
+            Index::decode(&index.encode().unwrap()),
+            Err(IndexError::Shape)
+        );
     }
 
     #[test]
     fn unused_records_and_packs_go() {
         let mut index = index();
         index.prune(&[Digest::of(b"tree")].into(), &HashSet::new());
-        let kept: Vec<&[u8]> = index.records.iter().map(|record| &record.payload[..]).collect();
+        let kept: Vec<&[u8]> = index
+            .records
+            .iter()
+            .map(|record| &record.payload[..])
+            .collect();
         assert_eq!(kept, [&b"new"[..], b"tree"]);
         assert_eq!(index.packs.len(), 1);
         assert_eq!(index.reads, [Digest::of(b"a")]);

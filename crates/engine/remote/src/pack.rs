@@ -122,7 +122,11 @@ impl Table {
             objects += frame.objects.len();
             packed_bytes = packed_bytes.saturating_add(frame.packed_bytes);
             let is_shared = frame.objects.len() > 1;
-            let most = if is_shared { SMALL_BYTES } else { MAX_OBJECT_BYTES };
+            let most = if is_shared {
+                SMALL_BYTES
+            } else {
+                MAX_OBJECT_BYTES
+            };
             let fits = frame.objects.iter().all(|object| object.size <= most);
             // No more than one small object after the frame was full.
             let is_full = is_shared && frame.raw_bytes() > SHARED_BYTES as u64 + SMALL_BYTES;
@@ -296,7 +300,9 @@ pub fn table_of(pack: &[u8]) -> Result<Table, PackError> {
     if version != VERSION.to_le_bytes() {
         return Err(PackError::Newer);
     }
-    let (body, tail) = rest.split_last_chunk::<TAIL_BYTES>().ok_or(PackError::Shape)?;
+    let (body, tail) = rest
+        .split_last_chunk::<TAIL_BYTES>()
+        .ok_or(PackError::Shape)?;
     let (digest, tail) = tail.split_at(32);
     let (length, end) = tail.split_first_chunk::<4>().ok_or(PackError::Shape)?;
     if end != END {
@@ -312,10 +318,15 @@ pub fn table_of(pack: &[u8]) -> Result<Table, PackError> {
     let mut decoder = zstd::Decoder::with_buffer(table).map_err(|_| PackError::Damaged)?;
     let _ = decoder.window_log_max(MAX_WINDOW_LOG);
     let mut limited = decoder.take(MAX_TABLE_BYTES);
-    limited.read_to_end(&mut raw).map_err(|_| PackError::Damaged)?;
+    limited
+        .read_to_end(&mut raw)
+        .map_err(|_| PackError::Damaged)?;
     let table: Table = postcard::from_bytes(&raw).map_err(|_| PackError::Shape)?;
     table.check()?;
-    let end = table.ranges().last().map_or(HEAD_BYTES, |(range, _)| range.end);
+    let end = table
+        .ranges()
+        .last()
+        .map_or(HEAD_BYTES, |(range, _)| range.end);
     if end != HEAD_BYTES + frames.len() as u64 {
         return Err(PackError::Bounds);
     }
@@ -368,8 +379,14 @@ mod tests {
         assert_eq!(check_all(&pack), Ok(objects.len()));
         let mut seen = Vec::new();
         for (range, frame) in table.ranges() {
-            let bytes = &pack[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
-            seen.extend(unpack(bytes, frame).unwrap().into_iter().map(|(_, bytes)| bytes));
+            let bytes =
+                &pack[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+            seen.extend(
+                unpack(bytes, frame)
+                    .unwrap()
+                    .into_iter()
+                    .map(|(_, bytes)| bytes),
+            );
         }
         seen.sort();
         let mut expected = objects.clone();
@@ -427,7 +444,11 @@ mod tests {
             (10, &[SMALL_BYTES + 1, 1]),
             (10, &[SMALL_BYTES; 100]),
         ] {
-            assert_eq!(check(packed_bytes, sizes), Err(PackError::Bounds), "{sizes:?}");
+            assert_eq!(
+                check(packed_bytes, sizes),
+                Err(PackError::Bounds),
+                "{sizes:?}"
+            );
         }
     }
 

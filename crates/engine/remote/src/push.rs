@@ -154,7 +154,9 @@ fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Ve
         };
         let before = records.insert((space, key), shared);
         let is_same = before.is_some_and(|before| {
-            records.get(&(space, key)).is_some_and(|now| now.payload == before.payload)
+            records
+                .get(&(space, key))
+                .is_some_and(|now| now.payload == before.payload)
         });
         saved.records += u64::from(!is_same);
     }

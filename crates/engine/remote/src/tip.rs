@@ -59,7 +59,9 @@ pub enum TipError {
 
 /// That a text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write `secret:TEXT` with at least 16 letters, `ed25519:SEED` or `ed25519-public:KEY` with 64 hex digits")]
+#[error(
+    "write `secret:TEXT` with at least 16 letters, `ed25519:SEED` or `ed25519-public:KEY` with 64 hex digits"
+)]
 pub struct NotAKey;
 
 /// What tips are signed with.
@@ -239,7 +241,10 @@ mod tests {
             (Some(key(SEED)), None),
         ] {
             let bytes = tip().encode(&name("tips/a"), writer.as_ref());
-            assert_eq!(Tip::decode(&bytes, &name("tips/a"), reader.as_ref()), Ok(tip()));
+            assert_eq!(
+                Tip::decode(&bytes, &name("tips/a"), reader.as_ref()),
+                Ok(tip())
+            );
         }
     }
 
@@ -249,7 +254,10 @@ mod tests {
         let other = key("secret:another one of 16");
         let check = |writer: Option<&Key>, written: &str, reader: &Key, expected| {
             let bytes = tip().encode(&name(written), writer);
-            assert_eq!(Tip::decode(&bytes, &name("tips/a"), Some(reader)), Err(expected));
+            assert_eq!(
+                Tip::decode(&bytes, &name("tips/a"), Some(reader)),
+                Err(expected)
+            );
         };
         check(None, "tips/a", &secret, TipError::Unsigned);
         check(Some(&other), "tips/a", &secret, TipError::Forged);
@@ -257,7 +265,12 @@ mod tests {
         check(Some(&key(SEED)), "tips/b", &key(PUBLIC), TipError::Forged);
         check(Some(&secret), "tips/a", &key(PUBLIC), TipError::Forged);
         // A reader's key signs nothing.
-        check(Some(&key(PUBLIC)), "tips/a", &key(PUBLIC), TipError::Unsigned);
+        check(
+            Some(&key(PUBLIC)),
+            "tips/a",
+            &key(PUBLIC),
+            TipError::Unsigned,
+        );
     }
 
     #[test]
@@ -267,7 +280,10 @@ mod tests {
             for at in 0..bytes.len() {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= 1;
-                assert!(Tip::decode(&damaged, &name("tips/a"), Some(&key)).is_err(), "{at}");
+                assert!(
+                    Tip::decode(&damaged, &name("tips/a"), Some(&key)).is_err(),
+                    "{at}"
+                );
                 assert!(Tip::decode(&bytes[..at], &name("tips/a"), Some(&key)).is_err());
             }
         }
@@ -275,10 +291,19 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_never_shown() {
-        for bad in ["", "secret:short", "ed25519:zz", "x:0123456789abcdef", "0123456789abcdef"] {
+        for bad in [
+            "",
+            "secret:short",
+            "ed25519:zz",
+            "x:0123456789abcdef",
+            "0123456789abcdef",
+        ] {
             assert!(Key::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(format!("{:?}", key("secret:0123456789abcdef")), "Key::Secret");
+        assert_eq!(
+            format!("{:?}", key("secret:0123456789abcdef")),
+            "Key::Secret"
+        );
         assert!(!key(PUBLIC).can_sign() && key(SEED).can_sign());
     }
 }

@@ -165,7 +165,10 @@ impl Question {
 /// Runs `work` with a name of the run's socket that is short enough for one.
 fn with_socket<T>(run_dir: &Path, work: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     let dir = fsx::open(run_dir)?;
-    work(&PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())))
+    work(&PathBuf::from(format!(
+        "/proc/self/fd/{}/{SOCKET}",
+        dir.as_raw_fd()
+    )))
 }
 
 /// Makes the socket of a run, for the command that answers.

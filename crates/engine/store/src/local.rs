@@ -105,7 +105,9 @@ impl LocalStore {
         let Some(beyond) = beyond::of(self.dir()) else {
             return;
         };
-        let missing = objects.iter().filter(|(digest, size)| !self.holds_object(digest, *size));
+        let missing = objects
+            .iter()
+            .filter(|(digest, size)| !self.holds_object(digest, *size));
         let missing: Vec<Digest> = missing.map(|(digest, _)| *digest).collect();
         if !missing.is_empty() {
             beyond.bring(&missing);
@@ -366,17 +368,19 @@ impl Store for LocalStore {
         let path = self.layout.object(digest);
         let temporary = rekindle_fsx::atomic::beside(dest);
         let attempt = || {
-            place::place(&path, dest, &temporary, Some(*digest), wish).map_err(|error| match error {
-                PlaceError::Missing => StoreError::Missing,
-                PlaceError::Corrupt { .. } => {
-                    let _ = fsx::remove_file(&path);
-                    StoreError::Corrupt
-                }
-                PlaceError::Io(error) => {
-                    let doing = format!("place {} at", path.display());
-                    StoreError::Io(at(&doing, dest)(error))
-                }
-            })
+            place::place(&path, dest, &temporary, Some(*digest), wish).map_err(
+                |error| match error {
+                    PlaceError::Missing => StoreError::Missing,
+                    PlaceError::Corrupt { .. } => {
+                        let _ = fsx::remove_file(&path);
+                        StoreError::Corrupt
+                    }
+                    PlaceError::Io(error) => {
+                        let doing = format!("place {} at", path.display());
+                        StoreError::Io(at(&doing, dest)(error))
+                    }
+                },
+            )
         };
         self.or_brought(digest, attempt)
     }
