@@ -17,6 +17,8 @@ pub mod broker;
 pub mod client;
 pub mod dir;
 pub mod far;
+#[cfg(feature = "faults")]
+pub mod faulty;
 pub mod index;
 pub mod pack;
 pub mod pull;

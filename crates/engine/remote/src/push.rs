@@ -37,6 +37,8 @@ pub struct Save<'a> {
     pub pointer: &'a [u8],
     /// The trees.
     pub trees: &'a [Digest],
+    /// Whether the base's pointer leads to these very trees.
+    pub same_trees: bool,
     /// Records that the run used or made.
     pub used: &'a [(Space, Digest)],
     /// Objects that a restore places with their bytes: they go first, so that they lie together.
@@ -92,8 +94,17 @@ pub fn save(
     let (mut index, missing) = drafted(store, save, &mut saved);
     let packs = upload(client, store, &missing, &mut saved)?;
     let is_same = save.base.is_some_and(|base| {
-        packs.is_empty() && saved.records == 0 && base.index.pointer == index.pointer
+        let is_same = packs.is_empty() && saved.records == 0 && save.same_trees;
+        // What it was found by first already leads there, and so do the others.
+        is_same && base.index.records.len() >= index.records.len()
     });
+    if is_same
+        && save
+            .base
+            .is_some_and(|base| Some(&base.name) == names.first())
+    {
+        return Ok(saved);
+    }
     let (digest, index_bytes) = match save.base.filter(|_| is_same) {
         Some(base) => (base.digest, base.index_bytes),
         None => {

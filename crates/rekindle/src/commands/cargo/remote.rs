@@ -46,6 +46,19 @@ pub(super) struct Remote {
 
 /// Opens a remote by its address.
 fn open(url: &str) -> Result<Arc<dyn Blobs>, String> {
+    let opened = opened(url)?;
+    #[cfg(feature = "failpoints")]
+    if let Some(fault) = std::env::var_os("REKINDLE_REMOTE_FAULT") {
+        let faulty = rekindle_remote::faulty::Faulty::from_text;
+        let faulty = faulty(Arc::clone(&opened), &fault.to_string_lossy());
+        return faulty
+            .map(|faulty| Arc::new(faulty) as _)
+            .ok_or_else(|| "no such fault".to_owned());
+    }
+    Ok(opened)
+}
+
+fn opened(url: &str) -> Result<Arc<dyn Blobs>, String> {
     match url.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => Ok(Arc::new(Dir::new(path.into()))),
         _ => Err("write `file:///` and an absolute path".to_owned()),
@@ -122,6 +135,17 @@ impl Remote {
             _runtime: runtime,
         };
         (Some(remote), events)
+    }
+
+    /// Fetches meanwhile what the last run read, for a run that has something to build.
+    pub(super) fn prefetch(&self) {
+        let far = Arc::clone(&self.far);
+        let reads = self.found.as_ref().map(|found| found.index.reads.clone());
+        let reads = reads.filter(|reads| !reads.is_empty());
+        if let Some(reads) = reads {
+            // Not joined: what is not there when cargo has ended nobody needs.
+            std::thread::spawn(move || far.prefetch(&reads));
+        }
     }
 
     /// Ends its use; where `made` says what the run was about, saves first. Waits no longer than the settings say.
@@ -278,6 +302,9 @@ impl Job {
             base: self.found.as_deref(),
             pointer: payload,
             trees: &trees,
+            same_trees: self.found.as_ref().is_some_and(|found| {
+                afar::trees(&found.index.pointer) == Some(pointer.trees.clone())
+            }),
             used: &used,
             first: &first,
             left_out: &objects.incremental,
