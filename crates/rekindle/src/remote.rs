@@ -81,6 +81,19 @@ impl RemoteSettings {
     }
 }
 
+/// A remote without an address, which may be written to: for commands that are given addresses.
+#[must_use]
+pub fn defaults() -> RemoteSettings {
+    RemoteSettings {
+        url: String::new(),
+        writes: true,
+        key: None,
+        deadline: DEADLINE,
+        patience: PATIENCE,
+        linger: LINGER,
+    }
+}
+
 /// What environment and files say of a remote; `None` where there is none, or it is off.
 pub(crate) fn resolve(
     surroundings: &Surroundings,

@@ -131,6 +131,15 @@ impl Far {
         }
     }
 
+    /// The packs that are gone or damaged, as far as they were read.
+    #[must_use]
+    pub fn lost_packs(&self) -> HashSet<Digest> {
+        let flights = self.flights();
+        let lost = flights.lost.iter();
+        lost.filter_map(|(pack, _)| Some(self.packs.get(*pack)?.name))
+            .collect()
+    }
+
     /// What was asked for, in the order of the first question.
     #[must_use]
     pub fn asked(&self) -> Vec<Digest> {
@@ -161,6 +170,12 @@ impl Far {
             left_bytes -= bytes;
             self.fetch_all(&self.frames_of(some));
         }
+    }
+
+    /// Fetches all that the index has.
+    pub fn fetch_everything(&self) {
+        let all: Vec<Digest> = self.places.keys().copied().collect();
+        self.fetch_all(&self.frames_of(&all));
     }
 
     fn frames_of(&self, digests: &[Digest]) -> Vec<FrameAt> {

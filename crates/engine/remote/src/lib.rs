@@ -20,6 +20,7 @@ pub mod far;
 #[cfg(feature = "faults")]
 pub mod faulty;
 pub mod index;
+pub mod keep;
 pub mod pack;
 pub mod pull;
 pub mod push;
