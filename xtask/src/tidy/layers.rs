@@ -88,6 +88,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-key",
             "rekindle-events",
             "rekindle-store",
+            "rekindle-remote",
         ],
     ),
     ("xtask", &[]),

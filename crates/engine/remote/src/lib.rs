@@ -4,7 +4,19 @@
 //! that makes a store of it is above: packs of objects, indexes, pointers, signatures. So a new kind of remote is
 //! one implementation of [`blobs::Blobs`].
 //!
+//! [`address`] says where one is, [`open`] makes it one.
+//!
 //! A crate of its own since it needs an asynchronous runtime and TLS, which the wrapper, started once for every
 //! unit, must not have.
 
+pub mod address;
 pub mod blobs;
+mod environment;
+mod object;
+mod open;
+pub mod tls;
+mod traffic;
+
+pub use environment::Environment;
+pub use open::{OpenError, open};
+pub use traffic::{Counted, Traffic};
