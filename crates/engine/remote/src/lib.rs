@@ -8,3 +8,9 @@
 //! unit, must not have.
 
 pub mod blobs;
+pub mod github;
+mod http;
+mod secret;
+pub mod tls;
+
+pub use secret::Secret;

@@ -1,0 +1,85 @@
+//! What every remote that talks HTTP needs: one client, bounded answers, faults as [`BlobError`]s.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Response, StatusCode};
+
+use crate::blobs::BlobError;
+
+/// How long a connection may take to come about. The deadline of a whole request is its caller's.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A client that follows nobody elsewhere: a redirect would take a token along.
+pub(crate) fn client() -> Result<reqwest::Client, BlobError> {
+    crate::tls::install();
+    reqwest::Client::builder()
+        .user_agent(concat!("rekindle/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .build()
+        .map_err(unreachable)
+}
+
+/// A request that came to no answer. The address is left out, as it may be signed.
+pub(crate) fn unreachable(error: reqwest::Error) -> BlobError {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if !text.ends_with(&cause.to_string()) {
+            text = format!("{text}: {cause}");
+        }
+        source = cause.source();
+    }
+    if error.is_builder() {
+        BlobError::Refused(text)
+    } else {
+        BlobError::Unavailable(text)
+    }
+}
+
+/// The whole body, of at most so many bytes.
+pub(crate) async fn body(mut response: Response, limit: u64) -> Result<Bytes, BlobError> {
+    let too_long = || BlobError::Nonsense(format!("it is longer than {limit} bytes"));
+    let announced = response.content_length();
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_long());
+    }
+    // What is announced is not trusted with memory before it comes.
+    let room = announced.unwrap_or(0).min(64 << 20);
+    let mut whole = BytesMut::with_capacity(usize::try_from(room).unwrap_or(0));
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if (whole.len() + chunk.len()) as u64 > limit {
+            return Err(too_long());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// How long the server asks to be left alone: seconds, as all of ours say it.
+pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
+    let seconds = value.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// What an answer that is no success means, where nothing more is known than its status.
+pub(crate) fn failure(status: StatusCode, after: Option<Duration>, said: &str) -> BlobError {
+    let text = if said.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {said}")
+    };
+    match status.as_u16() {
+        401 | 403 | 407 => BlobError::Denied(text),
+        404 | 410 | 416 => BlobError::Missing,
+        429 => BlobError::Throttled { after },
+        503 if after.is_some() => BlobError::Throttled { after },
+        408 | 425 | 500..=599 => BlobError::Unavailable(text),
+        400..=499 => BlobError::Refused(text),
+        _ => BlobError::Nonsense(text),
+    }
+}
