@@ -25,19 +25,26 @@ pub(crate) fn client() -> Result<reqwest::Client, BlobError> {
 /// A request that came to no answer. The address is left out, as it may be signed.
 pub(crate) fn unreachable(error: reqwest::Error) -> BlobError {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if !text.ends_with(&cause.to_string()) {
-            text = format!("{text}: {cause}");
-        }
-        source = cause.source();
-    }
+    let text = with_causes(&error);
     if error.is_builder() {
         BlobError::Refused(text)
     } else {
         BlobError::Unavailable(text)
     }
+}
+
+/// An error and what it came from, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The whole body, of at most so many bytes.

@@ -10,6 +10,8 @@
 pub mod blobs;
 pub mod github;
 mod http;
+mod memo;
+pub mod reapi;
 mod secret;
 pub mod tls;
 

@@ -35,6 +35,7 @@ use self::rest::Rest;
 use self::twirp::{Found, Refusal, Twirp};
 use crate::blobs::{BlobError, Blobs, Kind, Listed, Name, Written};
 use crate::http;
+use crate::memo::Memo;
 use crate::secret::Secret;
 
 /// What the bytes under our keys are; whoever has another format has another version, and neither finds the other's.
@@ -43,8 +44,6 @@ const FORMAT: &str = "rekindle-blobs-1";
 const KEYS_IN_A_QUESTION: usize = 9;
 /// The service's limit for one repository, so for one blob.
 const MAX_BLOB_BYTES: u64 = 10 << 30;
-/// Signed addresses that are remembered.
-const MAX_LINKS: usize = 4096;
 
 /// What a job's environment says about the cache service.
 #[derive(Clone, Debug, Default)]
@@ -82,13 +81,11 @@ pub struct GithubCache {
     keys: Keys,
     reads: bool,
     writes: bool,
-    links: Mutex<HashMap<Name, Slot>>,
+    /// Where bytes are.
+    links: Memo<Found>,
     /// By key: what was reserved here and is not finished.
     uploads: Mutex<HashMap<String, Arc<Upload>>>,
 }
-
-/// Where a blob's bytes are, if that was asked; locked while it is asked, so that nobody asks twice.
-type Slot = Arc<tokio::sync::Mutex<Option<Arc<Found>>>>;
 
 impl GithubCache {
     /// Takes what the environment says; asks nothing yet.
@@ -141,7 +138,7 @@ impl GithubCache {
             keys,
             reads,
             writes,
-            links: Mutex::default(),
+            links: Memo::default(),
             uploads: Mutex::default(),
         })
     }
@@ -171,35 +168,6 @@ impl GithubCache {
             Ok(found)
         } else {
             Err(Refusal::Absent)
-        }
-    }
-
-    /// Where a blob's bytes are, and whether that is remembered from before.
-    async fn link(&self, name: &Name) -> Result<(Arc<Found>, bool), BlobError> {
-        let slot = {
-            let mut links = lock(&self.links);
-            if links.len() >= MAX_LINKS && !links.contains_key(name) {
-                links.clear();
-            }
-            Arc::clone(links.entry(name.clone()).or_default())
-        };
-        let mut slot = slot.lock().await;
-        if let Some(found) = slot.as_ref() {
-            return Ok((Arc::clone(found), true));
-        }
-        let found = Arc::new(self.look_up(name).await?);
-        *slot = Some(Arc::clone(&found));
-        Ok((found, false))
-    }
-
-    /// Forgets where a blob is, unless somebody has already asked again.
-    async fn forget(&self, name: &Name, old: &Arc<Found>) {
-        let slot = lock(&self.links).get(name).map(Arc::clone);
-        if let Some(slot) = slot {
-            let mut slot = slot.lock().await;
-            if slot.as_ref().is_some_and(|found| Arc::ptr_eq(found, old)) {
-                *slot = None;
-            }
         }
     }
 
@@ -313,12 +281,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Blobs for GithubCache {
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
         self.may_read()?;
-        let (found, remembered) = self.link(name).await?;
+        let (found, remembered) = self.links.get(name, self.look_up(name)).await?;
         match self.bytes(&found, range.as_ref()).await {
             // The signature has run out, or the blob was replaced.
             Err(BlobError::Denied(_) | BlobError::Missing) if remembered => {
-                self.forget(name, &found).await;
-                let (found, _) = self.link(name).await?;
+                self.links.forget_if(name, &found).await;
+                let (found, _) = self.links.get(name, self.look_up(name)).await?;
                 self.bytes(&found, range.as_ref()).await
             }
             read => read,
@@ -361,7 +329,7 @@ impl Blobs for GithubCache {
         match done {
             Ok(()) => {
                 lock(&self.uploads).remove(&key);
-                lock(&self.links).remove(name);
+                self.links.forget(name);
                 Ok(Written::New)
             }
             // The place to upload to is gone, or what was reserved: the next attempt begins anew.
@@ -395,7 +363,7 @@ impl Blobs for GithubCache {
             ));
         };
         rest.remove(&self.keys, name).await?;
-        lock(&self.links).remove(name);
+        self.links.forget(name);
         Ok(())
     }
 }

@@ -11,5 +11,6 @@ mod conformance;
 mod github;
 mod github_client;
 mod github_faults;
+mod reapi;
 mod support;
 mod tools;
