@@ -146,6 +146,20 @@ variables! {
     SCCACHE_GHA_VERSION = Alias;
     /// `READ_ONLY` or `READ_WRITE`, for GitHub's cache service.
     SCCACHE_GHA_RW_MODE = Alias;
+    /// Where GitHub's cache service is: each job is told.
+    ACTIONS_RESULTS_URL = Alias;
+    /// The job's token for that service, which GitHub gives to actions and not to `run` steps.
+    ACTIONS_RUNTIME_TOKEN = Alias;
+    /// Where the first version of that service is, which is not spoken; with it alone the remote says so.
+    ACTIONS_CACHE_URL = Alias;
+    /// What the job may do with that service: `none`, `read`, `write` or `write-only`.
+    ACTIONS_CACHE_MODE = Alias;
+    /// Where GitHub's ordinary interface is, for `rekindle cache` on its cache service.
+    GITHUB_API_URL = Alias;
+    /// The repository whose caches are listed and removed.
+    GITHUB_REPOSITORY = Alias;
+    /// The token for listing and removing them.
+    GITHUB_TOKEN = Alias;
     /// Who asks S3. Without it: the profile, web identity, the container's or the machine's role, in this order.
     AWS_ACCESS_KEY_ID = Alias;
     /// The secret to `AWS_ACCESS_KEY_ID`.

@@ -2,6 +2,7 @@
 //!
 //! - [`blobs`]: what every kind of remote must do, as one check.
 //! - [`servers`]: real servers on this machine, started for one test and gone with it.
+//! - [`github_cache`]: a stand-in for GitHub's cache service, which cannot run here.
 //! - [`scripted`]: a server that says what a test wants, for what no real one does on demand.
 #![allow(
     clippy::disallowed_methods,
@@ -13,6 +14,7 @@
 )]
 
 pub mod blobs;
+pub mod github_cache;
 pub mod scripted;
 pub mod servers;
 

@@ -12,11 +12,17 @@
 pub mod address;
 pub mod blobs;
 mod environment;
+pub mod github;
+mod http;
+mod memo;
 mod object;
 mod open;
+pub mod reapi;
+mod secret;
 pub mod tls;
 mod traffic;
 
 pub use environment::Environment;
 pub use open::{OpenError, open};
+pub use secret::Secret;
 pub use traffic::{Counted, Traffic};

@@ -18,36 +18,13 @@ mod parse;
 mod show;
 mod variables;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use parse::AddressError;
 pub use variables::FromVariables;
 
-/// What nobody but the remote may see.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for the remote.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::secret::Secret;
 
 /// Where a remote is. `Display` shows it for people, as the URL that means the same, secrets as `***`.
 #[derive(Clone, Debug, PartialEq, Eq)]

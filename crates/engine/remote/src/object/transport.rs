@@ -10,16 +10,18 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use opendal::raw::Operation;
-use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, Result};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 use super::{ANSWER_BYTES, LARGEST_BYTES};
+use crate::blobs::BlobError;
+use crate::http as http_of_ours;
 use crate::traffic::Traffic;
 
-/// How long a connection may take to come about. The caller has deadlines, but for the whole of a call.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long a machine may take to say which role it has: one that has none may not answer at all.
 const METADATA: Duration = Duration::from_secs(1);
 /// How much of an error's body is looked at.
@@ -35,13 +37,9 @@ impl Client {
     /// A client without connections yet.
     ///
     /// # Errors
-    /// What the TLS library says, where it finds no certificates.
-    pub(super) fn new(traffic: Arc<Traffic>) -> Result<Self, reqwest::Error> {
-        crate::tls::install();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .user_agent(concat!("rekindle/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+    /// [`BlobError`], where there are no certificates to check servers by.
+    pub(super) fn new(traffic: Arc<Traffic>) -> Result<Self, BlobError> {
+        let http = http_of_ours::client()?;
         Ok(Self { http, traffic })
     }
 }
@@ -163,7 +161,7 @@ impl Watched {
         self.seen.with(|refusal| {
             refusal.status = Some(status);
             refusal.code = word(&headers, &body);
-            refusal.after = retry_after(&headers, SystemTime::now());
+            refusal.after = http_of_ours::after(&headers, SystemTime::now());
         });
         let body = Buffer::from(body);
         let length = body.len() as u64;
@@ -313,16 +311,6 @@ fn word(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     is_word.then(|| word.to_owned())
 }
 
-/// `Retry-After`, as seconds or as a date.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
-}
-
 /// `bytes 0-9/100`, as a range.
 fn content_range(text: &str) -> Option<Range<u64>> {
     let (range, _) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -347,23 +335,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(content_range(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn when_to_come_again() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
-        for (text, expected) in [
-            ("7", Some(7)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            let expected = expected.map(Duration::from_secs);
-            assert_eq!(retry_after(&headers, now), expected, "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use rekindle_testkit::blobs::{Traits, check, name, noise};
 use rekindle_testkit::servers::{ACCESS_KEY, S3, S3Kind, SECRET_KEY};
 use rekindle_testkit::skipped;
 
-use crate::support::{KEYS, bucket, opened};
+use crate::opened::{KEYS, bucket, opened};
 
 fn server(kind: S3Kind, test: &str) -> Option<S3> {
     S3::start(kind)
