@@ -58,6 +58,20 @@ variables! {
     REKINDLE_QUIET = Public;
     /// A bearer token for a remote that is a WebDAV or a Bazel Remote Execution server.
     REKINDLE_REMOTE_TOKEN = Public;
+    /// Where saves are shared with other machines, as in `s3://bucket/prefix` or `file:///mnt/cache`. Default: nowhere.
+    REKINDLE_REMOTE = Public;
+    /// `read-only`, `read-write` or `off`. Default: in CI `read-write` for pushes to the default branch and to protected ones,
+    /// else `read-only`; elsewhere `read-write`.
+    REKINDLE_REMOTE_MODE = Public;
+    /// What saves are signed with: `secret:TEXT`, `ed25519:SEED`, or `ed25519-public:KEY` for who only reads. Others' saves
+    /// are left alone then. Default: none.
+    REKINDLE_REMOTE_KEY = Public;
+    /// The longest that one request to the remote takes, as in `10s` or `500ms`, besides what its bytes need. Default: `10s`.
+    REKINDLE_REMOTE_DEADLINE = Public;
+    /// The longest that a run spends on requests that come to nothing; after that it goes on without the remote. Default: `20s`.
+    REKINDLE_REMOTE_PATIENCE = Public;
+    /// The longest that a run's end waits for what goes to the remote. Default: `60s`.
+    REKINDLE_REMOTE_LINGER = Public;
     /// Path of a configuration file read instead of the user's own.
     REKINDLE_CONFIG = Public;
     /// As `REKINDLE_DIR`, when that is unset: a directory of its own is made inside.

@@ -6,6 +6,7 @@ use rekindle_base::env as names;
 
 use crate::address::{Address, Bazel, Github};
 use crate::blobs::Blobs;
+use crate::dir::Dir;
 use crate::environment::Environment;
 use crate::github::{self, GithubCache, Repository};
 use crate::object;
@@ -54,7 +55,8 @@ pub fn open(
         Address::Webdav(webdav) => Arc::new(object::webdav(webdav, environment, traffic)?),
         Address::Github(github) => Arc::new(open_github(github, environment)?),
         Address::Bazel(bazel) => Arc::new(open_bazel(bazel, environment)?),
-        Address::Redis(_) | Address::Directory(_) => {
+        Address::Directory(path) => Arc::new(Dir::new(path.clone())),
+        Address::Redis(_) => {
             return Err(OpenError::Elsewhere(address.to_string()));
         }
     })
