@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{ByteSize, ErrorKind};
+use rekindle_base::{ByteSize, ErrorKind, edits};
 use rekindle_compile::LinkerChoice;
 
 use crate::Surroundings;
@@ -474,22 +474,6 @@ fn nearest(name: &str) -> &'static str {
         whole.min(edits(&last(name), &last(key.name)) + 1)
     };
     KEYS.iter().min_by_key(distance).map_or("", |key| key.name)
-}
-
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

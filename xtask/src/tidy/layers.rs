@@ -89,6 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-key",
             "rekindle-events",
             "rekindle-store",
+            "rekindle-remote",
         ],
     ),
     ("xtask", &[]),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rekindle::remote::RemoteSettings;
-use rekindle::{Resolved, runs};
+use rekindle::{Resolved, Surroundings, runs};
 use rekindle_base::{ByteSize, Clock, SystemClock};
 use rekindle_events::EventKind;
 use rekindle_remote::client::ClientError;
@@ -30,17 +30,19 @@ fn configured(resolved: &Resolved) -> Result<&RemoteSettings, CommandError> {
 }
 
 fn open(settings: &RemoteSettings) -> Result<Opened, CommandError> {
-    Opened::new(settings)
+    let surroundings = Surroundings::of_process()
+        .map_err(|error| CommandError::environment(format!("no working directory: {error}")))?;
+    Opened::new(settings, &surroundings)
         .map_err(|error| CommandError::user(format!("the remote cannot be used: {error}")))
 }
 
 fn writable(resolved: &Resolved) -> Result<Opened, CommandError> {
-    let settings = configured(resolved)?;
-    if !settings.writes {
+    let opened = open(configured(resolved)?)?;
+    if !opened.writes {
         let message = "this run may not write to the remote";
         return Err(CommandError::user(message).hint("set REKINDLE_REMOTE_MODE=read-write"));
     }
-    open(settings)
+    Ok(opened)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "an error ends here")]
@@ -83,7 +85,7 @@ pub(super) fn push(args: &CachePush) -> Result<(), CommandError> {
         CommandError::user("nothing was built here that could be saved")
             .hint("run `rekindle build` first; a key that only reads cannot sign")
     })?;
-    let counts = opened.client.counts();
+    let counts = opened.counts();
     if args.format == Format::Json {
         return print_json(&PushJson {
             version: VERSION,
@@ -159,7 +161,7 @@ pub(super) fn pull(args: &CachePull) -> Result<(), CommandError> {
         }
         json.fetched = far.fetched().objects;
     }
-    let counts = opened.client.counts();
+    let counts = opened.counts();
     (json.requests, json.bytes_down) = (counts.requests, counts.bytes_down);
     if args.format == Format::Json {
         return print_json(&json);
@@ -333,7 +335,7 @@ pub(super) fn copy(resolved: &Resolved, args: &CacheCopy) -> Result<(), CommandE
         let settings = resolved.remote.clone().unwrap_or(limits);
         // Blobs are copied as they are: no key is needed to.
         open(&RemoteSettings {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             key: None,
             ..settings
         })

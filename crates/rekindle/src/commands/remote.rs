@@ -4,16 +4,18 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rekindle::Surroundings;
 use rekindle::remote::RemoteSettings;
 use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_key::pathset::PathSets;
+use rekindle_remote::address::Address;
 use rekindle_remote::blobs::{Blobs, Name};
-use rekindle_remote::client::{Client, Limits};
-use rekindle_remote::dir::Dir;
+use rekindle_remote::client::{Client, Counts, Limits};
 use rekindle_remote::pull::{self, Found};
 use rekindle_remote::push::{self, PushError, Save, Saved};
 use rekindle_remote::runtime::Runtime;
 use rekindle_remote::tip::Key;
+use rekindle_remote::{Environment, Traffic, open};
 use rekindle_snapshot::base::{Wanted, afar};
 use rekindle_snapshot::shared;
 use rekindle_store::{LocalStore, Space, beyond};
@@ -25,19 +27,26 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) key: Option<Key>,
+    /// Whether this run may save: not where sccache's variables only read.
+    pub(crate) writes: bool,
+    traffic: Arc<Traffic>,
     // The last to go: what is above may wait for it.
     _runtime: Runtime,
 }
 
 impl Opened {
     /// Opens what the settings say. An error says why it cannot be used.
-    pub(crate) fn new(settings: &RemoteSettings) -> Result<Self, String> {
+    pub(crate) fn new(
+        settings: &RemoteSettings,
+        surroundings: &Surroundings,
+    ) -> Result<Self, String> {
         let key = settings.key.as_ref().map(|key| Key::parse(&key.0));
         // Without the key anybody's save would do: then rather none.
         let key = key
             .transpose()
             .map_err(|error| format!("its key is none: {error}"))?;
-        let blobs = blobs(&settings.url)?;
+        let traffic = Arc::new(Traffic::default());
+        let (blobs, read_only) = blobs(settings, surroundings, &traffic)?;
         let runtime = Runtime::start().map_err(|error| error.to_string())?;
         let limits = Limits {
             operation: settings.deadline,
@@ -46,9 +55,22 @@ impl Opened {
         };
         Ok(Self {
             client: Client::new(blobs, limits, runtime.handle()),
+            writes: settings.writes && !read_only,
             key,
+            traffic,
             _runtime: runtime,
         })
+    }
+
+    /// What was asked so far: as the kind of remote counts it where it does, since one operation may be several requests.
+    pub(crate) fn counts(&self) -> Counts {
+        let (counts, traffic) = (self.client.counts(), self.traffic.counted());
+        Counts {
+            requests: counts.requests.max(traffic.requests),
+            bytes_down: counts.bytes_down.max(traffic.down_bytes),
+            bytes_up: counts.bytes_up.max(traffic.up_bytes),
+            ..counts
+        }
     }
 
     /// The save that is found for `wanted`; its records are in the store then. Also says how many of these were new.
@@ -72,24 +94,35 @@ impl Opened {
     }
 }
 
-fn blobs(url: &str) -> Result<Arc<dyn Blobs>, String> {
-    let opened = by_address(url)?;
+/// The blobs, and whether they are only to be read, as sccache's variables may say.
+fn blobs(
+    settings: &RemoteSettings,
+    surroundings: &Surroundings,
+    traffic: &Arc<Traffic>,
+) -> Result<(Arc<dyn Blobs>, bool), String> {
+    let texts = surroundings.vars.iter();
+    let texts = texts.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+    let environment = Environment::new(texts, surroundings.home.clone());
+    let (address, read_only) = match &settings.url {
+        Some(url) => (
+            url.parse::<Address>().map_err(|error| error.to_string())?,
+            false,
+        ),
+        None => {
+            let found = Address::from_variables(&environment).map_err(|error| error.to_string())?;
+            let found = found.ok_or_else(|| "sccache's variables name none".to_owned())?;
+            (found.address, found.read_only == Some(true))
+        }
+    };
+    let opened = open(&address, &environment, traffic).map_err(|error| error.to_string())?;
     #[cfg(feature = "failpoints")]
     if let Some(fault) = std::env::var_os("REKINDLE_REMOTE_FAULT") {
         let faulty = rekindle_remote::faulty::Faulty::from_text;
         let faulty = faulty(Arc::clone(&opened), &fault.to_string_lossy());
-        return faulty
-            .map(|faulty| Arc::new(faulty) as _)
-            .ok_or_else(|| "no such fault".to_owned());
+        let faulty = faulty.ok_or_else(|| "no such fault".to_owned())?;
+        return Ok((Arc::new(faulty), read_only));
     }
-    Ok(opened)
-}
-
-fn by_address(url: &str) -> Result<Arc<dyn Blobs>, String> {
-    match url.strip_prefix("file://") {
-        Some(path) if path.starts_with('/') => Ok(Arc::new(Dir::new(path.into()))),
-        _ => Err("write `file:///` and an absolute path".to_owned()),
-    }
+    Ok((opened, read_only))
 }
 
 /// Names of tips among a remote's blobs.

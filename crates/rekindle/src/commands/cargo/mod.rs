@@ -118,7 +118,7 @@ fn with_wrapper(
     let remote = snapshots.as_ref().and_then(|snapshots| {
         let settings = remote.as_ref()?;
         let (remote, events) = Remote::pull(
-            settings,
+            (settings, surroundings),
             &store,
             (snapshots.wanted(), wiring.run_dir.as_deref()),
         );

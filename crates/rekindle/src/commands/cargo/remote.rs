@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rekindle::Surroundings;
 use rekindle::remote::RemoteSettings;
 use rekindle_events::{Event, EventKind, RemotePulled, RemotePushed, RemoteUsed};
 use rekindle_remote::broker::Broker;
@@ -33,12 +34,12 @@ pub(super) struct Remote {
 impl Remote {
     /// Looks for a save and brings its records. `None` where the remote is not used in this run.
     pub(super) fn pull(
-        settings: &RemoteSettings,
+        (settings, surroundings): (&RemoteSettings, &Surroundings),
         store: &LocalStore,
         (wanted, run_dir): (&Wanted, Option<&Path>),
     ) -> (Option<Self>, Vec<Event>) {
         let began = Instant::now();
-        let opened = match Opened::new(settings) {
+        let opened = match Opened::new(settings, surroundings) {
             Ok(opened) => opened,
             Err(reason) => {
                 let message = format!("the remote cannot be used: {reason}");
@@ -103,15 +104,14 @@ impl Remote {
         drop(self.broker.take());
         beyond::unset();
         let mut events = Vec::new();
-        if let Some((wanted, lock)) = made.filter(|_| self.settings.writes) {
+        if let Some((wanted, lock)) = made.filter(|_| self.opened.writes) {
             events.extend(self.save(wanted, lock));
         }
-        let client = &self.opened.client;
-        for trouble in client.troubles() {
+        for trouble in self.opened.client.troubles() {
             let message = format!("the remote was left alone: {trouble}");
             events.push(warning("remote-failed", message));
         }
-        let (counts, fetched) = (client.counts(), self.far.fetched());
+        let (counts, fetched) = (self.opened.counts(), self.far.fetched());
         events.push(now(EventKind::RemoteUsed(RemoteUsed {
             requests: counts.requests,
             failed: counts.failed,
