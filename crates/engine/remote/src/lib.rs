@@ -31,6 +31,7 @@ pub mod pack;
 pub mod pull;
 pub mod push;
 pub mod reapi;
+mod redis;
 pub mod runtime;
 mod secret;
 pub mod tip;
