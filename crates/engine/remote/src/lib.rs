@@ -21,9 +21,12 @@ pub mod client;
 pub mod dir;
 mod environment;
 pub mod far;
+#[cfg(feature = "faults")]
+pub mod faulty;
 pub mod github;
 mod http;
 pub mod index;
+pub mod keep;
 mod memo;
 mod object;
 mod open;
