@@ -35,6 +35,7 @@ pub mod pack;
 pub mod pull;
 pub mod push;
 pub mod reapi;
+mod redis;
 pub mod runtime;
 mod secret;
 #[cfg(test)]

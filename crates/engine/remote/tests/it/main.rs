@@ -7,12 +7,16 @@
 )]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod azure;
 mod conformance;
+mod faults;
 mod github;
 mod github_client;
 mod github_faults;
 mod opened;
 mod reapi;
+mod redis;
 mod s3;
 mod support;
 mod tools;
+mod webdav;
