@@ -149,6 +149,29 @@ impl Index {
         fine.then_some(index).ok_or(IndexError::Shape)
     }
 
+    /// Takes in what another index has besides: its packs and records; of a record that both have the one that was used last.
+    pub fn join(&mut self, other: &Self) {
+        self.generation = self.generation.max(other.generation);
+        let packs: HashSet<Digest> = self.packs.iter().map(|pack| pack.name).collect();
+        let new = other
+            .packs
+            .iter()
+            .filter(|pack| !packs.contains(&pack.name));
+        self.packs.extend(new.cloned());
+        let mut at: HashMap<(Space, Digest), usize> = HashMap::new();
+        for (index, record) in self.records.iter().enumerate() {
+            at.insert((record.space, record.key), index);
+        }
+        for record in &other.records {
+            let own = at.get(&(record.space, record.key));
+            match own.and_then(|index| self.records.get_mut(*index)) {
+                None => self.records.push(record.clone()),
+                Some(own) if own.used < record.used => own.clone_from(record),
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Where each object is: its pack and its frame.
     #[must_use]
     pub fn places(&self) -> HashMap<Digest, Place> {
@@ -284,6 +307,31 @@ mod tests {
         assert_eq!(kept, [&b"new"[..], b"tree"]);
         assert_eq!(index.packs.len(), 1);
         assert_eq!(index.reads, [Digest::of(b"a")]);
+    }
+
+    #[test]
+    fn two_indexes_together_have_what_each_has() {
+        let mut one = Index {
+            generation: 3,
+            packs: vec![pack_of(&[b"a"])],
+            records: vec![
+                record(Space::Entries, b"both", &[b"a"], 3),
+                record(Space::Entries, b"one", &[], 1),
+            ],
+            ..Index::default()
+        };
+        let mut other = index();
+        other.packs[1].name = Digest::of(b"another pack");
+        other.records = vec![
+            record(Space::Entries, b"both", &[b"a"], 2),
+            record(Space::Entries, b"other", &[], 20),
+        ];
+        one.join(&other);
+        assert_eq!(
+            (one.generation, one.packs.len(), one.records.len()),
+            (20, 2, 3)
+        );
+        assert_eq!(one.records[0].used, 3);
     }
 
     proptest! {

@@ -168,13 +168,22 @@ pub(crate) struct Job {
 
 impl Job {
     /// Makes it; `None` where nothing was built here that could be saved, or this key cannot sign.
-    pub(crate) fn run(self) -> Result<Option<Saved>, PushError> {
-        let ahead = self.ahead.map(Ahead::stop).unwrap_or_default();
+    pub(crate) fn run(mut self) -> Result<Option<Saved>, PushError> {
+        let ahead = self.ahead.take().map(Ahead::stop).unwrap_or_default();
         let may_sign = self.key.as_ref().is_none_or(Key::can_sign);
         let made = afar::made(&self.store, &self.wanted).filter(|_| may_sign);
-        let Some((pointer, payload)) = made else {
+        let Some((mut pointer, mut payload)) = made else {
             return Ok(None);
         };
+        let names = tips(&afar::names_to_write(&self.wanted, pointer.clean));
+        // Another job may have saved the same commit meanwhile.
+        let theirs = self.theirs(names.get(..1).unwrap_or_default());
+        let found = theirs.or_else(|| self.found.as_deref().cloned());
+        if let Some(found) = &found
+            && let Some(joined) = afar::joined(&self.store, &pointer, &found.index.pointer)
+        {
+            (pointer, payload) = joined;
+        }
         let trees: Vec<Digest> = pointer.trees.iter().map(|(_, tree)| *tree).collect();
         let noted = self.run_dir.as_deref().map(beyond::noted);
         let mut used = noted.unwrap_or_default();
@@ -184,11 +193,11 @@ impl Job {
         used.dedup();
         let objects = shared::objects(&self.store, &trees);
         let first: Vec<Digest> = objects.placed.iter().map(|(digest, _)| *digest).collect();
-        let same_trees = self.found.as_ref().is_some_and(|found| {
+        let same_trees = found.as_ref().is_some_and(|found| {
             afar::trees(&found.index.pointer).as_ref() == Some(&pointer.trees)
         });
         let save = Save {
-            base: self.found.as_deref(),
+            base: found.as_ref(),
             pointer: &payload,
             trees: &trees,
             same_trees,
@@ -200,8 +209,23 @@ impl Job {
             reads: self.reads,
             at_ms: SystemClock::default().now().0,
         };
-        let names = tips(&afar::names_to_write(&self.wanted, pointer.clean));
         let key = (names.as_slice(), self.key.as_ref());
         push::save(&self.client, &self.store, key, &save).map(Some)
+    }
+
+    /// What was saved under this name since this run began, with what that run's base has besides. Where it cannot be had, this
+    /// save is made as if there were none.
+    fn theirs(&self, names: &[Name]) -> Option<Found> {
+        let found = pull::find(&self.client, &self.store, names, self.key.as_ref());
+        let mut theirs = found.ok().flatten()?;
+        let own = self.found.as_deref();
+        if own.is_some_and(|own| own.digest == theirs.digest) {
+            return None;
+        }
+        pull::import(&self.store, &theirs, &merged).ok()?;
+        if let Some(own) = own {
+            theirs.index.join(&own.index);
+        }
+        Some(theirs)
     }
 }

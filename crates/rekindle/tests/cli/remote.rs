@@ -345,6 +345,41 @@ fn two_who_save_at_once_both_succeed() {
 }
 
 #[test]
+fn two_jobs_of_one_commit_do_not_hide_each_others_units() {
+    let project = workspace();
+    // As images of one kind have it.
+    let home = project.path("home");
+    let home = home.to_str().unwrap();
+    let of = |name, checkout| Machine::new(&project, name, checkout).with("CARGO_HOME", home);
+    let words = [&["build"][..], &["test", "--no-run"][..]];
+    let run = |machine: &Machine<'_>, words: &[&str], mode: &str| {
+        let mut command = machine.command(words);
+        let done: Done = command
+            .env("REKINDLE_REMOTE_MODE", mode)
+            .output()
+            .unwrap()
+            .into();
+        done.ok();
+    };
+    for (name, words) in ["first", "second"].into_iter().zip(words) {
+        // Neither knows of the other when it builds.
+        let machine = of(name, "src");
+        run(&machine, words, "off");
+        run(&machine, &["cache", "push"], "read-write");
+    }
+    for words in words {
+        let third = of("third", "src");
+        run(&third, words, "read-only");
+        let [fresh, others @ ..] = fates(&third.stats());
+        assert!(
+            fresh > 0 && others == [0, 0, 0],
+            "{words:?}: {}",
+            third.stats()
+        );
+    }
+}
+
+#[test]
 fn a_remote_is_minded_by_hand() {
     let project = workspace();
     let first = Machine::new(&project, "first", "first/src").with("REKINDLE_REMOTE_MODE", "off");

@@ -7,9 +7,10 @@
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 
-use super::publish::{bound, encoded, exists, lock};
+use super::publish::{DIRS_MAX, bound, encoded, exists, lock};
 use super::{Name, POINTER_VERSION, Wanted, read};
 use crate::model::Pointer;
+use crate::union;
 
 /// Commits before the one that is checked out that are looked for.
 const ANCESTORS: usize = 3;
@@ -82,6 +83,37 @@ pub fn made(store: &LocalStore, wanted: &Wanted) -> Option<(Pointer, Vec<u8>)> {
 pub fn trees(payload: &[u8]) -> Option<Vec<(String, Digest)>> {
     let pointer: Pointer = postcard::from_bytes(payload).ok()?;
     (pointer.version == POINTER_VERSION).then_some(pointer.trees)
+}
+
+/// What a pointer and another one's payload lead to together, where both are of one clean commit: the job that tests does
+/// not hide what another checked at the same time. The records of both are in the store. `None` where the other adds
+/// nothing.
+#[must_use]
+pub fn joined(store: &LocalStore, pointer: &Pointer, theirs: &[u8]) -> Option<(Pointer, Vec<u8>)> {
+    let theirs: Pointer = postcard::from_bytes(theirs).ok()?;
+    let is_of_same = theirs.version == POINTER_VERSION
+        && theirs.commit == pointer.commit
+        && !pointer.commit.is_empty()
+        && theirs.clean
+        && pointer.clean;
+    if !is_of_same {
+        return None;
+    }
+    let mut joined = pointer.clone();
+    for (dir, other) in theirs.trees {
+        match joined.trees.iter_mut().find(|(own, _)| *own == dir) {
+            None => joined.trees.push((dir, other)),
+            Some((_, tree)) if *tree == other => {}
+            Some((_, tree)) => {
+                if let Ok(Some(union)) = union::stored(store, tree, &other) {
+                    *tree = union;
+                }
+            }
+        }
+    }
+    joined.trees.truncate(DIRS_MAX);
+    let payload = encoded(&joined).ok()?;
+    (joined.trees != pointer.trees).then_some((joined, payload))
 }
 
 /// Takes over a pointer that was found afar under the name `at` of [`names_to_read`], whose trees are in the store now: what

@@ -14,7 +14,7 @@ use crate::union;
 pub const KEPT_TREES: usize = 32;
 
 /// A pointer leads to no more profile directories than this.
-const DIRS_MAX: usize = 16;
+pub(super) const DIRS_MAX: usize = 16;
 
 /// Another publisher is done in milliseconds; one that was stopped is not waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
