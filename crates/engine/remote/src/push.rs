@@ -230,6 +230,9 @@ fn in_order(mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Digest> {
     wanted
 }
 
+/// The packs that a share of the objects became, with its place among the shares.
+type Share = (usize, Vec<PackEntry>);
+
 /// Packs objects and writes the packs, a few at once.
 fn upload(
     client: &Client,
@@ -239,7 +242,7 @@ fn upload(
 ) -> Result<Vec<PackEntry>, PushError> {
     let shares = shares(store, objects);
     let next = AtomicUsize::new(0);
-    let done: Mutex<Result<Vec<(usize, Vec<PackEntry>)>, PushError>> = Mutex::new(Ok(Vec::new()));
+    let done: Mutex<Result<Vec<Share>, PushError>> = Mutex::new(Ok(Vec::new()));
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
