@@ -93,3 +93,37 @@ async fn unsigned_requests_are_asked_for_by_name() {
     written(&bucket, &[]).await.unwrap();
     assert_eq!(server.seen()[0].header("authorization"), None);
 }
+
+#[tokio::test]
+async fn what_address_and_variables_say_reaches_the_service() {
+    let server = Scripted::start(|_| answer("200 OK", &[("etag", "\"x\"")], b""));
+    let url = server.url();
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AKIDME"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_SESSION_TOKEN", "a-session"),
+        ("AWS_DEFAULT_REGION", "eu-north-1"),
+        ("AWS_ENDPOINT_URL", url.as_str()),
+    ];
+    written("s3://b/p?encryption=aws:kms:a-key", &keys)
+        .await
+        .unwrap();
+    written("s3://b?region=eu-west-9", &keys).await.unwrap();
+    let seen = server.seen();
+    assert_eq!(seen[0].line, "PUT /b/p/a");
+    let of = |name| seen[0].header(name);
+    assert_eq!(of("x-amz-server-side-encryption"), Some("aws:kms"));
+    assert_eq!(
+        of("x-amz-server-side-encryption-aws-kms-key-id"),
+        Some("a-key")
+    );
+    assert_eq!(of("x-amz-security-token"), Some("a-session"));
+    assert!(of("authorization").unwrap().contains("AKIDME/"));
+    assert!(of("authorization").unwrap().contains("/eu-north-1/s3/"));
+    assert!(
+        seen[1]
+            .header("authorization")
+            .unwrap()
+            .contains("/eu-west-9/s3/")
+    );
+}
