@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used, reason = "a fault of the testkit fails the test")]
 
 pub mod github_cache;
+pub mod reapi;

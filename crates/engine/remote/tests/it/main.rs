@@ -12,5 +12,6 @@ mod github;
 mod github_client;
 mod github_faults;
 mod reapi;
+mod reapi_manners;
 mod support;
 mod tools;
