@@ -12,6 +12,7 @@ mod github;
 mod github_client;
 mod github_faults;
 mod reapi;
+mod reapi_buildgrid;
 mod reapi_manners;
 mod support;
 mod tools;
