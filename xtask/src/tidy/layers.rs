@@ -77,6 +77,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-snapshot",
             "rekindle-compile",
             "rekindle-report",
+            "rekindle-remote",
         ],
     ),
     // Dev only, so that nothing shipped can reach it; it may know what it makes fixtures of.
@@ -88,6 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-key",
             "rekindle-events",
             "rekindle-store",
+            "rekindle-remote",
         ],
     ),
     ("xtask", &[]),

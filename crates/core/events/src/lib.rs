@@ -6,6 +6,7 @@
 //! leaving out what it does not know.
 
 mod reason;
+mod remote;
 mod snapshot;
 mod step;
 
@@ -13,6 +14,7 @@ use rekindle_base::{Digest, Moment};
 use serde::{Deserialize, Serialize};
 
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
+pub use remote::{RemotePulled, RemotePushed, RemoteUsed};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
 };
@@ -55,6 +57,12 @@ pub enum EventKind {
     SnapshotRestored(Box<SnapshotRestored>),
     /// The target became a snapshot after cargo.
     SnapshotCaptured(Box<SnapshotCaptured>),
+    /// Before cargo: a remote was asked for a save.
+    RemotePulled(RemotePulled),
+    /// After cargo: a save went to a remote.
+    RemotePushed(RemotePushed),
+    /// What the run asked of a remote, all in all.
+    RemoteUsed(RemoteUsed),
     /// What a person collects was made real after cargo.
     Collected(Collected),
     /// A `rekindle` command ended.

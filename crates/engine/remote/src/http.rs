@@ -1,9 +1,10 @@
 //! What every remote that talks HTTP needs: one client, bounded answers, faults as [`BlobError`]s.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use crate::blobs::BlobError;
@@ -66,11 +67,19 @@ pub(crate) async fn body(mut response: Response, limit: u64) -> Result<Bytes, Bl
     Ok(whole.freeze())
 }
 
-/// How long the server asks to be left alone: seconds, as all of ours say it.
+/// How long the server asks to be left alone.
 pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
-    let seconds = value.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    after(response.headers(), SystemTime::now())
+}
+
+/// `Retry-After`, as seconds or as a date.
+pub(crate) fn after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
 }
 
 /// What an answer that is no success means, where nothing more is known than its status.
@@ -88,5 +97,27 @@ pub(crate) fn failure(status: StatusCode, after: Option<Duration>, said: &str) -
         408 | 425 | 500..=599 => BlobError::Unavailable(text),
         400..=499 => BlobError::Refused(text),
         _ => BlobError::Nonsense(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_come_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        for (text, expected) in [
+            ("7", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(after(&headers, now), expected, "{text}");
+        }
     }
 }

@@ -14,7 +14,8 @@ impl Secret {
     }
 
     /// The text, for who sends it.
-    pub(crate) fn reveal(&self) -> &str {
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

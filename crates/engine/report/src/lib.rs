@@ -10,6 +10,7 @@ mod explain;
 mod explain_text;
 mod explain_tools;
 pub mod json;
+mod remotes;
 mod snapshots;
 mod stats_text;
 mod summary;
@@ -17,6 +18,7 @@ pub mod words;
 
 pub use explain::{Explained, ExplainedStep, Explanation, Followers, UnitName};
 pub use explain_text::explain_text;
+pub use remotes::Remotes;
 pub use snapshots::Snapshots;
 pub use stats_text::stats_text;
 pub use summary::{Summary, Verified};

@@ -3,13 +3,15 @@
 //! Phases: read the command line and the settings; prepare ([`wiring`]: what wrapper, which
 //! directory for the run); run cargo ([`child`], with its standard output read by [`messages`]
 //! where that changes nothing a person sees); count the build scripts ([`build_scripts`]); report.
-//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did.
+//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did; around these,
+//! [`remote`] brings what other machines saved, and saves.
 //! A fault of ours costs a warning, and cargo runs as if Rekindle were not there.
 
 mod build_scripts;
 mod child;
 mod compiler_info;
 mod messages;
+mod remote;
 mod snapshots;
 mod wiring;
 
@@ -27,6 +29,7 @@ use rekindle_store::LocalStore;
 
 use self::child::Ended;
 use self::messages::Reading;
+use self::remote::Remote;
 use self::snapshots::Snapshots;
 use self::wiring::Wiring;
 use crate::error::CommandError;
@@ -93,7 +96,7 @@ fn with_wrapper(
         || surroundings
             .var("CARGO_TERM_QUIET")
             .is_some_and(|value| value == "true");
-    let (size, snapshot) = (resolved.size, resolved.snapshot);
+    let (size, snapshot, remote) = (resolved.size, resolved.snapshot, resolved.remote);
     let store = LocalStore::open(&resolved.settings.store_dir);
     let cargo_home = resolved.settings.cargo_home.clone();
     let mut wiring = match Wiring::prepare(line, surroundings, &config, resolved.settings) {
@@ -112,6 +115,16 @@ fn with_wrapper(
             Snapshots::prepare(line, (surroundings, &config, layout), with)
         })
         .flatten();
+    let remote = snapshots.as_ref().and_then(|snapshots| {
+        let settings = remote.as_ref()?;
+        let (remote, events) = Remote::pull(
+            settings,
+            &store,
+            (snapshots.wanted(), wiring.run_dir.as_deref()),
+        );
+        wiring.log(events);
+        remote
+    });
     if let Some(snapshots) = &mut snapshots {
         wiring.log(snapshots.restore());
     }
@@ -147,6 +160,10 @@ fn with_wrapper(
     }
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         wiring.log(snapshots.capture(&wiring.events()));
+        if let Some(remote) = remote {
+            let saves = ended.code == 0;
+            wiring.log(remote.finish(saves.then(|| (snapshots.wanted(), snapshots.lock()))));
+        }
         // The command is about to end, and taking apart what was known of each file takes longer than writing it down.
         std::mem::forget(snapshots);
     }
