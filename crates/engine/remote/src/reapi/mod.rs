@@ -21,7 +21,7 @@ mod status;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bazel_remote_apis::build::bazel::remote::execution::v2::Digest;
@@ -34,6 +34,7 @@ use self::session::{Headers, Session};
 use crate::blobs::{BlobError, Blobs, Kind, Listed, Name, Written};
 use crate::memo::Memo;
 use crate::secret::{Secret, quoted};
+use crate::traffic::Traffic;
 
 /// Names that are asked for at once.
 const NAMES_AT_ONCE: usize = 8;
@@ -57,6 +58,7 @@ pub struct Settings {
 pub struct ReapiCache {
     settings: Settings,
     headers: Headers,
+    traffic: Arc<Traffic>,
     session: OnceCell<Session>,
     targets: Memo<Target>,
     /// By hash: uploads that failed, which can be continued.
@@ -64,15 +66,16 @@ pub struct ReapiCache {
 }
 
 impl ReapiCache {
-    /// Takes the settings; connects at the first call.
+    /// Takes the settings; connects at the first call. Requests are counted in `traffic`.
     ///
     /// # Errors
     /// [`BlobError::Refused`] for a header that can be none.
-    pub fn new(settings: Settings) -> Result<Self, BlobError> {
+    pub fn new(settings: Settings, traffic: Arc<Traffic>) -> Result<Self, BlobError> {
         let headers = Headers::new(&settings)?;
         Ok(Self {
             settings,
             headers,
+            traffic,
             session: OnceCell::new(),
             targets: Memo::default(),
             uploads: Mutex::default(),
@@ -80,7 +83,7 @@ impl ReapiCache {
     }
 
     async fn session(&self) -> Result<&Session, BlobError> {
-        let open = || Session::open(&self.settings, &self.headers);
+        let open = || Session::open(&self.settings, &self.headers, &self.traffic);
         self.session.get_or_try_init(open).await
     }
 

@@ -1,6 +1,7 @@
 //! BuildGrid, another Remote Execution server: in Python, with gRPC's own implementation below.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use rekindle_remote::reapi::{ReapiCache, Settings};
 
@@ -91,10 +92,13 @@ fn buildgrid_keeps_blobs() {
         assert!(ended.is_none(), "BuildGrid ended before it listened");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let cache = ReapiCache::new(Settings {
-        authority,
-        instance: "main".into(),
-        ..Settings::default()
-    });
-    run(conformance::all(&cache.unwrap(), "t1"));
+    let cache = ReapiCache::new(
+        Settings {
+            authority,
+            instance: "main".into(),
+            ..Settings::default()
+        },
+        Arc::default(),
+    );
+    run(conformance::all(&cache.unwrap()));
 }

@@ -1,5 +1,6 @@
 //! Remote Execution servers of all manners, and with faults: a stand-in, for what no real one here can show.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,10 +22,13 @@ fn cache(server: &Server) -> ReapiCache {
 }
 
 fn with(server: &Server, settings: Settings) -> ReapiCache {
-    ReapiCache::new(Settings {
-        authority: server.authority(),
-        ..settings
-    })
+    ReapiCache::new(
+        Settings {
+            authority: server.authority(),
+            ..settings
+        },
+        Arc::default(),
+    )
     .unwrap()
 }
 
@@ -44,7 +48,7 @@ fn servers_of_all_manners_keep_blobs() {
             ..Manner::default()
         },
     ] {
-        run(conformance::all(&cache(&Server::start(manner)), "t1"));
+        run(conformance::all(&cache(&Server::start(manner))));
     }
     let named = Server::start(Manner {
         instance: "a/b".into(),
@@ -55,7 +59,7 @@ fn servers_of_all_manners_keep_blobs() {
         instance: "a/b".into(),
         ..Settings::default()
     };
-    run(conformance::all(&with(&named, settings), "t1"));
+    run(conformance::all(&with(&named, settings)));
 }
 
 #[test]
@@ -167,10 +171,13 @@ fn tokens_are_sent_and_not_shown() {
             );
         }
     });
-    let bad = ReapiCache::new(Settings {
-        headers: vec![("no header".into(), Secret::new("hunter2"))],
-        ..Settings::default()
-    });
+    let bad = ReapiCache::new(
+        Settings {
+            headers: vec![("no header".into(), Secret::new("hunter2"))],
+            ..Settings::default()
+        },
+        Arc::default(),
+    );
     assert!(!bad.err().unwrap().to_string().contains("hunter2"));
 }
 

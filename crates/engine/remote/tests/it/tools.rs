@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rekindle_testkit::servers::installed;
+
 /// A directory with what `install` puts there, made once for this and all later runs; or why there is none.
 ///
 /// It appears by renaming, so that two tests at once do not see half of it.
@@ -12,7 +14,7 @@ pub(crate) fn kept(
     name: &str,
     install: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
-    let tools = tools_dir();
+    let tools = installed();
     let there = tools.join(name);
     if there.is_dir() {
         return Ok(there);
@@ -26,12 +28,6 @@ pub(crate) fn kept(
     }
     let _ = fs::remove_dir_all(&made);
     installed.map(|()| there)
-}
-
-/// `target/tools`, whatever cargo's target directory is called.
-fn tools_dir() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    target.unwrap_or(Path::new("/tmp")).join("tools")
 }
 
 /// Runs a command; what it says where it fails.
