@@ -85,6 +85,11 @@ impl CacheService {
         }
     }
 
+    /// Hands out addresses in a container of Azure's (or Azurite's) from now on, whose signed address this is.
+    pub fn keep_bytes_in(&self, container: &str) {
+        self.state().container = Some(container.to_owned());
+    }
+
     /// What `ACTIONS_RESULTS_URL` and `GITHUB_API_URL` are here.
     #[must_use]
     pub fn url(&self) -> String {

@@ -1,9 +1,9 @@
 //! GitHub's cache service.
 
 use bytes::Bytes;
-use rekindle_remote::Secret;
 use rekindle_remote::blobs::{BlobError, Blobs, Kind, Written};
 use rekindle_remote::github::{GithubCache, Repository, Settings};
+use rekindle_remote::{Secret, Traffic};
 use rekindle_testkit::github_cache::{CacheService, Rights};
 use std::sync::Arc;
 
@@ -67,6 +67,29 @@ fn a_read_asks_once_for_all_its_ranges() {
             .filter(|request| request.contains("/twirp/"))
             .count();
         assert_eq!((twirp, asked.len()), (1, 4), "{asked:?}");
+    });
+}
+
+#[test]
+fn requests_and_bytes_are_counted() {
+    let service = CacheService::start();
+    let traffic = Arc::new(Traffic::default());
+    let settings = settings(&service, &[MAIN], Rights::All);
+    let cache = GithubCache::new(settings, Arc::clone(&traffic)).unwrap();
+    run(async {
+        let p = name("p");
+        cache
+            .write(&p, noise(20 << 20, 1), Kind::Once)
+            .await
+            .unwrap();
+        let up = traffic.counted();
+        assert_eq!(up.requests as usize, service.requests().len());
+        assert!((20 << 20..21 << 20).contains(&up.up_bytes), "{up:?}");
+        cache.read(&p, Some(7..100_007)).await.unwrap();
+        let down = traffic.counted();
+        assert_eq!(down.requests as usize, service.requests().len());
+        let came = down.down_bytes - up.down_bytes;
+        assert!((100_000..101_000).contains(&came), "{came}");
     });
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rekindle_remote::Secret;
 use rekindle_remote::blobs::{BlobError, Blobs, Kind, Written};
 use rekindle_remote::reapi::{ReapiCache, Settings};
+use rekindle_remote::{Secret, Traffic};
 use rekindle_testkit::reapi::{Fault, Manner, Server};
 
 use crate::conformance;
@@ -110,6 +110,32 @@ fn requests_are_few() {
             .await
             .unwrap();
         assert!(server.received_bytes() - before < 1000);
+    });
+}
+
+#[test]
+fn requests_and_bytes_are_counted() {
+    let server = Server::start(Manner::default());
+    let traffic = Arc::new(Traffic::default());
+    let settings = Settings {
+        authority: server.authority(),
+        ..Settings::default()
+    };
+    let cache = ReapiCache::new(settings, Arc::clone(&traffic)).unwrap();
+    run(async {
+        let p = name("p");
+        cache
+            .write(&p, noise(5 << 20, 1), Kind::Once)
+            .await
+            .unwrap();
+        let up = traffic.counted();
+        assert_eq!(up.requests as usize, server.requests().len());
+        assert!((5 << 20..6 << 20).contains(&up.up_bytes), "{up:?}");
+        cache.read(&p, Some(7..100_007)).await.unwrap();
+        let down = traffic.counted();
+        assert_eq!(down.requests as usize, server.requests().len());
+        let came = down.down_bytes - up.down_bytes;
+        assert!((100_000..101_000).contains(&came), "{came}");
     });
 }
 
