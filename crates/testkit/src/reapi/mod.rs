@@ -19,6 +19,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::content_addressable_
 use bazel_remote_apis::google::bytestream::byte_stream_server::ByteStreamServer;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, ServerTlsConfig};
 
 use self::state::State;
 
@@ -41,6 +42,8 @@ pub struct Manner {
     pub token: Option<(String, String)>,
     /// The only instance.
     pub instance: String,
+    /// Certificate and key, in PEM, where connections are to be encrypted.
+    pub tls: Option<(String, String)>,
 }
 
 impl Default for Manner {
@@ -54,6 +57,7 @@ impl Default for Manner {
             blob_bytes: 0,
             token: None,
             instance: String::new(),
+            tls: None,
         }
     }
 }
@@ -98,6 +102,7 @@ impl Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
+        let tls = manner.tls.clone();
         let state = Arc::new(Mutex::new(State::new(manner)));
         let shared = Shared(Arc::clone(&state));
         let (stop, stopped) = oneshot::channel();
@@ -108,7 +113,14 @@ impl Server {
                 .unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let served = tonic::transport::Server::builder()
+                let mut builder = tonic::transport::Server::builder();
+                if let Some((certificate, key)) = tls {
+                    rekindle_remote::tls::install();
+                    let identity = Identity::from_pem(certificate, key);
+                    let config = ServerTlsConfig::new().identity(identity);
+                    builder = builder.tls_config(config).unwrap();
+                }
+                let served = builder
                     .add_service(CapabilitiesServer::new(shared.clone()))
                     .add_service(ActionCacheServer::new(shared.clone()))
                     .add_service(ContentAddressableStorageServer::new(shared.clone()))

@@ -15,6 +15,7 @@ mod opened;
 mod reapi;
 mod reapi_buildgrid;
 mod reapi_manners;
+mod reapi_tls;
 mod s3;
 mod support;
 mod tools;

@@ -91,6 +91,7 @@ fn casd() -> Result<PathBuf, String> {
                 "--no-deps",
                 "--only-binary=:all:",
                 "--quiet",
+                "--retries=0",
                 "--dest",
             ])
             .arg(dir)

@@ -55,7 +55,7 @@ fn buildgrid_keeps_blobs() {
     const NAME: &str = "reapi_buildgrid::buildgrid_keeps_blobs";
     let packages = kept("buildgrid-0.4.4", |dir| {
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--target"]);
+        pip.args(["-m", "pip", "install", "--quiet", "--retries=0", "--target"]);
         ran(pip.arg(dir).arg(PACKAGE))
             .map(drop)
             .map_err(|error| format!("pip cannot install {PACKAGE}: {error}"))

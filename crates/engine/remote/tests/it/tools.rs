@@ -53,6 +53,7 @@ pub(crate) fn npm(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
         let mut npm = Command::new("npm");
         npm.args([
             "install",
+            "--fetch-retries=0",
             "--no-audit",
             "--no-fund",
             "--ignore-scripts",
