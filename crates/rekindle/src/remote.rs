@@ -51,8 +51,8 @@ impl fmt::Debug for KeyText {
 /// A remote, and what this run may do there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteSettings {
-    /// Its address.
-    pub url: String,
+    /// Its address; `None` where sccache's variables say it.
+    pub url: Option<String>,
     /// Whether this run saves to it.
     pub writes: bool,
     /// What saves are signed with.
@@ -81,15 +81,45 @@ impl RemoteSettings {
     }
 }
 
+/// A remote without an address, which may be written to: for commands that are given addresses.
+#[must_use]
+pub fn defaults() -> RemoteSettings {
+    RemoteSettings {
+        url: None,
+        writes: true,
+        key: None,
+        deadline: DEADLINE,
+        patience: PATIENCE,
+        linger: LINGER,
+    }
+}
+
+/// The variables that name a remote of sccache's; what they say is read where it is opened.
+const SCCACHE: [&str; 7] = [
+    env::SCCACHE_BUCKET,
+    env::SCCACHE_REDIS_ENDPOINT,
+    env::SCCACHE_REDIS,
+    env::SCCACHE_GCS_BUCKET,
+    env::SCCACHE_GHA_ENABLED,
+    env::SCCACHE_AZURE_BLOB_CONTAINER,
+    env::SCCACHE_WEBDAV_ENDPOINT,
+];
+
 /// What environment and files say of a remote; `None` where there is none, or it is off.
 pub(crate) fn resolve(
     surroundings: &Surroundings,
     files: &Files,
 ) -> Result<Option<RemoteSettings>, ConfigError> {
     let url = text(surroundings, env::REKINDLE_REMOTE)?.map(str::to_owned);
-    let Some(url) = url.or_else(|| files.user.remote.clone()) else {
-        return Ok(None);
+    let url = url.or_else(|| files.user.remote.clone());
+    let by_sccache = || {
+        SCCACHE
+            .iter()
+            .any(|name| surroundings.non_empty(name).is_some())
     };
+    if url.is_none() && !by_sccache() {
+        return Ok(None);
+    }
     let mode = match text(surroundings, env::REKINDLE_REMOTE_MODE)? {
         None => files.user.remote_mode,
         Some(text) => Some(RemoteMode::parse(text).ok_or_else(|| {

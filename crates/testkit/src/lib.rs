@@ -19,6 +19,7 @@ pub mod github_cache;
 pub mod reapi;
 pub mod scripted;
 pub mod servers;
+mod stand_in;
 
 use std::io::Write;
 

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,11 @@ use crate::pack;
 const GAP_BYTES: u64 = 256 << 10;
 /// A range of several frames is no longer than this, so that several are under way at once.
 const RANGE_BYTES: u64 = 8 << 20;
+
+/// What is fetched before anybody asks, when it is unpacked.
+const PREFETCH_BYTES: u64 = 512 << 20;
+/// Objects that are fetched ahead at once.
+const PREFETCH_AT_ONCE: usize = 32;
 
 /// Where packs are among a remote's blobs.
 pub(crate) fn pack_name(digest: &Digest) -> Name {
@@ -84,6 +89,9 @@ pub struct Far {
     places: HashMap<Digest, Place>,
     flights: Mutex<Flights>,
     landed: Condvar,
+    /// Whether something did not come that it has. A build that was told of it then builds what it cannot have; what
+    /// else lies afar must not be promised to it again, since there is one more try and not many.
+    broken: AtomicBool,
     counters: Counters,
 }
 
@@ -106,6 +114,7 @@ impl Far {
             places: index.places(),
             flights: Mutex::default(),
             landed: Condvar::new(),
+            broken: AtomicBool::new(false),
             counters: Counters::default(),
         }
     }
@@ -120,6 +129,15 @@ impl Far {
             lost: of(&self.counters.lost),
             waited_us: of(&self.counters.waited_us),
         }
+    }
+
+    /// The packs that are gone or damaged, as far as they were read.
+    #[must_use]
+    pub fn lost_packs(&self) -> HashSet<Digest> {
+        let flights = self.flights();
+        let lost = flights.lost.iter();
+        lost.filter_map(|(pack, _)| Some(self.packs.get(*pack)?.name))
+            .collect()
     }
 
     /// What was asked for, in the order of the first question.
@@ -139,9 +157,25 @@ impl Far {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches objects before anybody asks.
+    /// Fetches objects before anybody asks, the first ones first and a bounded amount, in pieces: who asks for one that
+    /// is not under way yet does not wait for those before it.
     pub fn prefetch(&self, digests: &[Digest]) {
-        self.fetch_all(&self.frames_of(digests));
+        let mut left_bytes = PREFETCH_BYTES;
+        for some in digests.chunks(PREFETCH_AT_ONCE) {
+            let size = |digest: &Digest| self.places.get(digest).map_or(0, |place| place.size);
+            let bytes: u64 = some.iter().map(size).sum();
+            if bytes > left_bytes {
+                return;
+            }
+            left_bytes -= bytes;
+            self.fetch_all(&self.frames_of(some));
+        }
+    }
+
+    /// Fetches all that the index has.
+    pub fn fetch_everything(&self) {
+        let all: Vec<Digest> = self.places.keys().copied().collect();
+        self.fetch_all(&self.frames_of(&all));
     }
 
     fn frames_of(&self, digests: &[Digest]) -> Vec<FrameAt> {
@@ -245,6 +279,7 @@ impl Far {
 
     fn fetch(&self, job: &Job) {
         let mut lost = Vec::new();
+        let mut failed = false;
         if let Some(entry) = self.packs.get(job.pack) {
             match self
                 .client
@@ -262,6 +297,7 @@ impl Far {
                 }
                 // Another try may get it, as long as the client makes any.
                 Err(_) => {
+                    failed = true;
                     self.counters
                         .lost
                         .fetch_add(job.frames.len() as u64, Ordering::Relaxed);
@@ -271,6 +307,9 @@ impl Far {
         self.counters
             .lost
             .fetch_add(lost.len() as u64, Ordering::Relaxed);
+        if failed || !lost.is_empty() {
+            self.broken.store(true, Ordering::SeqCst);
+        }
         let mut flights = self.flights();
         for (frame, _) in &job.frames {
             flights.under_way.remove(&(job.pack, *frame));
@@ -312,7 +351,7 @@ impl Beyond for Far {
         let Some(place) = self.places.get(digest) else {
             return false;
         };
-        place.size == size && !self.flights().lost.contains(&(place.pack, place.frame))
+        place.size == size && !self.broken.load(Ordering::SeqCst)
     }
 
     fn bring(&self, digests: &[Digest]) {

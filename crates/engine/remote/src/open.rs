@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::github::{self, GithubCache, Repository};
 use crate::object;
 use crate::reapi::{self, ReapiCache};
+use crate::redis::RedisBlobs;
 use crate::secret::Secret;
 use crate::traffic::Traffic;
 
@@ -41,9 +42,6 @@ pub enum OpenError {
         "there are no certificates to check servers by: install `ca-certificates`, or set `SSL_CERT_FILE`"
     )]
     NoTls,
-    /// Of a kind that is opened elsewhere.
-    #[error("`{0}` is no address of an object store")]
-    Elsewhere(String),
 }
 
 /// Opens a remote without asking it anything: what is wrong with it shows at the first call.
@@ -64,9 +62,7 @@ pub fn open(
         Address::Github(github) => Arc::new(open_github(github, environment, traffic)?),
         Address::Bazel(bazel) => Arc::new(open_bazel(bazel, environment, traffic)?),
         Address::Directory(path) => Arc::new(Dir::new(path.clone())),
-        Address::Redis(_) => {
-            return Err(OpenError::Elsewhere(address.to_string()));
-        }
+        Address::Redis(redis) => Arc::new(RedisBlobs::new(redis, traffic)?),
     })
 }
 

@@ -14,6 +14,8 @@ use crate::tip::{Key, Tip, TipError};
 pub struct Found {
     /// The place of its name among those that were looked for.
     pub at: usize,
+    /// Its name.
+    pub name: Name,
     /// The digest of its index.
     pub digest: Digest,
     /// Its index.
@@ -65,6 +67,7 @@ pub fn find(
     let bytes = index_bytes(client, store, &tip)?;
     Ok(Some(Found {
         at,
+        name: name.clone(),
         digest: tip.index,
         index: Index::decode(&bytes)?,
         index_bytes: tip.index_bytes,

@@ -37,12 +37,16 @@ pub struct Save<'a> {
     pub pointer: &'a [u8],
     /// The trees.
     pub trees: &'a [Digest],
+    /// Whether the base's pointer leads to these very trees.
+    pub same_trees: bool,
     /// Records that the run used or made.
     pub used: &'a [(Space, Digest)],
     /// Objects that a restore places with their bytes: they go first, so that they lie together.
     pub first: &'a [Digest],
     /// Objects that are not sent, though trees refer to them.
     pub left_out: &'a HashSet<Digest>,
+    /// Packs of the base that are gone or damaged: what was in them goes up again.
+    pub lost: &'a HashSet<Digest>,
     /// What the run asked for.
     pub reads: Vec<Digest>,
     /// Now, in milliseconds since 1970.
@@ -90,11 +94,19 @@ pub fn save(
 ) -> Result<Saved, PushError> {
     let mut saved = Saved::default();
     let (mut index, missing) = drafted(store, save, &mut saved);
+    for pack in save.lost {
+        // Its name may be wanted again, and a name that is taken is not written.
+        let _ = client.remove(&pack_name(pack));
+    }
     let packs = upload(client, store, &missing, &mut saved)?;
-    let is_same = save.base.is_some_and(|base| {
-        packs.is_empty() && saved.records == 0 && base.index.pointer == index.pointer
-    });
-    let (digest, index_bytes) = match save.base.filter(|_| is_same) {
+    let is_new =
+        saved.records > 0 || !save.same_trees || !packs.is_empty() || !save.lost.is_empty();
+    let same = save.base.filter(|_| !is_new);
+    if same.is_some_and(|base| Some(&base.name) == names.first()) {
+        // What it was found by leads there already, and was written after the others.
+        return Ok(saved);
+    }
+    let (digest, index_bytes) = match same {
         Some(base) => (base.digest, base.index_bytes),
         None => {
             index.packs.extend(packs);
@@ -129,6 +141,7 @@ fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Ve
     index.at_ms = save.at_ms;
     index.pointer = save.pointer.to_vec();
     index.reads.clone_from(&save.reads);
+    index.packs.retain(|pack| !save.lost.contains(&pack.name));
     let known = index.places();
     let mut records: BTreeMap<(Space, Digest), Shared> = BTreeMap::new();
     for record in std::mem::take(&mut index.records) {
@@ -159,6 +172,20 @@ fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Ve
                 .is_some_and(|now| now.payload == before.payload)
         });
         saved.records += u64::from(!is_same);
+    }
+    // Of those that the base had, what was in a lost pack may be on this disk.
+    let mut wanted_again = |record: &Shared| {
+        let of_record = Record {
+            refs: record.refs.clone(),
+            payload: Vec::new(),
+        };
+        let missing = missing(store, (record.space, &of_record), save, &known);
+        let is_whole = missing.is_some();
+        wanted.extend(missing.unwrap_or_default());
+        is_whole
+    };
+    if !save.lost.is_empty() {
+        records.retain(|_, record| wanted_again(record));
     }
     index.records = records.into_values().collect();
     let trees: HashSet<Digest> = save.trees.iter().copied().collect();

@@ -69,6 +69,12 @@ pub fn unset() {
     *SET.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
+/// Whether anything lies beyond any store.
+#[must_use]
+pub fn is_set() -> bool {
+    SET.read().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
 /// What lies beyond the store in `store_dir`.
 pub(crate) fn of(store_dir: &Path) -> Option<Arc<dyn Beyond>> {
     let place = SET.read().unwrap_or_else(PoisonError::into_inner);

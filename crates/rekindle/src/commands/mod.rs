@@ -1,11 +1,13 @@
 //! One file for each command.
 
 pub(crate) mod cache;
+pub(crate) mod cache_remote;
 pub(crate) mod cargo;
 pub(crate) mod docs;
 pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod observe;
+mod remote;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod step;

@@ -8,20 +8,18 @@ mod caches;
 mod state;
 mod streams;
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::action_cache_server::ActionCacheServer;
 use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_server::CapabilitiesServer;
 use bazel_remote_apis::build::bazel::remote::execution::v2::content_addressable_storage_server::ContentAddressableStorageServer;
 use bazel_remote_apis::google::bytestream::byte_stream_server::ByteStreamServer;
-use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Identity, ServerTlsConfig};
 
 use self::state::State;
+use crate::stand_in::Serving;
 
 /// How a server is.
 #[derive(Clone, Debug)]
@@ -79,10 +77,8 @@ pub enum Fault {
 
 /// A server on a port of its own; it ends with this value.
 pub struct Server {
-    address: SocketAddr,
+    serving: Serving,
     state: Arc<Mutex<State>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// What the services share.
@@ -99,62 +95,43 @@ impl Server {
     /// Starts one, with nothing in it.
     #[must_use]
     pub fn start(manner: Manner) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let tls = manner.tls.clone();
         let state = Arc::new(Mutex::new(State::new(manner)));
         let shared = Shared(Arc::clone(&state));
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let mut builder = tonic::transport::Server::builder();
-                if let Some((certificate, key)) = tls {
-                    rekindle_remote::tls::install();
-                    let identity = Identity::from_pem(certificate, key);
-                    let config = ServerTlsConfig::new().identity(identity);
-                    builder = builder.tls_config(config).unwrap();
-                }
-                let served = builder
-                    .add_service(CapabilitiesServer::new(shared.clone()))
-                    .add_service(ActionCacheServer::new(shared.clone()))
-                    .add_service(ContentAddressableStorageServer::new(shared.clone()))
-                    .add_service(ByteStreamServer::new(shared))
-                    .serve_with_incoming(TcpListenerStream::new(listener));
-                tokio::select! {
-                    _ = served => {}
-                    _ = stopped => {}
-                }
-            });
+        let serving = Serving::start(|listener| async {
+            let mut builder = tonic::transport::Server::builder();
+            if let Some((certificate, key)) = tls {
+                rekindle_remote::tls::install();
+                let identity = Identity::from_pem(certificate, key);
+                let config = ServerTlsConfig::new().identity(identity);
+                builder = builder.tls_config(config).unwrap();
+            }
+            let _ = builder
+                .add_service(CapabilitiesServer::new(shared.clone()))
+                .add_service(ActionCacheServer::new(shared.clone()))
+                .add_service(ContentAddressableStorageServer::new(shared.clone()))
+                .add_service(ByteStreamServer::new(shared))
+                .serve_with_incoming(TcpListenerStream::new(listener))
+                .await;
         });
-        Self {
-            address,
-            state,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { serving, state }
     }
 
     /// Host and port.
     #[must_use]
     pub fn authority(&self) -> String {
-        self.address.to_string()
+        self.serving.address.to_string()
     }
 
     /// From now on: what happens to the requests with these numbers, counted from the next one on.
     pub fn fault(&self, requests: Range<usize>, fault: Fault) {
-        self.state().order_fault(requests, fault);
+        self.state().requests.order_fault(requests, fault);
     }
 
     /// The requests so far, each as the name of its method and what it is about.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
-        self.state().requests.clone()
+        self.state().requests.shown()
     }
 
     /// Bytes of blobs that came, as they came.
@@ -170,14 +147,5 @@ impl Server {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }

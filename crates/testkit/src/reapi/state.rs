@@ -1,7 +1,6 @@
 //! What the server keeps, and its rules.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{ActionResult, Digest};
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::{Fault, Manner, Shared};
+use crate::stand_in::Requests;
 
 pub(super) struct State {
     pub(super) manner: Manner,
@@ -19,9 +19,8 @@ pub(super) struct State {
     pub(super) entries: HashMap<String, ActionResult>,
     /// Uploads that are not finished, by resource.
     pub(super) uploads: HashMap<String, Vec<u8>>,
-    pub(super) requests: Vec<String>,
+    pub(super) requests: Requests<Fault>,
     pub(super) received_bytes: usize,
-    faults: Vec<(Range<usize>, Fault)>,
 }
 
 /// `google.rpc.RetryInfo`.
@@ -44,16 +43,9 @@ impl State {
             blobs: HashMap::new(),
             entries: HashMap::new(),
             uploads: HashMap::new(),
-            requests: Vec::new(),
+            requests: Requests::default(),
             received_bytes: 0,
-            faults: Vec::new(),
         }
-    }
-
-    pub(super) fn order_fault(&mut self, requests: Range<usize>, fault: Fault) {
-        let now = self.requests.len();
-        let range = now + requests.start..requests.end.saturating_add(now);
-        self.faults.push((range, fault));
     }
 
     pub(super) fn digest(&self, bytes: &[u8]) -> Digest {
@@ -100,16 +92,6 @@ impl State {
         }
     }
 
-    fn next_fault(&mut self, shown: String) -> Option<Fault> {
-        let number = self.requests.len();
-        self.requests.push(shown);
-        let ordered = self
-            .faults
-            .iter()
-            .find(|(range, _)| range.contains(&number));
-        ordered.map(|(_, fault)| *fault)
-    }
-
     fn admits(&self, headers: &MetadataMap) -> Result<(), Status> {
         let Some((name, value)) = &self.manner.token else {
             return Ok(());
@@ -137,7 +119,7 @@ impl Shared {
     ) -> Result<Option<Fault>, Status> {
         let fault = {
             let mut state = self.lock();
-            let fault = state.next_fault(shown);
+            let fault = state.requests.next(shown);
             state.admits(headers)?;
             fault
         };

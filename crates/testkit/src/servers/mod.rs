@@ -42,6 +42,8 @@ impl fmt::Display for Missing {
 /// A process that listens on a port of its own, with a directory of its own.
 pub struct Running {
     child: Child,
+    /// What started it.
+    command: Command,
     port: u16,
     dir: TempDir,
 }
@@ -54,14 +56,21 @@ impl Running {
             let port = free_port();
             let log = dir.path().join("log");
             let out = File::create(&log).unwrap();
-            let mut child = command(port, dir.path())
+            let mut command = command(port, dir.path());
+            command
                 .stdin(Stdio::null())
                 .stdout(out.try_clone().unwrap())
-                .stderr(out)
+                .stderr(out);
+            let mut child = command
                 .spawn()
                 .unwrap_or_else(|error| panic!("{name} could not be started: {error}"));
             if listens(&mut child, port) {
-                return Self { child, port, dir };
+                return Self {
+                    child,
+                    command,
+                    port,
+                    dir,
+                };
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -70,6 +79,16 @@ impl Running {
             eprintln!("{name} on port {port} did not start: {text}");
         }
         panic!("{name} did not start in {TRIES} tries");
+    }
+
+    /// Starts it again, on the same port and directory.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = self.command.spawn().unwrap();
+        assert!(
+            listens(&mut self.child, self.port),
+            "it did not start again"
+        );
     }
 
     /// The port on 127.0.0.1.

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use opendal::{Error, ErrorKind};
 
-use super::transport::{Refusal, Seen};
+use super::transport::{self, Refusal, Seen};
 use crate::blobs::BlobError;
 
 /// The error of a call, from what its requests saw, and else from opendal's.
@@ -73,7 +73,6 @@ fn said(status: StatusCode, refusal: &Refusal) -> BlobError {
 
 /// No answer, or one that opendal could not read.
 fn unsaid(error: &Error) -> BlobError {
-    // The first source is what the transport said; opendal's own message of it holds addresses.
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::RangeNotSatisfied => BlobError::Missing,
         ErrorKind::PermissionDenied => BlobError::Denied("no reason was given".to_owned()),
@@ -83,8 +82,10 @@ fn unsaid(error: &Error) -> BlobError {
         _ if is_unsigned(error) => BlobError::Denied(
             "no credentials were found: see which variables and files are looked at".to_owned(),
         ),
-        _ if error.is_temporary() => BlobError::Unavailable(spoken(error).to_owned()),
-        _ => BlobError::Nonsense("an answer could not be read".to_owned()),
+        _ => match spoken(error) {
+            Some(words) => BlobError::Unavailable(words.to_owned()),
+            None => BlobError::Nonsense("an answer could not be read".to_owned()),
+        },
     }
 }
 
@@ -94,14 +95,9 @@ fn is_unsigned(error: &Error) -> bool {
 }
 
 /// One of the transport's own words; any other text may hold an address.
-fn spoken(error: &Error) -> &'static str {
-    const WORDS: &[&str] = &[
-        "no connection comes about",
-        "no answer comes",
-        "the connection broke off",
-    ];
-    let said = WORDS.iter().find(|word| error.message() == **word);
-    said.copied().unwrap_or("the connection broke off")
+fn spoken(error: &Error) -> Option<&'static str> {
+    let mut words = transport::BROKEN.iter().copied();
+    words.find(|words| error.message() == *words)
 }
 
 #[cfg(test)]

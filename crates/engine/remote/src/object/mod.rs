@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
+use http::StatusCode;
 use opendal::{Entry, ErrorKind, HttpTransporter, Operator};
 
 use crate::blobs::{BlobError, Blobs, Kind, Listed, Name, Written};
@@ -41,7 +42,7 @@ const PARTS_AT_ONCE: usize = 4;
 const LARGEST_BYTES: u64 = 1 << 30;
 /// The most that an answer may be which is not a blob: a page of a list, an error.
 const ANSWER_BYTES: u64 = 16 << 20;
-/// The most blobs that a list may have.
+/// The most files that a list may have.
 const MAX_LISTED: usize = 1_000_000;
 /// How many names are asked for at once, at most, when the first of several is looked for.
 const FIND_AT_ONCE: usize = 4;
@@ -51,6 +52,8 @@ pub(crate) struct Objects {
     operator: Operator,
     client: Arc<Client>,
     kind: Service,
+    /// The same service, asked to make directories first, which costs a request for each: where they have to be made.
+    careful: Option<Operator>,
     /// The service has said that it knows no conditional writes.
     unconditional: AtomicBool,
 }
@@ -67,6 +70,7 @@ enum Service {
 impl Objects {
     fn new(operator: Operator, kind: Service, client: Arc<Client>) -> Self {
         Self {
+            careful: None,
             operator,
             client,
             kind,
@@ -76,13 +80,16 @@ impl Objects {
 
     /// The operator for one call, whose requests are watched.
     fn watched(&self, asked: Asked) -> (Operator, Arc<Seen>) {
+        self.watch(&self.operator, asked)
+    }
+
+    fn watch(&self, operator: &Operator, asked: Asked) -> (Operator, Arc<Seen>) {
         let seen = Arc::new(Seen::default());
         let transport = Watched::new(Arc::clone(&self.client), asked, Arc::clone(&seen));
-        let context = self
-            .operator
+        let context = operator
             .base_context()
             .with_http_transport(HttpTransporter::new(transport));
-        (self.operator.clone().with_context(context), seen)
+        (operator.clone().with_context(context), seen)
     }
 }
 
@@ -136,15 +143,26 @@ impl Blobs for Objects {
         let is_once = kind == Kind::Once
             && self.operator.info().capability().write_with_if_not_exists
             && !self.unconditional.load(Ordering::Relaxed);
-        let (written, seen) = self.put(name, bytes.clone(), is_once).await;
+        let (written, seen) = self.put(&self.operator, name, bytes.clone(), is_once).await;
+        let status = seen.refusal().status;
+        if let (Err(error), Some(careful)) = (&written, &self.careful)
+            && status.is_some_and(wants_directory)
+        {
+            let first = write_error(error, &seen);
+            let (written, seen) = self.put(careful, name, bytes, is_once).await;
+            return match written {
+                Ok(()) => Ok(Written::New),
+                // It knows no directories at all.
+                Err(_) if seen.refusal().status.is_some_and(is_unknown) => Err(first),
+                Err(error) => Err(write_error(&error, &seen)),
+            };
+        }
         match written {
             Ok(()) => Ok(Written::New),
             Err(error) if is_once && is_taken(&error, &seen) => Ok(Written::Present),
-            Err(_)
-                if is_once && seen.refusal().status == Some(http::StatusCode::NOT_IMPLEMENTED) =>
-            {
+            Err(_) if is_once && status == Some(StatusCode::NOT_IMPLEMENTED) => {
                 self.unconditional.store(true, Ordering::Relaxed);
-                let (written, seen) = self.put(name, bytes, false).await;
+                let (written, seen) = self.put(&self.operator, name, bytes, false).await;
                 written
                     .map(|()| Written::New)
                     .map_err(|error| write_error(&error, &seen))
@@ -154,7 +172,7 @@ impl Blobs for Objects {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, BlobError> {
-        let (operator, seen) = self.watched(Asked::Other);
+        let (operator, seen) = self.watched(Asked::List);
         let directory = match self.kind {
             Service::Keys => prefix,
             Service::Files => prefix.rfind('/').map_or("", |slash| &prefix[..=slash]),
@@ -169,17 +187,17 @@ impl Blobs for Objects {
             Err(error) => return failed(error).map_or(Ok(Vec::new()), Err),
         };
         let mut listed = Vec::new();
-        loop {
+        // Others' files count as well: a service that turns in a circle is to be left some time.
+        for _ in 0..MAX_LISTED {
             match lister.try_next().await {
                 Ok(None) => return Ok(listed),
                 Ok(Some(entry)) => listed.extend(blob(&entry, prefix)),
                 Err(error) => return failed(error).map_or(Ok(listed), Err),
             }
-            if listed.len() > MAX_LISTED {
-                let why = format!("there are more than {MAX_LISTED} blobs");
-                return Err(BlobError::Nonsense(why));
-            }
         }
+        Err(BlobError::Nonsense(format!(
+            "there are more than {MAX_LISTED} files"
+        )))
     }
 
     async fn remove(&self, name: &Name) -> Result<(), BlobError> {
@@ -206,11 +224,12 @@ impl Objects {
 
     async fn put(
         &self,
+        operator: &Operator,
         name: &Name,
         bytes: Bytes,
         is_once: bool,
     ) -> (Result<(), opendal::Error>, Arc<Seen>) {
-        let (operator, seen) = self.watched(Asked::Other);
+        let (operator, seen) = self.watch(operator, Asked::Other);
         let written = if bytes.len() > SINGLE_BYTES && operator.info().capability().write_can_multi
         {
             in_parts(&operator, name, bytes, is_once).await
@@ -255,13 +274,23 @@ async fn in_parts(
     written
 }
 
+/// Whether a write may have failed for want of a directory: by the standard it is 409; some say 404; nginx says 500.
+fn wants_directory(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 404 | 409 | 500)
+}
+
+/// Whether the server does not know what it was asked to do.
+fn is_unknown(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 405 | 501)
+}
+
 /// Whether a conditional write failed for its condition.
 fn is_taken(error: &opendal::Error, seen: &Seen) -> bool {
     let refusal = seen.refusal();
-    let is_conflict = refusal.status == Some(http::StatusCode::CONFLICT)
+    let is_conflict = refusal.status == Some(StatusCode::CONFLICT)
         && refusal.code.as_deref() == Some("BlobAlreadyExists");
     error.kind() == ErrorKind::ConditionNotMatch
-        || refusal.status == Some(http::StatusCode::PRECONDITION_FAILED)
+        || refusal.status == Some(StatusCode::PRECONDITION_FAILED)
         || is_conflict
 }
 

@@ -13,6 +13,7 @@ use super::{Objects, Service};
 use crate::address::{Azure, Gcs, S3, Webdav};
 use crate::environment::Environment;
 use crate::open::OpenError;
+use crate::secret::Secret;
 use crate::traffic::Traffic;
 
 /// Where AWS has what has no region: and what other services take, who mostly know one.
@@ -110,7 +111,7 @@ pub(crate) fn azure(
     environment: &Environment,
     traffic: Arc<Traffic>,
 ) -> Result<Objects, OpenError> {
-    let given = azure.connection.as_ref().map(|secret| secret.reveal());
+    let given = azure.connection.as_ref().map(Secret::reveal);
     let is_placed = azure.account.is_some() || azure.endpoint.is_some();
     let connection = given.or_else(|| {
         let own = environment.get(names::AZURE_STORAGE_CONNECTION_STRING);
@@ -184,23 +185,36 @@ pub(crate) fn webdav(
     environment: &Environment,
     traffic: Arc<Traffic>,
 ) -> Result<Objects, OpenError> {
-    let mut builder = WebdavBuilder::default()
-        .endpoint(&webdav.endpoint)
-        .root(&webdav.prefix);
-    let token = webdav.token.as_ref().map(|token| token.reveal());
     let own = || environment.get(names::REKINDLE_REMOTE_TOKEN);
+    let token = webdav.token.as_ref().map(Secret::reveal);
     let token = token.or_else(|| own().filter(|_| webdav.user.is_none()));
-    builder = match (token, &webdav.user) {
-        (Some(token), _) => builder.token(token),
-        (None, Some(user)) => {
-            let password = webdav.password.as_ref().map(|password| password.reveal());
-            builder
-                .username(user)
-                .password(password.unwrap_or_default())
+    let builder = |makes_directories: bool| {
+        let builder = WebdavBuilder::default()
+            .endpoint(&webdav.endpoint)
+            .root(&webdav.prefix)
+            .disable_create_dir(!makes_directories);
+        match (token, &webdav.user) {
+            (Some(token), _) => builder.token(token),
+            (None, Some(user)) => {
+                let password = webdav.password.as_ref().map(Secret::reveal);
+                builder
+                    .username(user)
+                    .password(password.unwrap_or_default())
+            }
+            (None, None) => builder,
         }
-        (None, None) => builder,
     };
-    objects(builder, Service::Files, traffic)
+    let mut objects = objects(builder(false), Service::Files, traffic)?;
+    objects.careful = Some(operator(builder(true))?);
+    Ok(objects)
+}
+
+fn operator(builder: impl Builder) -> Result<Operator, OpenError> {
+    // The library's messages quote what they were given.
+    Operator::new(builder).map_err(|_| OpenError::Incomplete {
+        what: "the address",
+        hint: "compare it with docs/remote.md",
+    })
 }
 
 fn objects(
@@ -208,11 +222,7 @@ fn objects(
     kind: Service,
     traffic: Arc<Traffic>,
 ) -> Result<Objects, OpenError> {
-    // The library's messages quote what they were given.
-    let operator = Operator::new(builder).map_err(|_| OpenError::Incomplete {
-        what: "the address",
-        hint: "compare it with docs/remote.md",
-    })?;
+    let operator = operator(builder)?;
     let client = Client::new(traffic).map_err(|_| OpenError::NoTls)?;
     Ok(Objects::new(operator, kind, Arc::new(client)))
 }

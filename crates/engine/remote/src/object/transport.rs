@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use opendal::raw::Operation;
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
@@ -51,6 +51,8 @@ pub(super) enum Asked {
     Blob,
     /// This part of a blob.
     Part(Range<u64>),
+    /// Names.
+    List,
     /// No blob.
     Other,
 }
@@ -181,6 +183,12 @@ impl Watched {
             (Asked::Blob, true) => LARGEST_BYTES,
             _ => ANSWER_BYTES,
         };
+        // A gate of some network, in front of the service.
+        let kind = answer.headers().get(CONTENT_TYPE);
+        let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        if is_page && matches!(self.asked, Asked::List) {
+            return Err(self.nonsense("it is a page for people"));
+        }
         let length = answer.content_length();
         if is_get && length.is_some_and(|length| length > bound) {
             return Err(self.nonsense("it is longer than what was asked for"));
@@ -198,27 +206,35 @@ impl Watched {
     fn part(&self, answer: &reqwest::Response, range: &Range<u64>) -> Result<u64> {
         let length = range.end - range.start;
         if answer.status() != StatusCode::PARTIAL_CONTENT {
-            return if range.start == 0 {
-                Ok(length)
-            } else {
-                Err(self.nonsense("it is the whole blob where a part was asked for"))
+            return match answer.content_length() {
+                _ if range.start > 0 => {
+                    Err(self.nonsense("it is the whole blob where a part was asked for"))
+                }
+                Some(whole) if whole < length => Err(self.short()),
+                _ => Ok(length),
             };
         }
         let Some(sent) = answer.headers().get(CONTENT_RANGE) else {
             return Err(self.nonsense("it does not say which part it is"));
         };
-        let sent = sent.to_str().ok().and_then(content_range);
-        match sent {
-            Some(sent) if sent == *range => Ok(length),
-            Some(sent) if sent.start == range.start && sent.end < range.end => {
-                self.seen.with(|refusal| refusal.is_short = true);
-                Err(Error::new(
-                    ErrorKind::RangeNotSatisfied,
-                    "the blob ends before",
-                ))
+        let (part, whole) = sent
+            .to_str()
+            .ok()
+            .and_then(content_range)
+            .unwrap_or_default();
+        match part {
+            _ if whole.is_some_and(|whole| whole < range.end) => Err(self.short()),
+            Some((first, last)) if first == range.start && last == range.end - 1 => Ok(length),
+            Some((first, last)) if first == range.start && last < range.end - 1 => {
+                Err(self.short())
             }
             _ => Err(self.nonsense("it is another part than was asked for")),
         }
+    }
+
+    fn short(&self) -> Error {
+        self.seen.with(|refusal| refusal.is_short = true);
+        Error::new(ErrorKind::RangeNotSatisfied, "the blob ends before")
     }
 
     fn nonsense(&self, why: &'static str) -> Error {
@@ -277,14 +293,22 @@ impl futures_util::Stream for SyncStream {
     }
 }
 
+/// What is said of connections.
+pub(super) const BROKEN: [&str; 3] = [
+    "no connection comes about",
+    "no answer comes",
+    "the connection broke off",
+];
+
 /// A connection that did not come about or broke off; the library's own text would hold the address.
 fn broken(error: &reqwest::Error) -> Error {
+    let [unconnected, silent, cut] = BROKEN;
     let what = if error.is_connect() {
-        "no connection comes about"
+        unconnected
     } else if error.is_timeout() {
-        "no answer comes"
+        silent
     } else {
-        "the connection broke off"
+        cut
     };
     Error::new(ErrorKind::Unexpected, what).set_temporary()
 }
@@ -311,12 +335,14 @@ fn word(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     is_word.then(|| word.to_owned())
 }
 
-/// `bytes 0-9/100`, as a range.
-fn content_range(text: &str) -> Option<Range<u64>> {
-    let (range, _) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    (first <= last).then_some(first..last.checked_add(1)?)
+/// First byte and last of a part.
+type Part = (u64, u64);
+
+/// `bytes 0-9/100`: the part, and how many bytes the whole has; each where it says. Of an empty blob some say `0--1/0`.
+fn content_range(text: &str) -> Option<(Option<Part>, Option<u64>)> {
+    let (part, whole) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let numbers = |(first, last): (&str, &str)| Some((first.parse().ok()?, last.parse().ok()?));
+    Some((part.split_once('-').and_then(numbers), whole.parse().ok()))
 }
 
 #[cfg(test)]
@@ -326,11 +352,14 @@ mod tests {
     #[test]
     fn content_ranges() {
         for (text, expected) in [
-            ("bytes 0-9/100", Some(0..10)),
-            ("bytes 5-5/*", Some(5..6)),
-            ("bytes 9-0/100", None),
-            ("bytes 0-18446744073709551615/1", None),
-            ("bytes */100", None),
+            ("bytes 0-9/100", Some((Some((0, 9)), Some(100)))),
+            ("bytes 5-5/*", Some((Some((5, 5)), None))),
+            (
+                "bytes 1000-999/1000",
+                Some((Some((1_000, 999)), Some(1_000))),
+            ),
+            ("bytes 0--1/0", Some((None, Some(0)))),
+            ("bytes */100", Some((None, Some(100)))),
             ("items 0-9/100", None),
             ("", None),
         ] {

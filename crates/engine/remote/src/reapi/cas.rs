@@ -326,15 +326,22 @@ fn packed(bytes: &[u8]) -> Option<Vec<u8>> {
 fn unpacked(packed: &[u8], digest: &Digest) -> Result<Bytes, BlobError> {
     let nonsense = |text: String| BlobError::Nonsense(text);
     let size = u64::try_from(digest.size_bytes).unwrap_or(0);
-    let mut bytes = Vec::new();
-    zstd::stream::read::Decoder::new(packed)
-        .and_then(|decoder| decoder.take(size + 1).read_to_end(&mut bytes))
+    let bytes = unpacked_up_to(packed, size + 1)
         .map_err(|error| nonsense(format!("it is no zstd: {error}")))?;
     if bytes.len() as u64 == size {
         Ok(bytes.into())
     } else {
         Err(nonsense("another length than its digest says".into()))
     }
+}
+
+/// The first bytes of what was compressed: what comes after them may be without end.
+fn unpacked_up_to(packed: &[u8], most_bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    zstd::stream::read::Decoder::new(packed)?
+        .take(most_bytes)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -352,6 +359,7 @@ mod tests {
         assert_eq!(unpacked(&small, &digest(1 << 20)).unwrap(), zeros);
         assert_eq!(packed(&small), None);
         assert_eq!(packed(&[]), None);
+        assert_eq!(unpacked_up_to(&small, 1000).unwrap().len(), 1000);
         // A bomb, and a lie.
         assert!(unpacked(&small, &digest(1000)).is_err());
         assert!(unpacked(&small, &digest(2 << 20)).is_err());

@@ -7,15 +7,20 @@
 )]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod azure;
 mod conformance;
+mod faults;
 mod github;
 mod github_client;
 mod github_faults;
 mod opened;
+mod opened_services;
 mod reapi;
 mod reapi_buildgrid;
 mod reapi_manners;
 mod reapi_tls;
+mod redis;
 mod s3;
 mod support;
 mod tools;
+mod webdav;

@@ -77,6 +77,13 @@ pub fn made(store: &LocalStore, wanted: &Wanted) -> Option<(Pointer, Vec<u8>)> {
     Some((pointer, payload))
 }
 
+/// The trees that a pointer's payload leads to; `None` where it is none.
+#[must_use]
+pub fn trees(payload: &[u8]) -> Option<Vec<(String, Digest)>> {
+    let pointer: Pointer = postcard::from_bytes(payload).ok()?;
+    (pointer.version == POINTER_VERSION).then_some(pointer.trees)
+}
+
 /// Takes over a pointer that was found afar under the name `at` of [`names_to_read`], whose trees are in the store now: what
 /// [`super::choose`] would find first here stays where it is as good.
 ///

@@ -118,7 +118,7 @@ fn with_wrapper(
     let remote = snapshots.as_ref().and_then(|snapshots| {
         let settings = remote.as_ref()?;
         let (remote, events) = Remote::pull(
-            settings,
+            (settings, surroundings),
             &store,
             (snapshots.wanted(), wiring.run_dir.as_deref()),
         );
@@ -126,7 +126,11 @@ fn with_wrapper(
         remote
     });
     if let Some(snapshots) = &mut snapshots {
-        wiring.log(snapshots.restore());
+        let restored = snapshots.restore();
+        if let Some(remote) = remote.as_ref().filter(|_| has_work(&restored)) {
+            remote.prefetch();
+        }
+        wiring.log(restored);
     }
     // cargo has no messages for paths that are not UTF-8: it panics where it would write one.
     let is_text =
@@ -187,6 +191,14 @@ fn with_wrapper(
     report(line, &wiring, quiet);
     evict(&store, size, &ended);
     Ok(ended.code)
+}
+
+/// Whether a unit was left out of what was restored, so that something is built.
+fn has_work(restored: &[Event]) -> bool {
+    restored.iter().any(|event| match &event.kind {
+        EventKind::SnapshotRestored(restored) => !restored.invalid.is_empty(),
+        _ => false,
+    })
 }
 
 /// Prints what the run came to.
