@@ -112,11 +112,11 @@ pub(crate) fn resolve(
 ) -> Result<Option<RemoteSettings>, ConfigError> {
     let url = text(surroundings, env::REKINDLE_REMOTE)?.map(str::to_owned);
     let url = url.or_else(|| files.user.remote.clone());
-    let by_sccache = || {
-        SCCACHE
-            .iter()
-            .any(|name| surroundings.non_empty(name).is_some())
+    let is_set = |name: &&str| {
+        let value = surroundings.non_empty(name);
+        value.is_some_and(|value| !["false", "off", "0"].iter().any(|no| value == *no))
     };
+    let by_sccache = || SCCACHE.iter().any(is_set);
     if url.is_none() && !by_sccache() {
         return Ok(None);
     }

@@ -245,7 +245,7 @@ pub fn materialise_ready(paths: &[PathBuf], ready: &Ready) -> Outcome {
 
 fn all(paths: &[PathBuf], beside: Option<&LocalStore>, ready: Option<&Ready>) -> Outcome {
     let files = by_inode(paths);
-    bring(&files);
+    crate::bring::placeholders(&files);
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Outcome::default());
     let work = || {
@@ -275,23 +275,6 @@ fn all(paths: &[PathBuf], beside: Option<&LocalStore>, ready: Option<&Ready>) ->
         work();
     });
     outcome.into_inner().unwrap_or_default()
-}
-
-/// Brings at once what is beyond the store, if anything is: one after the other would take as many round trips.
-fn bring(files: &[Vec<PathBuf>]) {
-    if files.len() < 2 || !rekindle_store::beyond::is_set() {
-        return;
-    }
-    let mut wanted: BTreeMap<PathBuf, Vec<(Digest, u64)>> = BTreeMap::new();
-    for path in files.iter().filter_map(|names| names.first()) {
-        if let Ok(Some(placeholder)) = Placeholder::read(path) {
-            let object = (placeholder.digest, placeholder.size);
-            wanted.entry(placeholder.store).or_default().push(object);
-        }
-    }
-    for (store, objects) in wanted {
-        LocalStore::open(&store).bring_objects(&objects);
-    }
 }
 
 /// The names of a placeholder that are likely to share its inode, itself first: cargo gives programs

@@ -15,13 +15,14 @@
 //! unit, must not have.
 
 pub mod address;
+pub mod ahead;
 pub mod blobs;
 pub mod broker;
 pub mod client;
 pub mod dir;
 mod environment;
 pub mod far;
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 pub mod faulty;
 pub mod github;
 mod http;
@@ -37,6 +38,8 @@ pub mod reapi;
 mod redis;
 pub mod runtime;
 mod secret;
+#[cfg(test)]
+mod tests;
 pub mod tip;
 pub mod tls;
 mod traffic;

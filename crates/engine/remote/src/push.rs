@@ -24,7 +24,7 @@ use crate::tip::{Key, Tip};
 /// way at once and a retry costs little.
 const PACK_BYTES: u64 = 32 << 20;
 /// Objects are dealt to packs by this many bytes before they are packed: compiled code comes to a third or a quarter.
-const RAW_BYTES: u64 = 96 << 20;
+pub(crate) const RAW_BYTES: u64 = 96 << 20;
 /// Packs that are made at once; each is in memory.
 const AT_ONCE: usize = 4;
 
@@ -43,6 +43,8 @@ pub struct Save<'a> {
     pub used: &'a [(Space, Digest)],
     /// Objects that a restore places with their bytes: they go first, so that they lie together.
     pub first: &'a [Digest],
+    /// Packs that are up already.
+    pub ahead: &'a [PackEntry],
     /// Objects that are not sent, though trees refer to them.
     pub left_out: &'a HashSet<Digest>,
     /// Packs of the base that are gone or damaged: what was in them goes up again.
@@ -99,8 +101,11 @@ pub fn save(
         let _ = client.remove(&pack_name(pack));
     }
     let packs = upload(client, store, &missing, &mut saved)?;
-    let is_new =
-        saved.records > 0 || !save.same_trees || !packs.is_empty() || !save.lost.is_empty();
+    let is_new = !save.ahead.is_empty()
+        || saved.records > 0
+        || !save.same_trees
+        || !packs.is_empty()
+        || !save.lost.is_empty();
     let same = save.base.filter(|_| !is_new);
     if same.is_some_and(|base| Some(&base.name) == names.first()) {
         // What it was found by leads there already, and was written after the others.
@@ -142,6 +147,7 @@ fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Ve
     index.pointer = save.pointer.to_vec();
     index.reads.clone_from(&save.reads);
     index.packs.retain(|pack| !save.lost.contains(&pack.name));
+    index.packs.extend_from_slice(save.ahead);
     let known = index.places();
     let mut records: BTreeMap<(Space, Digest), Shared> = BTreeMap::new();
     for record in std::mem::take(&mut index.records) {
@@ -282,7 +288,7 @@ fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
     shares
 }
 
-fn pack_share(
+pub(crate) fn pack_share(
     client: &Client,
     store: &LocalStore,
     objects: &[Digest],

@@ -43,7 +43,11 @@ pub(crate) fn run(args: &CacheArgs) -> Result<u8, CommandError> {
         }
         CacheCommand::Gc(args) => gc(&resolved, &store, args).map(|()| 0),
         CacheCommand::Verify(args) => {
-            let report = store.verify(args.remove);
+            // With a remote records are there before their objects.
+            let report = match &resolved.remote {
+                Some(_) => store.verify_with_beyond(args.remove),
+                None => store.verify(args.remove),
+            };
             let report = report.map_err(|error| failed("read", dir, &error))?;
             show_verified(&report, args.format)?;
             Ok(if report.is_clean() { 0 } else { DAMAGED })

@@ -78,6 +78,7 @@ pub(super) fn push(args: &CachePush) -> Result<(), CommandError> {
         run_dir: last_run_in(&project.store, &root),
         found: found.map(|(found, _)| Arc::new(found)),
         reads: Vec::new(),
+        ahead: None,
         lost: std::collections::HashSet::new(),
     };
     let saved = job.run().map_err(CommandError::environment)?;

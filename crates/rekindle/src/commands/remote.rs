@@ -9,6 +9,7 @@ use rekindle::remote::RemoteSettings;
 use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_key::pathset::PathSets;
 use rekindle_remote::address::Address;
+use rekindle_remote::ahead::Ahead;
 use rekindle_remote::blobs::{Blobs, Name};
 use rekindle_remote::client::{Client, Counts, Limits};
 use rekindle_remote::pull::{self, Found};
@@ -30,8 +31,6 @@ pub(crate) struct Opened {
     /// Whether this run may save: not where sccache's variables only read.
     pub(crate) writes: bool,
     traffic: Arc<Traffic>,
-    // The last to go: what is above may wait for it.
-    _runtime: Runtime,
 }
 
 impl Opened {
@@ -58,7 +57,6 @@ impl Opened {
             writes: settings.writes && !read_only,
             key,
             traffic,
-            _runtime: runtime,
         })
     }
 
@@ -162,6 +160,8 @@ pub(crate) struct Job {
     pub(crate) found: Option<Arc<Found>>,
     /// What the run asked the remote for.
     pub(crate) reads: Vec<Digest>,
+    /// What sent meanwhile what was published.
+    pub(crate) ahead: Option<Ahead>,
     /// The packs that it found gone or damaged.
     pub(crate) lost: HashSet<Digest>,
 }
@@ -169,6 +169,7 @@ pub(crate) struct Job {
 impl Job {
     /// Makes it; `None` where nothing was built here that could be saved, or this key cannot sign.
     pub(crate) fn run(self) -> Result<Option<Saved>, PushError> {
+        let ahead = self.ahead.map(Ahead::stop).unwrap_or_default();
         let may_sign = self.key.as_ref().is_none_or(Key::can_sign);
         let made = afar::made(&self.store, &self.wanted).filter(|_| may_sign);
         let Some((pointer, payload)) = made else {
@@ -193,6 +194,7 @@ impl Job {
             same_trees,
             used: &used,
             first: &first,
+            ahead: &ahead,
             left_out: &objects.incremental,
             lost: &self.lost,
             reads: self.reads,

@@ -343,3 +343,52 @@ fn two_who_save_at_once_both_succeed() {
     assert_eq!((misses, uncacheable), (0, 0));
     assert_eq!(third.output(), OUTPUT);
 }
+
+#[test]
+fn a_remote_is_minded_by_hand() {
+    let project = workspace();
+    let first = Machine::new(&project, "first", "first/src").with("REKINDLE_REMOTE_MODE", "off");
+    first.build();
+    assert_eq!(blobs(&project), Vec::<PathBuf>::new());
+    let hand = |machine: &Machine<'_>, words: &[&str]| -> Done {
+        let mut command = machine.command(&[&["cache"], words].concat());
+        let done = command.env("REKINDLE_REMOTE_MODE", "read-write").output();
+        done.unwrap().into()
+    };
+    let json = |words: &[&str]| -> Value {
+        let words = [words, &["--format", "json"]].concat();
+        serde_json::from_str(&hand(&first, &words).ok().stdout).unwrap()
+    };
+    assert!(number(&json(&["push"]), "/objects") > 0);
+    assert_eq!(
+        number(&json(&["du", "--remote"]), "/total_bytes"),
+        bytes_of(&project)
+    );
+    assert_eq!(number(&json(&["gc", "--remote"]), "/packs"), 0);
+    assert!(number(&json(&["verify", "--remote"]), "/blobs") > 2);
+    // To another provider, and from there to another machine, which then needs no remote any more.
+    let of = |name: &str| format!("file://{}", project.path(name).display());
+    json(&["copy", &of("remote"), &of("moved")]);
+    std::fs::remove_dir_all(project.path("remote")).unwrap();
+    std::fs::rename(project.path("moved"), project.path("remote")).unwrap();
+    let second = Machine::new(&project, "second", "first/src").with("REKINDLE_REMOTE_MODE", "off");
+    hand(&second, &["pull", "--objects"]).ok();
+    second.build();
+    let [fresh, others @ ..] = fates(&second.stats());
+    assert!(fresh >= 3 && others == [0, 0, 0]);
+    assert_eq!(second.output(), OUTPUT);
+    let pack = blobs(&project)
+        .into_iter()
+        .find(|path| path.to_str().unwrap().contains("/packs/"));
+    std::fs::write(pack.unwrap(), b"damaged").unwrap();
+    assert_eq!(hand(&first, &["verify", "--remote"]).code, Some(1));
+    let reader = first
+        .command(&["cache", "gc", "--remote"])
+        .env("REKINDLE_REMOTE_MODE", "read-only")
+        .output();
+    assert_ne!(
+        reader.unwrap().status.code(),
+        Some(0),
+        "a reader removes nothing"
+    );
+}

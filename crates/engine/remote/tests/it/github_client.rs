@@ -1,7 +1,7 @@
 //! The stand-in for GitHub's service, judged by GitHub's own client: what that saves, it restores, by the rules that GitHub
 //! documents. And our client against Azurite, a second opinion about Azure's protocol.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rekindle_testkit::github_cache::{CacheService, Rights};
@@ -10,7 +10,7 @@ use rekindle_testkit::servers::Azurite;
 use crate::conformance;
 use crate::github::cache;
 use crate::support::{noise, run, skipped};
-use crate::tools::{npm, ran};
+use crate::tools::{OFFICIAL_CLIENT, kept, ran};
 
 const MAIN: &str = "refs/heads/main";
 
@@ -68,7 +68,7 @@ impl Client<'_> {
 #[test]
 fn the_official_client_saves_and_restores_through_the_stand_in() {
     const NAME: &str = "github_client::the_official_client_saves_and_restores_through_the_stand_in";
-    let module = match official_client() {
+    let module = match kept(OFFICIAL_CLIENT, "node") {
         Ok(module) => module,
         Err(why) => return skipped(NAME, &why),
     };
@@ -143,7 +143,7 @@ fn azurite_keeps_our_bytes() {
         Ok(azurite) => azurite,
         Err(missing) => return skipped(NAME, &missing.to_string()),
     };
-    let module = match official_client() {
+    let module = match kept(OFFICIAL_CLIENT, "node") {
         Ok(module) => module,
         Err(why) => return skipped(NAME, &why),
     };
@@ -159,10 +159,4 @@ fn azurite_keeps_our_bytes() {
     let service = CacheService::start();
     service.keep_bytes_in(container.unwrap());
     run(conformance::all(&cache(&service, &[MAIN])));
-}
-
-/// Where GitHub's client is, with Azure's below it.
-fn official_client() -> Result<PathBuf, String> {
-    let dir = npm("actions-cache-6.3.0", &["@actions/cache@6.3.0"])?;
-    Ok(dir.join("node_modules/@actions/cache/lib/cache.js"))
 }

