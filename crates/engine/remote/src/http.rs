@@ -1,26 +1,87 @@
 //! What every remote that talks HTTP needs: one client, bounded answers, faults as [`BlobError`]s.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::blobs::BlobError;
+use crate::traffic::Traffic;
 
 /// How long a connection may take to come about. The deadline of a whole request is its caller's.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client that follows nobody elsewhere: a redirect would take a token along.
-pub(crate) fn client() -> Result<reqwest::Client, BlobError> {
+pub(crate) fn client() -> Result<Client, BlobError> {
     crate::tls::install();
-    reqwest::Client::builder()
+    Client::builder()
         .user_agent(concat!("rekindle/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)
         .build()
         .map_err(unreachable)
+}
+
+/// A client whose requests are counted.
+#[derive(Clone)]
+pub(crate) struct Http {
+    client: Client,
+    traffic: Arc<Traffic>,
+}
+
+impl Http {
+    /// A client without connections yet.
+    pub(crate) fn new(traffic: Arc<Traffic>) -> Result<Self, BlobError> {
+        let client = client()?;
+        Ok(Self { client, traffic })
+    }
+
+    pub(crate) fn request(&self, method: Method, address: Url) -> RequestBuilder {
+        self.client.request(method, address)
+    }
+
+    /// Sends a request with this body.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        body: Bytes,
+    ) -> Result<Response, BlobError> {
+        self.traffic.asked(body.len() as u64);
+        let request = if body.is_empty() {
+            // A PUT of nothing says its length too.
+            request.header(CONTENT_LENGTH, 0)
+        } else {
+            request.body(body)
+        };
+        request.send().await.map_err(unreachable)
+    }
+
+    /// The whole body, of at most so many bytes.
+    pub(crate) async fn body(
+        &self,
+        mut response: Response,
+        limit: u64,
+    ) -> Result<Bytes, BlobError> {
+        let too_long = || BlobError::Nonsense(format!("it is longer than {limit} bytes"));
+        let announced = response.content_length();
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_long());
+        }
+        // What is announced is not trusted with memory before it comes.
+        let room = announced.unwrap_or(0).min(64 << 20);
+        let mut whole = BytesMut::with_capacity(usize::try_from(room).unwrap_or(0));
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            self.traffic.came(chunk.len() as u64);
+            if (whole.len() + chunk.len()) as u64 > limit {
+                return Err(too_long());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
 }
 
 /// A request that came to no answer. The address is left out, as it may be signed.
@@ -46,25 +107,6 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The whole body, of at most so many bytes.
-pub(crate) async fn body(mut response: Response, limit: u64) -> Result<Bytes, BlobError> {
-    let too_long = || BlobError::Nonsense(format!("it is longer than {limit} bytes"));
-    let announced = response.content_length();
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_long());
-    }
-    // What is announced is not trusted with memory before it comes.
-    let room = announced.unwrap_or(0).min(64 << 20);
-    let mut whole = BytesMut::with_capacity(usize::try_from(room).unwrap_or(0));
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if (whole.len() + chunk.len()) as u64 > limit {
-            return Err(too_long());
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(whole.freeze())
 }
 
 /// How long the server asks to be left alone.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rekindle_base::env as names;
 
 use crate::address::{Address, Bazel, Github};
-use crate::blobs::Blobs;
+use crate::blobs::{BlobError, Blobs};
 use crate::dir::Dir;
 use crate::environment::Environment;
 use crate::github::{self, GithubCache, Repository};
@@ -29,6 +29,14 @@ pub enum OpenError {
         /// What to do.
         hint: &'static str,
     },
+    /// What is said of it makes no sense, or is not enough.
+    #[error("{what}: {why}")]
+    Refused {
+        /// Of what.
+        what: &'static str,
+        /// Why, and what to do.
+        why: String,
+    },
     /// No certificates.
     #[error(
         "there are no certificates to check servers by: install `ca-certificates`, or set `SSL_CERT_FILE`"
@@ -51,15 +59,19 @@ pub fn open(
         Address::Gcs(gcs) => Arc::new(object::gcs(gcs, environment, traffic)?),
         Address::Azure(azure) => Arc::new(object::azure(azure, environment, traffic)?),
         Address::Webdav(webdav) => Arc::new(object::webdav(webdav, environment, traffic)?),
-        Address::Github(github) => Arc::new(open_github(github, environment)?),
-        Address::Bazel(bazel) => Arc::new(open_bazel(bazel, environment)?),
+        Address::Github(github) => Arc::new(open_github(github, environment, traffic)?),
+        Address::Bazel(bazel) => Arc::new(open_bazel(bazel, environment, traffic)?),
         Address::Directory(path) => Arc::new(Dir::new(path.clone())),
         Address::Redis(redis) => Arc::new(RedisBlobs::new(redis, traffic)?),
     })
 }
 
-/// What each job's environment says; that there is no service shows at the first call.
-fn open_github(github: &Github, environment: &Environment) -> Result<GithubCache, OpenError> {
+/// What each job's environment says.
+fn open_github(
+    github: &Github,
+    environment: &Environment,
+    traffic: Arc<Traffic>,
+) -> Result<GithubCache, OpenError> {
     let text = |name| environment.get(name).map(str::to_owned);
     let repository = || {
         Some(Repository {
@@ -78,10 +90,14 @@ fn open_github(github: &Github, environment: &Environment) -> Result<GithubCache
         prefix: github.prefix.clone(),
         repository: repository(),
     };
-    GithubCache::new(settings).map_err(|_| OpenError::NoTls)
+    GithubCache::new(settings, traffic).map_err(|error| refused("GitHub's cache service", error))
 }
 
-fn open_bazel(bazel: &Bazel, environment: &Environment) -> Result<ReapiCache, OpenError> {
+fn open_bazel(
+    bazel: &Bazel,
+    environment: &Environment,
+    traffic: Arc<Traffic>,
+) -> Result<ReapiCache, OpenError> {
     let mut headers = bazel.headers.clone();
     let is_given = headers.iter().any(|(name, _)| name == AUTHORIZATION);
     if let (false, Some(token)) = (is_given, environment.get(names::REKINDLE_REMOTE_TOKEN)) {
@@ -94,8 +110,16 @@ fn open_bazel(bazel: &Bazel, environment: &Environment) -> Result<ReapiCache, Op
         instance: bazel.instance.clone(),
         headers,
     };
-    ReapiCache::new(settings).map_err(|_| OpenError::Incomplete {
-        what: "the address of the Bazel Remote Execution server",
-        hint: "a header's name or value cannot be one",
-    })
+    ReapiCache::new(settings, traffic)
+        .map_err(|error| refused("the Bazel Remote Execution server", error))
+}
+
+fn refused(what: &'static str, error: BlobError) -> OpenError {
+    OpenError::Refused {
+        what,
+        why: match error {
+            BlobError::Refused(why) => why,
+            error => error.to_string(),
+        },
+    }
 }

@@ -31,11 +31,13 @@ const QUOTED_BYTES: usize = 200;
 
 /// What a server said, fit for a message: one line, short, without addresses (which may be signed), and without `secret`.
 pub(crate) fn quoted(said: &str, secret: Option<&Secret>) -> String {
+    // Without a scheme, as `Bearer`, before it.
+    let secret = secret.and_then(|secret| secret.0.split_whitespace().last());
     let mut line = String::new();
     for word in said.split(|c: char| c.is_whitespace() || c.is_control()) {
         let hides = word.contains("://")
             || word.contains("sig=")
-            || secret.is_some_and(|secret| !secret.0.is_empty() && word.contains(&secret.0));
+            || secret.is_some_and(|secret| word.contains(secret));
         if word.is_empty() {
             continue;
         }
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let token = Secret::new("hunter2");
+        let token = Secret::new("Bearer hunter2");
         assert_eq!(format!("{token:?}"), "(secret)");
         assert_eq!(
             quoted("no\n to (hunter2) at https://x/y?sig=abc", Some(&token)),

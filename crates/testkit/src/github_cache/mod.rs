@@ -12,10 +12,8 @@ mod rest;
 mod state;
 mod twirp;
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
@@ -23,10 +21,10 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use self::state::State;
 pub use self::state::{Entry, Rights};
+use crate::stand_in::Serving;
 
 /// What goes wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,48 +45,33 @@ pub enum Fault {
 
 /// A service on a port of its own; it ends with this value.
 pub struct CacheService {
-    address: SocketAddr,
+    serving: Serving,
     state: Arc<Mutex<State>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl CacheService {
     /// Starts one, with nothing in it.
     #[must_use]
     pub fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State::new(format!("http://{address}"))));
-        let (stop, stopped) = oneshot::channel();
+        let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let app = axum::Router::new().fallback(serve).with_state(shared);
-                tokio::select! {
-                    _ = axum::serve(listener, app) => {}
-                    _ = stopped => {}
-                }
-            });
+        let serving = Serving::start(|listener| async {
+            let app = axum::Router::new().fallback(serve).with_state(shared);
+            let _ = axum::serve(listener, app).await;
         });
-        Self {
-            address,
-            state,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        lock(&state).url = format!("http://{}", serving.address);
+        Self { serving, state }
+    }
+
+    /// Hands out addresses in a container of Azure's (or Azurite's) from now on, whose signed address this is.
+    pub fn keep_bytes_in(&self, container: &str) {
+        self.state().container = Some(container.to_owned());
     }
 
     /// What `ACTIONS_RESULTS_URL` and `GITHUB_API_URL` are here.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        format!("http://{}/", self.serving.address)
     }
 
     /// A token for a job that reads these scopes, the nearest first, and writes into the first, if it may.
@@ -105,13 +88,13 @@ impl CacheService {
 
     /// From now on: what happens to the requests with these numbers, counted from the next one on.
     pub fn fault(&self, requests: Range<usize>, fault: Fault) {
-        self.state().order_fault(requests, fault);
+        self.state().requests.order_fault(requests, fault);
     }
 
     /// The requests so far, each as its method and its path without signatures.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
-        self.state().requests().to_vec()
+        self.state().requests.shown()
     }
 
     /// The caches that are there, the oldest first.
@@ -140,22 +123,15 @@ impl CacheService {
     }
 }
 
-impl Drop for CacheService {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn serve(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let fault = lock(&state).next_request(format!("{} {}", parts.method, shown(&parts)));
+    let fault = lock(&state)
+        .requests
+        .next(format!("{} {}", parts.method, shown(&parts)));
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return plain(StatusCode::BAD_REQUEST, "the request ended early");
     };

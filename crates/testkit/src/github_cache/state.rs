@@ -1,11 +1,11 @@
 //! What the service keeps, and its rules; nothing here knows HTTP.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::Fault;
+use crate::stand_in::Requests;
 
 /// What a job may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,37 +58,25 @@ pub(super) enum Refused {
     UsedUp,
 }
 
+#[derive(Default)]
 pub(super) struct State {
-    url: String,
+    /// Of the service, without a slash behind.
+    pub(super) url: String,
     jobs: HashMap<String, Job>,
     kept: Vec<Kept>,
     pub(super) blobs: HashMap<u64, Blob>,
     /// Signatures that are good: for which blob, and whether to write it.
     signatures: HashMap<String, (u64, bool)>,
-    requests: Vec<String>,
-    faults: Vec<(Range<usize>, Fault)>,
+    pub(super) requests: Requests<Fault>,
     /// Counts everything that has an order.
     counter: u64,
     quota: Option<u64>,
     is_used_up: bool,
+    /// Where bytes are instead: the address of a container, signed.
+    pub(super) container: Option<String>,
 }
 
 impl State {
-    pub(super) fn new(url: String) -> Self {
-        Self {
-            url,
-            jobs: HashMap::new(),
-            kept: Vec::new(),
-            blobs: HashMap::new(),
-            signatures: HashMap::new(),
-            requests: Vec::new(),
-            faults: Vec::new(),
-            counter: 0,
-            quota: None,
-            is_used_up: false,
-        }
-    }
-
     fn next(&mut self) -> u64 {
         self.counter += 1;
         self.counter
@@ -107,27 +95,6 @@ impl State {
     )]
     pub(super) fn api_token(&self) -> &'static str {
         "ghs_0123456789abcdef"
-    }
-
-    /// Notes a request, and says what is to go wrong with it.
-    pub(super) fn next_request(&mut self, shown: String) -> Option<Fault> {
-        let number = self.requests.len();
-        self.requests.push(shown);
-        let ordered = self
-            .faults
-            .iter()
-            .find(|(range, _)| range.contains(&number));
-        ordered.map(|(_, fault)| fault.clone())
-    }
-
-    pub(super) fn order_fault(&mut self, requests: Range<usize>, fault: Fault) {
-        let now = self.requests.len();
-        let range = now + requests.start..requests.end.saturating_add(now);
-        self.faults.push((range, fault));
-    }
-
-    pub(super) fn requests(&self) -> &[String] {
-        &self.requests
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {
@@ -213,9 +180,11 @@ impl State {
                 && entry.version == version
                 && entry.scope == *scope
         })?;
-        let uploaded = self.blobs.get(&kept.entry.id)?.bytes.as_ref()?;
-        if uploaded.len() as u64 != size {
-            return None;
+        if self.container.is_none() {
+            let uploaded = self.blobs.get(&kept.entry.id)?.bytes.as_ref()?;
+            if uploaded.len() as u64 != size {
+                return None;
+            }
         }
         kept.entry.size = size;
         kept.is_finished = true;
@@ -260,6 +229,13 @@ impl State {
     }
 
     fn sign(&mut self, id: u64, to_write: bool) -> String {
+        let container = self
+            .container
+            .as_deref()
+            .and_then(|address| address.split_once('?'));
+        if let Some((container, signature)) = container {
+            return format!("{container}/{id}?{signature}");
+        }
         let signature = format!("s{}", self.next());
         self.signatures.insert(signature.clone(), (id, to_write));
         let rights = if to_write { "cw" } else { "r" };

@@ -156,7 +156,8 @@ fn request(port: u16, method: &str, target: &str, headers: &[(&str, &str)]) {
 }
 
 /// Where `cargo xtask test` installs servers.
-fn installed() -> PathBuf {
+#[must_use]
+pub fn installed() -> PathBuf {
     match std::env::var_os("REKINDLE_TEST_SERVERS") {
         Some(dir) => PathBuf::from(dir),
         None => {

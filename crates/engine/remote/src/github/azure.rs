@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use rekindle_base::Digest;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::task::JoinSet;
 
 use crate::blobs::BlobError;
-use crate::http;
+use crate::http::{self, Http};
 use crate::secret::{Secret, quoted};
 
 /// What a block holds, and the most that goes without blocks. A multiple of what fills the window of a fast link, and
@@ -33,27 +33,27 @@ const PROTOCOL: (&str, &str) = ("x-ms-version", "2020-10-02");
 
 /// Reads a blob, or a part of it that is not empty.
 pub(super) async fn get(
-    client: &Client,
+    http: &Http,
     address: &Secret,
     range: Option<&Range<u64>>,
 ) -> Result<Bytes, BlobError> {
-    let mut request = request(client, Method::GET, address, "")?;
+    let mut request = request(http, Method::GET, address, "")?;
     if let Some(range) = range {
         request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
     }
-    let response = request.send().await.map_err(http::unreachable)?;
+    let response = http.send(request, Bytes::new()).await?;
     match (response.status(), range) {
-        (StatusCode::OK, None) => http::body(response, MAX_WHOLE_BYTES).await,
-        (StatusCode::PARTIAL_CONTENT, Some(range)) => part(response, range).await,
+        (StatusCode::OK, None) => http.body(response, MAX_WHOLE_BYTES).await,
+        (StatusCode::PARTIAL_CONTENT, Some(range)) => part(http, response, range).await,
         (status, _) if status.is_success() => Err(BlobError::Nonsense(format!(
             "{status} to a read of {range:?}"
         ))),
-        _ => Err(failure(response).await),
+        _ => Err(failure(http, response).await),
     }
 }
 
 /// The body of an answer to a ranged read.
-async fn part(response: Response, range: &Range<u64>) -> Result<Bytes, BlobError> {
+async fn part(http: &Http, response: Response, range: &Range<u64>) -> Result<Bytes, BlobError> {
     let stated = response
         .headers()
         .get(CONTENT_RANGE)
@@ -71,7 +71,7 @@ async fn part(response: Response, range: &Range<u64>) -> Result<Bytes, BlobError
         return Err(BlobError::Missing);
     }
     let wanted = range.end - range.start;
-    let bytes = http::body(response, wanted).await?;
+    let bytes = http.body(response, wanted).await?;
     if bytes.len() as u64 == wanted {
         Ok(bytes)
     } else {
@@ -114,37 +114,37 @@ impl Upload {
     /// Sends what is not there yet, and makes a blob of it.
     pub(super) async fn send(
         self: &Arc<Self>,
-        client: &Client,
+        http: &Http,
         bytes: &Bytes,
     ) -> Result<(), BlobError> {
         if self.is_done.load(Relaxed) {
             return Ok(());
         }
         if bytes.len() <= BLOCK_BYTES {
-            let request = request(client, Method::PUT, &self.address, "")?
+            let request = request(http, Method::PUT, &self.address, "")?
                 .header("x-ms-blob-type", "BlockBlob")
                 .header(CONTENT_TYPE, "application/octet-stream");
-            put(request, bytes.clone()).await?;
+            put(http, request, bytes.clone()).await?;
         } else {
             let blocks = bytes.len().div_ceil(BLOCK_BYTES);
-            self.send_blocks(client, bytes, blocks).await?;
-            self.list_blocks(client, blocks).await?;
+            self.send_blocks(http, bytes, blocks).await?;
+            self.list_blocks(http, blocks).await?;
         }
         self.is_done.store(true, Relaxed);
         Ok(())
     }
 
-    async fn list_blocks(&self, client: &Client, blocks: usize) -> Result<(), BlobError> {
+    async fn list_blocks(&self, http: &Http, blocks: usize) -> Result<(), BlobError> {
         // "Latest" finds a block also where a list whose answer was lost has used it already.
         let list: String = (0..blocks)
             .map(|block| format!("<Latest>{}</Latest>", block_id(block)))
             .collect();
         let list =
             format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{list}</BlockList>");
-        let request = request(client, Method::PUT, &self.address, "comp=blocklist")?
+        let request = request(http, Method::PUT, &self.address, "comp=blocklist")?
             .header("x-ms-blob-content-type", "application/octet-stream")
             .header(CONTENT_TYPE, "application/xml");
-        put(request, list.into()).await.inspect_err(|error| {
+        put(http, request, list.into()).await.inspect_err(|error| {
             // It names a block that is not there any more.
             if !error.is_transient() {
                 self.sent().clear();
@@ -154,7 +154,7 @@ impl Upload {
 
     async fn send_blocks(
         self: &Arc<Self>,
-        client: &Client,
+        http: &Http,
         bytes: &Bytes,
         blocks: usize,
     ) -> Result<(), BlobError> {
@@ -169,10 +169,10 @@ impl Upload {
                 let start = block * BLOCK_BYTES;
                 let bytes = bytes.slice(start..bytes.len().min(start + BLOCK_BYTES));
                 let query = format!("comp=block&blockid={}", block_id(block));
-                let request = request(client, Method::PUT, &self.address, &query)?;
-                let upload = Arc::clone(self);
+                let request = request(http, Method::PUT, &self.address, &query)?;
+                let (upload, http) = (Arc::clone(self), http.clone());
                 under_way.spawn(async move {
-                    put(request, bytes).await?;
+                    put(&http, request, bytes).await?;
                     upload.sent().insert(block);
                     Ok(())
                 });
@@ -195,12 +195,8 @@ fn block_id(block: usize) -> String {
     format!("{block:08}")
 }
 
-async fn put(request: RequestBuilder, bytes: Bytes) -> Result<(), BlobError> {
-    let response = request
-        .body(bytes)
-        .send()
-        .await
-        .map_err(http::unreachable)?;
+async fn put(http: &Http, request: RequestBuilder, bytes: Bytes) -> Result<(), BlobError> {
+    let response = http.send(request, bytes).await?;
     if response.status() == StatusCode::CREATED {
         return Ok(());
     }
@@ -208,11 +204,11 @@ async fn put(request: RequestBuilder, bytes: Bytes) -> Result<(), BlobError> {
         let status = response.status();
         return Err(BlobError::Nonsense(format!("{status} to an upload")));
     }
-    Err(failure(response).await)
+    Err(failure(http, response).await)
 }
 
 fn request(
-    client: &Client,
+    http: &Http,
     method: Method,
     address: &Secret,
     query: &str,
@@ -224,13 +220,11 @@ fn request(
         let query = format!("{signed}&{query}");
         address.set_query(Some(query.trim_start_matches('&')));
     }
-    Ok(client
-        .request(method, address)
-        .header(PROTOCOL.0, PROTOCOL.1))
+    Ok(http.request(method, address).header(PROTOCOL.0, PROTOCOL.1))
 }
 
 /// A refusal. Azure's code for it is in a header, the rest of its explanation repeats what was signed.
-async fn failure(response: Response) -> BlobError {
+async fn failure(http: &Http, response: Response) -> BlobError {
     let status = response.status();
     let after = http::retry_after(&response);
     let code = response
@@ -240,7 +234,7 @@ async fn failure(response: Response) -> BlobError {
         .map(|code| quoted(code, None))
         .unwrap_or_default();
     // Read so that the connection can be used again; what it says is not needed.
-    let _ = http::body(response, MAX_FAULT_BYTES).await;
+    let _ = http.body(response, MAX_FAULT_BYTES).await;
     http::failure(status, after, &code)
 }
 

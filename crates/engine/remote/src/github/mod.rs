@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rekindle_base::{Clock, SystemClock};
-use reqwest::{Client, Url};
+use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
 use self::azure::Upload;
@@ -34,9 +34,10 @@ use self::keys::Keys;
 use self::rest::Rest;
 use self::twirp::{Found, Refusal, Twirp};
 use crate::blobs::{BlobError, Blobs, Kind, Listed, Name, Written};
-use crate::http;
+use crate::http::Http;
 use crate::memo::Memo;
 use crate::secret::Secret;
+use crate::traffic::Traffic;
 
 /// What the bytes under our keys are; whoever has another format has another version, and neither finds the other's.
 const FORMAT: &str = "rekindle-blobs-1";
@@ -75,7 +76,7 @@ pub struct Repository {
 
 /// Blobs in GitHub's cache service.
 pub struct GithubCache {
-    client: Client,
+    http: Http,
     twirp: Twirp,
     rest: Option<Rest>,
     keys: Keys,
@@ -88,11 +89,11 @@ pub struct GithubCache {
 }
 
 impl GithubCache {
-    /// Takes what the environment says; asks nothing yet.
+    /// Takes what the environment says; asks nothing yet. Requests are counted in `traffic`.
     ///
     /// # Errors
     /// [`BlobError::Refused`] that names what is missing.
-    pub fn new(settings: Settings) -> Result<Self, BlobError> {
+    pub fn new(settings: Settings, traffic: Arc<Traffic>) -> Result<Self, BlobError> {
         let refused = |text: &str| Err(BlobError::Refused(text.into()));
         let (url, token) = match (settings.results_url, settings.runtime_token) {
             (Some(url), Some(token)) => (url, token),
@@ -116,7 +117,7 @@ impl GithubCache {
         };
         let url = Url::parse(&url)
             .map_err(|error| BlobError::Refused(format!("ACTIONS_RESULTS_URL: {error}")))?;
-        let client = http::client()?;
+        let http = Http::new(traffic)?;
         let version = Sha256::digest(FORMAT)
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -131,10 +132,10 @@ impl GithubCache {
         Ok(Self {
             rest: settings
                 .repository
-                .map(|repository| Rest::new(client.clone(), &repository))
+                .map(|repository| Rest::new(http.clone(), &repository))
                 .transpose()?,
-            twirp: Twirp::new(client.clone(), url, token, version),
-            client,
+            twirp: Twirp::new(http.clone(), url, token, version),
+            http,
             keys,
             reads,
             writes,
@@ -176,11 +177,11 @@ impl GithubCache {
             // There is no empty range in HTTP; whether the blob reaches so far is asked by its last byte before it.
             Some(range) if range.is_empty() => {
                 if let Some(last) = range.start.checked_sub(1) {
-                    azure::get(&self.client, &found.address, Some(&(last..range.start))).await?;
+                    azure::get(&self.http, &found.address, Some(&(last..range.start))).await?;
                 }
                 Ok(Bytes::new())
             }
-            range => azure::get(&self.client, &found.address, range).await,
+            range => azure::get(&self.http, &found.address, range).await,
         }
     }
 
@@ -322,7 +323,7 @@ impl Blobs for GithubCache {
         let Some(upload) = self.begin(&key, &bytes, kind).await? else {
             return Ok(Written::Present);
         };
-        let done = match upload.send(&self.client, &bytes).await {
+        let done = match upload.send(&self.http, &bytes).await {
             Ok(()) => self.finish(&key, size_bytes).await,
             Err(error) => Err(error),
         };

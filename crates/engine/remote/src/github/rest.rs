@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use reqwest::header::ACCEPT;
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Repository;
 use super::keys::Keys;
 use crate::blobs::{BlobError, Listed, Name};
-use crate::http;
+use crate::http::{self, Http};
 use crate::secret::{Secret, quoted};
 
 /// The longest page that is read: a hundred caches.
@@ -20,7 +21,7 @@ const MAX_PAGES: usize = 1000;
 
 /// The interface, for one repository.
 pub(super) struct Rest {
-    client: Client,
+    http: Http,
     caches: Url,
     token: Secret,
 }
@@ -45,7 +46,7 @@ struct Fault {
 }
 
 impl Rest {
-    pub(super) fn new(client: Client, repository: &Repository) -> Result<Self, BlobError> {
+    pub(super) fn new(http: Http, repository: &Repository) -> Result<Self, BlobError> {
         let Repository {
             api_url,
             name,
@@ -70,7 +71,7 @@ impl Rest {
             }
         };
         Ok(Self {
-            client,
+            http,
             caches,
             token: token.clone(),
         })
@@ -127,7 +128,7 @@ impl Rest {
             if response.status() != StatusCode::OK {
                 return Err(self.failure(response).await);
             }
-            let bytes = http::body(response, MAX_PAGE_BYTES).await?;
+            let bytes = self.http.body(response, MAX_PAGE_BYTES).await?;
             let Page { actions_caches } = serde_json::from_slice(&bytes)
                 .map_err(|_| BlobError::Nonsense("it is not a list of caches".into()))?;
             let is_last = actions_caches.len() < CACHES_ON_A_PAGE;
@@ -142,14 +143,13 @@ impl Rest {
     }
 
     async fn send(&self, method: Method, address: Url) -> Result<Response, BlobError> {
-        self.client
+        let request = self
+            .http
             .request(method, address)
             .bearer_auth(self.token.reveal())
             .header(ACCEPT, "application/vnd.github+json")
-            .header("x-github-api-version", "2022-11-28")
-            .send()
-            .await
-            .map_err(http::unreachable)
+            .header("x-github-api-version", "2022-11-28");
+        self.http.send(request, Bytes::new()).await
     }
 
     async fn failure(&self, response: Response) -> BlobError {
@@ -159,7 +159,9 @@ impl Rest {
             .headers()
             .get("x-ratelimit-remaining")
             .is_some_and(|left| left == "0");
-        let said = http::body(response, MAX_PAGE_BYTES)
+        let said = self
+            .http
+            .body(response, MAX_PAGE_BYTES)
             .await
             .ok()
             .and_then(|body| serde_json::from_slice::<Fault>(&body).ok())

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::BlobError;
-use crate::http;
+use crate::http::{self, Http};
 use crate::secret::{Secret, quoted};
 
 /// The longest answer that is read: it holds a key and an address.
@@ -42,7 +42,7 @@ impl From<Refusal> for BlobError {
 
 /// The service, to one run of a job.
 pub(super) struct Twirp {
-    pub(super) client: Client,
+    http: Http,
     base: Url,
     token: Secret,
     version: String,
@@ -98,9 +98,9 @@ struct Fault {
 }
 
 impl Twirp {
-    pub(super) fn new(client: Client, base: Url, token: Secret, version: String) -> Self {
+    pub(super) fn new(http: Http, base: Url, token: Secret, version: String) -> Self {
         Self {
-            client,
+            http,
             base,
             token,
             version,
@@ -178,18 +178,16 @@ impl Twirp {
             .map_err(|error| Refusal::Other(BlobError::Refused(error.to_string())))?;
         let body = serde_json::to_vec(request)
             .map_err(|error| Refusal::Other(BlobError::Refused(error.to_string())))?;
-        let response = self
-            .client
-            .post(address)
+        let request = self
+            .http
+            .request(Method::POST, address)
             .bearer_auth(self.token.reveal())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| Refusal::Other(http::unreachable(error)))?;
+            .header(CONTENT_TYPE, "application/json");
+        let response = self.http.send(request, body.into()).await;
+        let response = response.map_err(Refusal::Other)?;
         let status = response.status();
         let after = http::retry_after(&response);
-        let answer = http::body(response, MAX_ANSWER_BYTES).await;
+        let answer = self.http.body(response, MAX_ANSWER_BYTES).await;
         if status == StatusCode::OK {
             let answer = answer.map_err(Refusal::Other)?;
             return serde_json::from_slice(&answer)

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::session::Session;
-use super::status;
 use crate::blobs::{BlobError, Name};
 
 /// The file that is made.
@@ -65,10 +64,11 @@ impl Session {
             digest_function: self.can.function.value() as i32,
             ..GetActionResultRequest::default()
         };
-        let answer = self.actions.clone().get_action_result(request).await;
-        let result = answer
-            .map_err(|status| status::error(&status))?
-            .into_inner();
+        let mut actions = self.actions.clone();
+        let sent = request.encoded_len();
+        let result = self
+            .counted(sent, actions.get_action_result(request))
+            .await?;
         let nonsense = |text: &str| BlobError::Nonsense(text.into());
         let file = result
             .output_files
@@ -105,12 +105,17 @@ impl Session {
             digest_function: self.can.function.value() as i32,
             ..UpdateActionResultRequest::default()
         };
-        match self.actions.clone().update_action_result(request).await {
+        let mut actions = self.actions.clone();
+        let sent = request.encoded_len();
+        match self
+            .counted(sent, actions.update_action_result(request))
+            .await
+        {
             Ok(_) => Ok(()),
-            Err(status) => Err(match status::error(&status) {
-                BlobError::Missing => BlobError::Unavailable("what was uploaded is gone".into()),
-                error => error,
-            }),
+            Err(BlobError::Missing) => {
+                Err(BlobError::Unavailable("what was uploaded is gone".into()))
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -3,14 +3,16 @@
 //! Small blobs go in batches, larger ones as streams. An upload that was cut is continued from where the server says; one in
 //! zstd begins anew, as servers do not agree on what an offset is there.
 
+use std::io::Read as _;
+use std::ops::Range;
+
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     BatchReadBlobsRequest, BatchUpdateBlobsRequest, Digest, FindMissingBlobsRequest,
     batch_update_blobs_request, compressor,
 };
 use bazel_remote_apis::google::bytestream::{QueryWriteStatusRequest, ReadRequest, WriteRequest};
 use bytes::{Bytes, BytesMut};
-use std::io::Read as _;
-use std::ops::Range;
+use prost::Message as _;
 
 use super::session::Session;
 use super::status;
@@ -34,9 +36,10 @@ impl Session {
             blob_digests: digests,
             digest_function: self.can.function.value() as i32,
         };
-        let answer = self.cas.clone().find_missing_blobs(request).await;
-        let answer = answer.map_err(|status| status::error(&status))?;
-        Ok(answer.into_inner().missing_blob_digests)
+        let mut cas = self.cas.clone();
+        let sent = request.encoded_len();
+        let answer = self.counted(sent, cas.find_missing_blobs(request)).await?;
+        Ok(answer.missing_blob_digests)
     }
 
     /// Whether these fit into one batch.
@@ -60,10 +63,11 @@ impl Session {
             requests: requests.collect(),
             digest_function: self.can.function.value() as i32,
         };
-        let answer = self.cas.clone().batch_update_blobs(request).await;
-        let answers = answer
-            .map_err(|status| status::error(&status))?
-            .into_inner()
+        let mut cas = self.cas.clone();
+        let sent = request.encoded_len();
+        let answers = self
+            .counted(sent, cas.batch_update_blobs(request))
+            .await?
             .responses;
         for (digest, _) in blobs {
             let one = answers
@@ -95,8 +99,11 @@ impl Session {
             let resource = self.resource(&format!("uploads/{id}/compressed-blobs/zstd/{path}"));
             let all = packed.len();
             let committed = self.stream(resource, packed.into(), 0).await?;
-            // -1: somebody else has uploaded it meanwhile.
-            return checked(committed == -1 || usize::try_from(committed) == Ok(all));
+            // -1: somebody else has uploaded it meanwhile. Some servers count what they have unpacked.
+            let is_all = committed == -1
+                || committed == digest.size_bytes
+                || usize::try_from(committed) == Ok(all);
+            return checked(is_all);
         }
         let resource = self.resource(&format!("uploads/{id}/blobs/{path}"));
         let start = if again {
@@ -113,17 +120,21 @@ impl Session {
         let request = QueryWriteStatusRequest {
             resource_name: resource.to_owned(),
         };
-        match self.streams.clone().query_write_status(request).await {
-            Ok(answer) => Ok(usize::try_from(answer.into_inner().committed_size).unwrap_or(0)),
-            Err(status) => match status::error(&status) {
-                // It has forgotten it, or cannot say: from the beginning, which is always right.
-                BlobError::Missing | BlobError::Refused(_) => Ok(0),
-                error => Err(error),
-            },
+        let mut streams = self.streams.clone();
+        let sent = request.encoded_len();
+        match self
+            .counted(sent, streams.query_write_status(request))
+            .await
+        {
+            Ok(answer) => Ok(usize::try_from(answer.committed_size).unwrap_or(0)),
+            // It has forgotten it, or cannot say: from the beginning, which is always right.
+            Err(BlobError::Missing | BlobError::Refused(_)) => Ok(0),
+            Err(error) => Err(error),
         }
     }
 
     async fn stream(&self, resource: String, bytes: Bytes, start: usize) -> Result<i64, BlobError> {
+        let sent = bytes.len() - start;
         // The end is said by a message of its own where there is nothing left to send.
         let starts = (start..bytes.len().max(start + 1)).step_by(CHUNK_BYTES);
         let messages = starts.map(move |at| {
@@ -139,13 +150,12 @@ impl Session {
                 data: bytes.slice(at..end).to_vec(),
             }
         });
-        let answer = self
-            .streams
-            .clone()
-            .write(tokio_stream::iter(messages))
-            .await;
-        match answer.map_err(|status| status::error(&status)) {
-            Ok(answer) => Ok(answer.into_inner().committed_size),
+        let mut streams = self.streams.clone();
+        match self
+            .counted(sent, streams.write(tokio_stream::iter(messages)))
+            .await
+        {
+            Ok(answer) => Ok(answer.committed_size),
             Err(BlobError::Missing) => {
                 Err(BlobError::Unavailable("the upload is forgotten".into()))
             }
@@ -196,10 +206,11 @@ impl Session {
             },
             digest_function: self.can.function.value() as i32,
         };
-        let answer = self.cas.clone().batch_read_blobs(request).await;
-        let answers = answer
-            .map_err(|status| status::error(&status))?
-            .into_inner()
+        let mut cas = self.cas.clone();
+        let sent = request.encoded_len();
+        let answers = self
+            .counted(sent, cas.batch_read_blobs(request))
+            .await?
             .responses;
         let one = answers
             .into_iter()
@@ -252,6 +263,7 @@ impl Session {
             read_offset,
             read_limit,
         };
+        self.traffic.asked(request.encoded_len() as u64);
         let answer = self.streams.clone().read(request).await;
         let mut stream = answer
             .map_err(|status| status::error(&status))?
@@ -262,12 +274,18 @@ impl Session {
             .await
             .map_err(|status| status::error(&status))?
         {
-            if (whole.len() + message.data.len()) as u64 > most_bytes {
+            self.traffic.came(message.data.len() as u64);
+            whole.extend_from_slice(&message.data);
+            // BuildGrid ends a part where its own buffer ends, and then with an error: who has what was asked for leaves.
+            if read_limit > 0 && whole.len() as u64 >= most_bytes {
+                whole.truncate(usize::try_from(most_bytes).unwrap_or(usize::MAX));
+                break;
+            }
+            if whole.len() as u64 > most_bytes {
                 return Err(BlobError::Nonsense(format!(
                     "it is longer than {most_bytes} bytes"
                 )));
             }
-            whole.extend_from_slice(&message.data);
         }
         Ok(whole.freeze())
     }
@@ -308,15 +326,22 @@ fn packed(bytes: &[u8]) -> Option<Vec<u8>> {
 fn unpacked(packed: &[u8], digest: &Digest) -> Result<Bytes, BlobError> {
     let nonsense = |text: String| BlobError::Nonsense(text);
     let size = u64::try_from(digest.size_bytes).unwrap_or(0);
-    let mut bytes = Vec::new();
-    zstd::stream::read::Decoder::new(packed)
-        .and_then(|decoder| decoder.take(size + 1).read_to_end(&mut bytes))
+    let bytes = unpacked_up_to(packed, size + 1)
         .map_err(|error| nonsense(format!("it is no zstd: {error}")))?;
     if bytes.len() as u64 == size {
         Ok(bytes.into())
     } else {
         Err(nonsense("another length than its digest says".into()))
     }
+}
+
+/// The first bytes of what was compressed: what comes after them may be without end.
+fn unpacked_up_to(packed: &[u8], most_bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    zstd::stream::read::Decoder::new(packed)?
+        .take(most_bytes)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -334,6 +359,7 @@ mod tests {
         assert_eq!(unpacked(&small, &digest(1 << 20)).unwrap(), zeros);
         assert_eq!(packed(&small), None);
         assert_eq!(packed(&[]), None);
+        assert_eq!(unpacked_up_to(&small, 1000).unwrap().len(), 1000);
         // A bomb, and a lie.
         assert!(unpacked(&small, &digest(1000)).is_err());
         assert!(unpacked(&small, &digest(2 << 20)).is_err());

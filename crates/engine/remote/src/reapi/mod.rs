@@ -21,7 +21,7 @@ mod status;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bazel_remote_apis::build::bazel::remote::execution::v2::Digest;
@@ -33,7 +33,8 @@ use self::actions::Target;
 use self::session::{Headers, Session};
 use crate::blobs::{BlobError, Blobs, Kind, Listed, Name, Written};
 use crate::memo::Memo;
-use crate::secret::Secret;
+use crate::secret::{Secret, quoted};
+use crate::traffic::Traffic;
 
 /// Names that are asked for at once.
 const NAMES_AT_ONCE: usize = 8;
@@ -57,6 +58,7 @@ pub struct Settings {
 pub struct ReapiCache {
     settings: Settings,
     headers: Headers,
+    traffic: Arc<Traffic>,
     session: OnceCell<Session>,
     targets: Memo<Target>,
     /// By hash: uploads that failed, which can be continued.
@@ -64,15 +66,16 @@ pub struct ReapiCache {
 }
 
 impl ReapiCache {
-    /// Takes the settings; connects at the first call.
+    /// Takes the settings; connects at the first call. Requests are counted in `traffic`.
     ///
     /// # Errors
     /// [`BlobError::Refused`] for a header that can be none.
-    pub fn new(settings: Settings) -> Result<Self, BlobError> {
+    pub fn new(settings: Settings, traffic: Arc<Traffic>) -> Result<Self, BlobError> {
         let headers = Headers::new(&settings)?;
         Ok(Self {
             settings,
             headers,
+            traffic,
             session: OnceCell::new(),
             targets: Memo::default(),
             uploads: Mutex::default(),
@@ -80,7 +83,7 @@ impl ReapiCache {
     }
 
     async fn session(&self) -> Result<&Session, BlobError> {
-        let open = || Session::open(&self.settings, &self.headers);
+        let open = || Session::open(&self.settings, &self.headers, &self.traffic);
         self.session.get_or_try_init(open).await
     }
 
@@ -222,6 +225,91 @@ impl ReapiCache {
         }
     }
 
+    async fn do_read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
+        let session = self.session().await?;
+        let ask = || session.target(name, false);
+        let (target, remembered) = self.targets.get(name, ask()).await?;
+        match Self::bytes(session, &target, range.as_ref()).await {
+            // It stands for something else now, perhaps.
+            Err(BlobError::Missing) => {
+                self.targets.forget_if(name, &target).await;
+                if !remembered {
+                    return Err(BlobError::Missing);
+                }
+                let (target, _) = self.targets.get(name, ask()).await?;
+                Self::bytes(session, &target, range.as_ref()).await
+            }
+            read => read,
+        }
+    }
+
+    async fn do_find(&self, names: &[Name]) -> Result<Option<(usize, Bytes)>, BlobError> {
+        let Some((first, others)) = names.split_first() else {
+            return Ok(None);
+        };
+        let session = self.session().await?;
+        if let Some(bytes) = Self::newest(session, first).await? {
+            return Ok(Some((0, bytes)));
+        }
+        for (turn, names) in others.chunks(NAMES_AT_ONCE).enumerate() {
+            if let Some((place, bytes)) = Self::newest_of(session, names).await? {
+                return Ok(Some((1 + turn * NAMES_AT_ONCE + place, bytes)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn do_write(&self, name: &Name, bytes: Bytes, kind: Kind) -> Result<Written, BlobError> {
+        let session = self.session().await?;
+        if !session.can.updates {
+            return Err(BlobError::Denied(
+                "the server says that its action cache may not be changed".into(),
+            ));
+        }
+        if session
+            .can
+            .blob_bytes
+            .is_some_and(|most| bytes.len() as u64 > most)
+        {
+            return Err(BlobError::Refused(
+                "it is larger than the server keeps".into(),
+            ));
+        }
+        if kind == Kind::Once && Self::is_taken(session, name).await? {
+            return Ok(Written::Present);
+        }
+        let action = session.action(name);
+        let digest = session.can.function.of(&bytes);
+        let mut blobs = vec![(digest.clone(), bytes)];
+        blobs.extend(action.messages.iter().cloned());
+        match self.put(session, blobs).await {
+            Ok(()) => {}
+            Err(BlobError::Missing) => {
+                return Err(BlobError::Refused("there is no such instance".into()));
+            }
+            Err(error) => return Err(error),
+        }
+        session.point(&action, &digest).await?;
+        self.targets.forget(name);
+        Ok(Written::New)
+    }
+
+    /// Without tokens: some servers repeat what they were sent.
+    fn cleaned<T>(&self, result: Result<T, BlobError>) -> Result<T, BlobError> {
+        result.map_err(|mut error| {
+            if let BlobError::Denied(text)
+            | BlobError::Refused(text)
+            | BlobError::Unavailable(text)
+            | BlobError::Nonsense(text) = &mut error
+            {
+                for (_, secret) in &self.settings.headers {
+                    *text = quoted(text, Some(secret));
+                }
+            }
+            error
+        })
+    }
+
     fn uploads(&self) -> MutexGuard<'_, HashMap<String, String>> {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -260,72 +348,15 @@ fn random_uuid() -> String {
 #[async_trait]
 impl Blobs for ReapiCache {
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
-        let session = self.session().await?;
-        let ask = || session.target(name, false);
-        let (target, remembered) = self.targets.get(name, ask()).await?;
-        match Self::bytes(session, &target, range.as_ref()).await {
-            // It stands for something else now, perhaps.
-            Err(BlobError::Missing) => {
-                self.targets.forget_if(name, &target).await;
-                if !remembered {
-                    return Err(BlobError::Missing);
-                }
-                let (target, _) = self.targets.get(name, ask()).await?;
-                Self::bytes(session, &target, range.as_ref()).await
-            }
-            read => read,
-        }
+        self.cleaned(self.do_read(name, range).await)
     }
 
     async fn find(&self, names: &[Name]) -> Result<Option<(usize, Bytes)>, BlobError> {
-        let Some((first, others)) = names.split_first() else {
-            return Ok(None);
-        };
-        let session = self.session().await?;
-        if let Some(bytes) = Self::newest(session, first).await? {
-            return Ok(Some((0, bytes)));
-        }
-        for (turn, names) in others.chunks(NAMES_AT_ONCE).enumerate() {
-            if let Some((place, bytes)) = Self::newest_of(session, names).await? {
-                return Ok(Some((1 + turn * NAMES_AT_ONCE + place, bytes)));
-            }
-        }
-        Ok(None)
+        self.cleaned(self.do_find(names).await)
     }
 
     async fn write(&self, name: &Name, bytes: Bytes, kind: Kind) -> Result<Written, BlobError> {
-        let session = self.session().await?;
-        if !session.can.updates {
-            return Err(BlobError::Denied(
-                "the server says that its action cache may not be changed".into(),
-            ));
-        }
-        if session
-            .can
-            .blob_bytes
-            .is_some_and(|most| bytes.len() as u64 > most)
-        {
-            return Err(BlobError::Refused(
-                "it is larger than the server keeps".into(),
-            ));
-        }
-        if kind == Kind::Once && Self::is_taken(session, name).await? {
-            return Ok(Written::Present);
-        }
-        let action = session.action(name);
-        let digest = session.can.function.of(&bytes);
-        let mut blobs = vec![(digest.clone(), bytes)];
-        blobs.extend(action.messages.iter().cloned());
-        match self.put(session, blobs).await {
-            Ok(()) => {}
-            Err(BlobError::Missing) => {
-                return Err(BlobError::Refused("there is no such instance".into()));
-            }
-            Err(error) => return Err(error),
-        }
-        session.point(&action, &digest).await?;
-        self.targets.forget(name);
-        Ok(Written::New)
+        self.cleaned(self.do_write(name, bytes, kind).await)
     }
 
     async fn list(&self, _prefix: &str) -> Result<Vec<Listed>, BlobError> {

@@ -1,5 +1,7 @@
 //! A connection, and what the server at its end can do.
 
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::action_cache_client::ActionCacheClient;
@@ -17,13 +19,14 @@ use tonic::metadata::{
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::Settings;
 use super::digest::Function;
 use super::status;
 use crate::blobs::BlobError;
 use crate::http::with_causes;
+use crate::traffic::Traffic;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -113,22 +116,32 @@ pub(super) struct Session {
     pub(super) streams: ByteStreamClient<Service>,
     pub(super) instance: String,
     pub(super) can: Abilities,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 impl Session {
     /// Connects, and asks what the server can do.
-    pub(super) async fn open(settings: &Settings, headers: &Headers) -> Result<Self, BlobError> {
+    pub(super) async fn open(
+        settings: &Settings,
+        headers: &Headers,
+        traffic: &Arc<Traffic>,
+    ) -> Result<Self, BlobError> {
         let channel = endpoint(settings)?.connect_lazy();
         let service = InterceptedService::new(channel, headers.clone());
         let instance = settings.instance.clone();
         let request = GetCapabilitiesRequest {
             instance_name: instance.clone(),
         };
+        traffic.asked(request.encoded_len() as u64);
         let can = match CapabilitiesClient::new(service.clone())
             .get_capabilities(request)
             .await
         {
-            Ok(answer) => abilities(answer.into_inner().cache_capabilities)?,
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                traffic.came(answer.encoded_len() as u64);
+                abilities(answer.cache_capabilities)?
+            }
             // From before it could be asked.
             Err(status) if status.code() == Code::Unimplemented => {
                 abilities(Some(CacheCapabilities {
@@ -146,7 +159,23 @@ impl Session {
             streams: ByteStreamClient::new(service).max_decoding_message_size(4 * MESSAGE_BYTES),
             instance,
             can,
+            traffic: Arc::clone(traffic),
         })
+    }
+
+    /// What a call answers, counted with the bytes that it sent.
+    pub(super) async fn counted<A: prost::Message>(
+        &self,
+        sent_bytes: usize,
+        call: impl Future<Output = Result<Response<A>, Status>>,
+    ) -> Result<A, BlobError> {
+        self.traffic.asked(sent_bytes as u64);
+        let answer = call
+            .await
+            .map_err(|status| status::error(&status))?
+            .into_inner();
+        self.traffic.came(answer.encoded_len() as u64);
+        Ok(answer)
     }
 }
 

@@ -1,10 +1,11 @@
 //! GitHub's cache service.
 
 use bytes::Bytes;
-use rekindle_remote::Secret;
 use rekindle_remote::blobs::{BlobError, Blobs, Kind, Written};
 use rekindle_remote::github::{GithubCache, Repository, Settings};
+use rekindle_remote::{Secret, Traffic};
 use rekindle_testkit::github_cache::{CacheService, Rights};
+use std::sync::Arc;
 
 use crate::conformance;
 use crate::support::{kind, name, noise, run};
@@ -21,7 +22,7 @@ pub(crate) fn settings(service: &CacheService, scopes: &[&str], rights: Rights) 
 }
 
 pub(crate) fn cache(service: &CacheService, scopes: &[&str]) -> GithubCache {
-    GithubCache::new(settings(service, scopes, Rights::All)).unwrap()
+    GithubCache::new(settings(service, scopes, Rights::All), Arc::default()).unwrap()
 }
 
 fn with_repository(service: &CacheService, token: &str) -> GithubCache {
@@ -33,13 +34,13 @@ fn with_repository(service: &CacheService, token: &str) -> GithubCache {
         }),
         ..settings(service, &[MAIN], Rights::All)
     };
-    GithubCache::new(settings).unwrap()
+    GithubCache::new(settings, Arc::default()).unwrap()
 }
 
 #[test]
 fn it_keeps_blobs() {
     let service = CacheService::start();
-    run(conformance::all(&cache(&service, &[MAIN]), "t1"));
+    run(conformance::all(&cache(&service, &[MAIN])));
 }
 
 #[test]
@@ -66,6 +67,29 @@ fn a_read_asks_once_for_all_its_ranges() {
             .filter(|request| request.contains("/twirp/"))
             .count();
         assert_eq!((twirp, asked.len()), (1, 4), "{asked:?}");
+    });
+}
+
+#[test]
+fn requests_and_bytes_are_counted() {
+    let service = CacheService::start();
+    let traffic = Arc::new(Traffic::default());
+    let settings = settings(&service, &[MAIN], Rights::All);
+    let cache = GithubCache::new(settings, Arc::clone(&traffic)).unwrap();
+    run(async {
+        let p = name("p");
+        cache
+            .write(&p, noise(20 << 20, 1), Kind::Once)
+            .await
+            .unwrap();
+        let up = traffic.counted();
+        assert_eq!(up.requests as usize, service.requests().len());
+        assert!((20 << 20..21 << 20).contains(&up.up_bytes), "{up:?}");
+        cache.read(&p, Some(7..100_007)).await.unwrap();
+        let down = traffic.counted();
+        assert_eq!(down.requests as usize, service.requests().len());
+        let came = down.down_bytes - up.down_bytes;
+        assert!((100_000..101_000).contains(&came), "{came}");
     });
 }
 
@@ -127,7 +151,8 @@ fn branches_read_their_own_first_and_then_the_default_branchs() {
 #[test]
 fn a_job_without_rights_is_denied() {
     let service = CacheService::start();
-    let of = |rights| GithubCache::new(settings(&service, &[MAIN], rights)).unwrap();
+    let of =
+        |rights| GithubCache::new(settings(&service, &[MAIN], rights), Arc::default()).unwrap();
     let a = name("a");
     run(async {
         cache(&service, &[MAIN])
@@ -143,10 +168,13 @@ fn a_job_without_rights_is_denied() {
         let none = of(Rights::None);
         assert_eq!(kind(&none.read(&a, None).await), "denied");
         assert_eq!(kind(&none.find(std::slice::from_ref(&a)).await), "denied");
-        let stranger = GithubCache::new(Settings {
-            runtime_token: Some(Secret::new("hunter2")),
-            ..settings(&service, &[MAIN], Rights::All)
-        });
+        let stranger = GithubCache::new(
+            Settings {
+                runtime_token: Some(Secret::new("hunter2")),
+                ..settings(&service, &[MAIN], Rights::All)
+            },
+            Arc::default(),
+        );
         let denied = stranger.unwrap().read(&a, None).await;
         assert_eq!(kind(&denied), "denied");
         assert!(!format!("{denied:?}").contains("hunter2"));
@@ -158,10 +186,13 @@ fn a_mode_is_kept_without_a_request() {
     let service = CacheService::start();
     let of = |mode: &str| {
         let settings = settings(&service, &[MAIN], Rights::All);
-        GithubCache::new(Settings {
-            mode: Some(mode.into()),
-            ..settings
-        })
+        GithubCache::new(
+            Settings {
+                mode: Some(mode.into()),
+                ..settings
+            },
+            Arc::default(),
+        )
         .unwrap()
     };
     let a = name("a");
@@ -186,7 +217,7 @@ fn a_mode_is_kept_without_a_request() {
 
 #[test]
 fn what_is_missing_in_the_environment_is_named() {
-    let message = |settings| match GithubCache::new(settings) {
+    let message = |settings| match GithubCache::new(settings, Arc::default()) {
         Err(BlobError::Refused(text)) => text,
         other => panic!("{:?}", other.err()),
     };

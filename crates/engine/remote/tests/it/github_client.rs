@@ -5,9 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use rekindle_testkit::github_cache::{CacheService, Rights};
+use rekindle_testkit::servers::Azurite;
 
-use crate::support::{noise, skipped};
-use crate::tools::{npm, ran};
+use crate::conformance;
+use crate::github::cache;
+use crate::support::{noise, run, skipped};
+use crate::tools::{OFFICIAL_CLIENT, kept, ran};
 
 const MAIN: &str = "refs/heads/main";
 
@@ -21,6 +24,17 @@ if (verb === 'save') {
 } else {
     console.log('=> ' + await cache.restoreCache(['data'], key, rest));
 }
+";
+
+/// Makes a container, and prints its address with a signature that may read and write blobs.
+const CONTAINER: &str = r"
+import { createRequire } from 'node:module';
+const [client, connection] = process.argv.slice(2);
+const { BlobServiceClient, ContainerSASPermissions } = createRequire(client)('@azure/storage-blob');
+const container = BlobServiceClient.fromConnectionString(connection).getContainerClient('caches');
+await container.create();
+const permissions = ContainerSASPermissions.parse('rcw');
+console.log('=> ' + await container.generateSasUrl({ permissions, expiresOn: new Date(Date.now() + 3600e3) }));
 ";
 
 struct Client<'a> {
@@ -54,8 +68,8 @@ impl Client<'_> {
 #[test]
 fn the_official_client_saves_and_restores_through_the_stand_in() {
     const NAME: &str = "github_client::the_official_client_saves_and_restores_through_the_stand_in";
-    let module = match npm("actions-cache-6.3.0", &["@actions/cache@6.3.0"]) {
-        Ok(dir) => dir.join("node_modules/@actions/cache/lib/cache.js"),
+    let module = match kept(OFFICIAL_CLIENT, "node") {
+        Ok(module) => module,
         Err(why) => return skipped(NAME, &why),
     };
     let service = CacheService::start();
@@ -120,4 +134,29 @@ fn the_official_client_saves_and_restores_through_the_stand_in() {
     let (key, bytes) = restored(&main, &["large"]);
     assert_eq!(key, "large");
     assert!(bytes.is_some_and(|bytes| bytes == large));
+}
+
+#[test]
+fn azurite_keeps_our_bytes() {
+    const NAME: &str = "github_client::azurite_keeps_our_bytes";
+    let azurite = match Azurite::start() {
+        Ok(azurite) => azurite,
+        Err(missing) => return skipped(NAME, &missing.to_string()),
+    };
+    let module = match kept(OFFICIAL_CLIENT, "node") {
+        Ok(module) => module,
+        Err(why) => return skipped(NAME, &why),
+    };
+    let home = tempfile::tempdir().unwrap();
+    let script = home.path().join("container.mjs");
+    std::fs::write(&script, CONTAINER).unwrap();
+    let said = ran(Command::new("node")
+        .arg(script)
+        .arg(module)
+        .arg(azurite.connection()))
+    .unwrap();
+    let container = said.lines().find_map(|line| line.strip_prefix("=> "));
+    let service = CacheService::start();
+    service.keep_bytes_in(container.unwrap());
+    run(conformance::all(&cache(&service, &[MAIN])));
 }

