@@ -13,6 +13,7 @@ use crate::args::Args;
 use crate::checkers;
 use crate::counts::{Counts, Skips, closing_line, notes};
 use crate::process::{self, cargo, command, watch, works};
+use crate::servers;
 
 /// Where tests append the skips that they report.
 const SKIPS_VARIABLE: &str = "REKINDLE_TEST_SKIPS";
@@ -28,6 +29,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 
     fetch_components();
     let checkers = checkers::fetch();
+    if filters.is_empty() {
+        servers::fetch();
+    }
     let skips_file = fresh_skips_file()?;
     let mut build = in_clean_environment(cargo(), &skips_file);
     // Integration tests of several crates drive the programs that are shipped.
@@ -108,6 +112,7 @@ fn in_clean_environment(mut command: Command, skips_file: &Path) -> Command {
         }
     }
     command.env(SKIPS_VARIABLE, skips_file);
+    command.env(servers::DIRECTORY_VARIABLE, servers::directory());
     command
 }
 

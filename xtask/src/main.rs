@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test|soak|tidy|docs|ci|bench`.
+//! The project's own chores: `cargo xtask test|servers|soak|tidy|docs|ci|bench`.
 //!
 //! One module per command. [`process`] starts programs, [`cargo_test`] counts what they report,
 //! [`tidy`] holds one function per rule of the tree.
@@ -18,6 +18,7 @@ mod ci;
 mod counts;
 mod docs;
 mod process;
+mod servers;
 mod soak;
 mod tidy;
 
@@ -30,6 +31,7 @@ Usage: cargo xtask <command>
 
 Commands:
   test [-- FILTER...]   every test of the workspace; names what was skipped, and why
+  servers               install what tests of remotes start; `test` does so too
   soak [--sequences N] [--seed S] [--minutes M] [--keep]
                         random edits against the cache, by the thousand; --keep leaves what failed
   tidy                  the rules of the tree: layers, file sizes, dead files, links
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "bench" => bench::run(&rest),
         "test" => cargo_test::run(&rest),
+        "servers" => servers::run(&rest),
         "soak" => soak::run(&rest),
         "tidy" => tidy::run(&rest),
         "docs" => docs::run(&rest),

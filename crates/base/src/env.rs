@@ -62,6 +62,22 @@ variables! {
     /// Directory of the pages that runs on a CI service write. Default: `rekindle-reports` in `$RUNNER_TEMP`, else
     /// beside the run's log in the store.
     REKINDLE_REPORT_DIR = Public;
+    /// A bearer token for a remote that is a WebDAV or a Bazel Remote Execution server.
+    REKINDLE_REMOTE_TOKEN = Public;
+    /// Where saves are shared with other machines, as in `s3://bucket/prefix` or `file:///mnt/cache`. Default: nowhere.
+    REKINDLE_REMOTE = Public;
+    /// `read-only`, `read-write` or `off`. Default: in CI `read-write` for pushes to the default branch and to protected ones,
+    /// else `read-only`; elsewhere `read-write`.
+    REKINDLE_REMOTE_MODE = Public;
+    /// What saves are signed with: `secret:TEXT`, `ed25519:SEED`, or `ed25519-public:KEY` for who only reads. Others' saves
+    /// are left alone then. Default: none.
+    REKINDLE_REMOTE_KEY = Public;
+    /// The longest that one request to the remote takes, as in `10s` or `500ms`, besides what its bytes need. Default: `10s`.
+    REKINDLE_REMOTE_DEADLINE = Public;
+    /// The longest that a run spends on requests that come to nothing; after that it goes on without the remote. Default: `20s`.
+    REKINDLE_REMOTE_PATIENCE = Public;
+    /// The longest that a run's end waits for what goes to the remote. Default: `60s`.
+    REKINDLE_REMOTE_LINGER = Public;
     /// Path of a configuration file read instead of the user's own.
     REKINDLE_CONFIG = Public;
     /// As `REKINDLE_DIR`, when that is unset: a directory of its own is made inside.
@@ -70,6 +86,156 @@ variables! {
     SCCACHE_CACHE_SIZE = Alias;
     /// As `REKINDLE_RECACHE`, when that is unset.
     SCCACHE_RECACHE = Alias;
+    /// A bucket of S3's as the remote, when none of Rekindle's own is named.
+    SCCACHE_BUCKET = Alias;
+    /// Region of that bucket. Default: as `AWS_REGION` says.
+    SCCACHE_REGION = Alias;
+    /// Where S3 is, for that bucket: a host, or an `http` or `https` URL. Default: AWS.
+    SCCACHE_ENDPOINT = Alias;
+    /// `true` or `false`: whether `SCCACHE_ENDPOINT` is reached with TLS. Default: as its scheme says, else not.
+    SCCACHE_S3_USE_SSL = Alias;
+    /// What every key in that bucket begins with.
+    SCCACHE_S3_KEY_PREFIX = Alias;
+    /// `true` sends requests to that bucket unsigned.
+    SCCACHE_S3_NO_CREDENTIALS = Alias;
+    /// `true` asks S3 to encrypt what is written to that bucket (`AES256`).
+    SCCACHE_S3_SERVER_SIDE_ENCRYPTION = Alias;
+    /// `true` asks S3 to encrypt with a key of AWS's key service.
+    SCCACHE_S3_SERVER_SIDE_ENCRYPTION_AWS_KMS = Alias;
+    /// With which key of AWS's key service.
+    SCCACHE_S3_SERVER_SIDE_ENCRYPTION_KMS_KEY_ID = Alias;
+    /// `true` puts the bucket's name into the host's.
+    SCCACHE_S3_ENABLE_VIRTUAL_HOST_STYLE = Alias;
+    /// `READ_ONLY` or `READ_WRITE`, for that bucket.
+    SCCACHE_S3_RW_MODE = Alias;
+    /// A bucket of Google's as the remote, when none of Rekindle's own is named.
+    SCCACHE_GCS_BUCKET = Alias;
+    /// What every key in that bucket of Google's begins with.
+    SCCACHE_GCS_KEY_PREFIX = Alias;
+    /// File of the service account's key, for that bucket of Google's.
+    SCCACHE_GCS_KEY_PATH = Alias;
+    /// The service account whose token a machine of Google's asks for.
+    SCCACHE_GCS_SERVICE_ACCOUNT = Alias;
+    /// `READ_ONLY` or `READ_WRITE`, for that bucket of Google's. Default: `READ_ONLY`.
+    SCCACHE_GCS_RW_MODE = Alias;
+    /// Account, key and endpoint of an Azure Blob container.
+    SCCACHE_AZURE_CONNECTION_STRING = Alias;
+    /// A container of Azure's as the remote, when none of Rekindle's own is named.
+    SCCACHE_AZURE_BLOB_CONTAINER = Alias;
+    /// The storage account of that container, where no connection string says it.
+    SCCACHE_AZURE_STORAGE_ACCOUNT = Alias;
+    /// Where that container is, where no connection string says it.
+    SCCACHE_AZURE_ENDPOINT = Alias;
+    /// What every key in that container begins with.
+    SCCACHE_AZURE_KEY_PREFIX = Alias;
+    /// `READ_ONLY` or `READ_WRITE`, for that container.
+    SCCACHE_AZURE_RW_MODE = Alias;
+    /// A Redis server as the remote, as in `redis://host:6379`, when none of Rekindle's own is named.
+    SCCACHE_REDIS_ENDPOINT = Alias;
+    /// The older name of `SCCACHE_REDIS_ENDPOINT`.
+    SCCACHE_REDIS = Alias;
+    /// Who asks that server.
+    SCCACHE_REDIS_USERNAME = Alias;
+    /// With which password that server is asked.
+    SCCACHE_REDIS_PASSWORD = Alias;
+    /// Number of the database in that server. Default: as its URL says, else `0`.
+    SCCACHE_REDIS_DB = Alias;
+    /// Seconds for which that server keeps what is written. Default: `0`, until it wants the memory.
+    SCCACHE_REDIS_EXPIRATION = Alias;
+    /// The older name of `SCCACHE_REDIS_EXPIRATION`.
+    SCCACHE_REDIS_TTL = Alias;
+    /// What every key in that server begins with.
+    SCCACHE_REDIS_KEY_PREFIX = Alias;
+    /// `READ_ONLY` or `READ_WRITE`, for that server of Redis.
+    SCCACHE_REDIS_RW_MODE = Alias;
+    /// A WebDAV server as the remote, as an `http` or `https` URL, when none of Rekindle's own is named.
+    SCCACHE_WEBDAV_ENDPOINT = Alias;
+    /// The directory below that URL.
+    SCCACHE_WEBDAV_KEY_PREFIX = Alias;
+    /// Who asks that WebDAV server.
+    SCCACHE_WEBDAV_USERNAME = Alias;
+    /// With which password that WebDAV server is asked.
+    SCCACHE_WEBDAV_PASSWORD = Alias;
+    /// A bearer token for that WebDAV server, in the place of user and password.
+    SCCACHE_WEBDAV_TOKEN = Alias;
+    /// `READ_ONLY` or `READ_WRITE`, for that WebDAV server.
+    SCCACHE_WEBDAV_RW_MODE = Alias;
+    /// `true` makes GitHub's cache service the remote, when none of Rekindle's own is named.
+    SCCACHE_GHA_ENABLED = Alias;
+    /// What every key in GitHub's cache service begins with.
+    SCCACHE_GHA_VERSION = Alias;
+    /// `READ_ONLY` or `READ_WRITE`, for GitHub's cache service.
+    SCCACHE_GHA_RW_MODE = Alias;
+    /// Where GitHub's cache service is: each job is told.
+    ACTIONS_RESULTS_URL = Alias;
+    /// The job's token for that service, which GitHub gives to actions and not to `run` steps.
+    ACTIONS_RUNTIME_TOKEN = Alias;
+    /// Where the first version of that service is, which is not spoken; with it alone the remote says so.
+    ACTIONS_CACHE_URL = Alias;
+    /// What the job may do with that service: `none`, `read`, `write` or `write-only`.
+    ACTIONS_CACHE_MODE = Alias;
+    /// Where GitHub's ordinary interface is, for `rekindle cache` on its cache service.
+    GITHUB_API_URL = Alias;
+    /// The repository whose caches are listed and removed.
+    GITHUB_REPOSITORY = Alias;
+    /// The token for listing and removing them.
+    GITHUB_TOKEN = Alias;
+    /// Who asks S3. Without it: the profile, web identity, the container's or the machine's role, in this order.
+    AWS_ACCESS_KEY_ID = Alias;
+    /// The secret to `AWS_ACCESS_KEY_ID`.
+    AWS_SECRET_ACCESS_KEY = Alias;
+    /// What belongs to a temporary `AWS_ACCESS_KEY_ID`.
+    AWS_SESSION_TOKEN = Alias;
+    /// Region of a bucket of S3's whose address says none. Default: `us-east-1`.
+    AWS_REGION = Alias;
+    /// As `AWS_REGION`, when that is unset.
+    AWS_DEFAULT_REGION = Alias;
+    /// Where S3 is, for a bucket whose address does not say.
+    AWS_ENDPOINT_URL_S3 = Alias;
+    /// As `AWS_ENDPOINT_URL_S3`, when that is unset.
+    AWS_ENDPOINT_URL = Alias;
+    /// Profile in AWS's files, for a bucket whose address says none.
+    AWS_PROFILE = Alias;
+    /// AWS's file of profiles. Default: `~/.aws/config`.
+    AWS_CONFIG_FILE = Alias;
+    /// AWS's file of credentials. Default: `~/.aws/credentials`.
+    AWS_SHARED_CREDENTIALS_FILE = Alias;
+    /// The role that a web identity takes on.
+    AWS_ROLE_ARN = Alias;
+    /// The name of that role's session.
+    AWS_ROLE_SESSION_NAME = Alias;
+    /// File of a web identity's token.
+    AWS_WEB_IDENTITY_TOKEN_FILE = Alias;
+    /// Where a container of AWS's asks for credentials.
+    AWS_CONTAINER_CREDENTIALS_RELATIVE_URI = Alias;
+    /// As `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, when that is unset.
+    AWS_CONTAINER_CREDENTIALS_FULL_URI = Alias;
+    /// The token for asking there.
+    AWS_CONTAINER_AUTHORIZATION_TOKEN = Alias;
+    /// File of the token for asking there.
+    AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE = Alias;
+    /// `true` does not ask the machine for its role.
+    AWS_EC2_METADATA_DISABLED = Alias;
+    /// Where the machine is asked for its role.
+    AWS_EC2_METADATA_SERVICE_ENDPOINT = Alias;
+    /// File of credentials for Google Cloud Storage.
+    GOOGLE_APPLICATION_CREDENTIALS = Alias;
+    /// The storage account of a container whose address says none.
+    AZURE_STORAGE_ACCOUNT_NAME = Alias;
+    /// The key of that storage account.
+    AZURE_STORAGE_ACCOUNT_KEY = Alias;
+    /// A shared access signature, in the place of the account's key.
+    AZURE_STORAGE_SAS_TOKEN = Alias;
+    /// Account, key and endpoint in one, for a container whose address says none.
+    AZURE_STORAGE_CONNECTION_STRING = Alias;
+    /// The application that a workload's identity asks Azure as.
+    AZURE_CLIENT_ID = Alias;
+    /// The tenant of that application.
+    AZURE_TENANT_ID = Alias;
+    /// File of a workload's token for Azure.
+    AZURE_FEDERATED_TOKEN_FILE = Alias;
+    /// The secret of that application.
+    AZURE_CLIENT_SECRET = Alias;
     /// The frozen settings of a run, as JSON, for the wrapper.
     REKINDLE_SETTINGS = Internal;
     /// The user's own `RUSTC_WRAPPER`, for the wrapper to call: `rekindle env` sets it.

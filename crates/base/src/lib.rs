@@ -7,8 +7,10 @@ mod digest;
 pub mod env;
 mod error;
 mod size;
+mod text;
 
 pub use clock::{Clock, Moment, SystemClock, Utc, civil};
 pub use digest::{Digest, DigestHasher, ParseDigestError};
 pub use error::ErrorKind;
 pub use size::{ByteSize, ParseSizeError};
+pub use text::edits;

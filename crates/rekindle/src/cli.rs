@@ -393,15 +393,58 @@ pub(crate) struct CacheArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
     /// Shows what the store holds.
-    Du(CacheFormat),
+    Du(CacheDu),
     /// Removes what was used least recently until the store fits its size budget.
     Gc(CacheGc),
     /// Reads everything in the store and compares it with its digests.
     Verify(CacheVerify),
+    /// Saves what the last build here made to the remote.
+    Push(CachePush),
+    /// Brings the save that a build here would begin with from the remote.
+    Pull(CachePull),
+    /// Copies everything from one remote to another, as in a change of provider.
+    Copy(CacheCopy),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CacheFormat {
+pub(crate) struct CachePush {
+    #[command(flatten)]
+    pub(crate) site: Site,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CachePull {
+    /// All of its objects, too: for builds that will have no remote.
+    #[arg(long)]
+    pub(crate) objects: bool,
+    #[command(flatten)]
+    pub(crate) site: Site,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheCopy {
+    /// The address of one.
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// The address of the other.
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheDu {
+    /// Of the remote, not of the store on this machine.
+    #[arg(long)]
+    pub(crate) remote: bool,
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
@@ -412,6 +455,12 @@ pub(crate) struct CacheGc {
     /// Another size than the configured one, as in `2G`; `0` removes all that no running build uses.
     #[arg(long, value_name = "SIZE")]
     pub(crate) size: Option<rekindle_base::ByteSize>,
+    /// In the remote: saves that nobody made again for a while, and what only these need.
+    #[arg(long, conflicts_with = "size")]
+    pub(crate) remote: bool,
+    /// For how long saves in the remote are kept, as in `30d` or `12h`; never for less than a day.
+    #[arg(long, requires = "remote", default_value = "30d", value_name = "AGE")]
+    pub(crate) keep: crate::commands::cache_remote::Age,
     /// How to write it.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
@@ -419,6 +468,9 @@ pub(crate) struct CacheGc {
 
 #[derive(Debug, Args)]
 pub(crate) struct CacheVerify {
+    /// Everything in the remote instead, which is downloaded for that.
+    #[arg(long)]
+    pub(crate) remote: bool,
     /// Remove what is damaged.
     #[arg(long)]
     pub(crate) remove: bool,

@@ -9,10 +9,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{ByteSize, ErrorKind};
+use rekindle_base::{ByteSize, ErrorKind, edits};
 use rekindle_compile::LinkerChoice;
 
 use crate::Surroundings;
+use crate::remote::RemoteMode;
 
 /// Where the user's file is, below the directory for configuration.
 const USER_FILE: &str = "rekindle/config.toml";
@@ -114,6 +115,23 @@ pub const KEYS: &[ConfigKey] = &[
         variable: None,
         help: "Packages whose build scripts are used again though they talk to a network, read the time \
                of day or ask to be run each time.",
+    },
+    ConfigKey {
+        name: "remote",
+        value: "address, as in `\"s3://bucket/prefix\"` or `\"file:///mnt/cache\"`",
+        default: "none",
+        project: false,
+        variable: Some(rekindle_base::env::REKINDLE_REMOTE),
+        help: "Where saves are shared with other machines.",
+    },
+    ConfigKey {
+        name: "remote-mode",
+        value: "`\"read-only\"`, `\"read-write\"` or `\"off\"`",
+        default: "in CI `\"read-write\"` for pushes to the default branch and to protected ones, else \
+                  `\"read-only\"`; elsewhere `\"read-write\"`",
+        project: false,
+        variable: Some(rekindle_base::env::REKINDLE_REMOTE_MODE),
+        help: "What is done with the remote.",
     },
     ConfigKey {
         name: "report.ci",
@@ -273,6 +291,10 @@ pub struct FileConfig {
     pub report_dir: Option<PathBuf>,
     /// `audit.ignore`.
     pub audit_ignore: Option<Vec<String>>,
+    /// `remote`.
+    pub remote: Option<String>,
+    /// `remote-mode`.
+    pub remote_mode: Option<RemoteMode>,
     /// `quiet`.
     pub quiet: Option<bool>,
 }
@@ -433,6 +455,10 @@ fn set(
         "report.ci" => config.report_ci = Some(value.as_bool()?),
         "report.dir" => config.report_dir = Some(expand(value.as_str()?, dir, home)?),
         "audit.ignore" => config.audit_ignore = Some(names(value)?),
+        "remote" => {
+            config.remote = Some(value.as_str().filter(|text| !text.is_empty())?.to_owned())
+        }
+        "remote-mode" => config.remote_mode = Some(RemoteMode::parse(value.as_str()?)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
         _ => return None,
     }
@@ -484,22 +510,6 @@ fn nearest(name: &str) -> &'static str {
     KEYS.iter().min_by_key(distance).map_or("", |key| key.name)
 }
 
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -519,7 +529,8 @@ mod tests {
                     linker = \"mold\"\nremap = false\nsnapshot = false\ntrusted-wrappers = [\"w\"]\n\
                     observe = false\nscripts = false\ntrusted-scripts = [\"s\"]\n\
                     [report]\nci = false\ndir = \"~/pages\"\n[audit]\nignore = [\"r\"]\n";
-        let config = parsed(text, Trust::User).unwrap();
+        let text = format!("remote = \"file:///r\"\nremote-mode = \"off\"\n{text}");
+        let config = parsed(&text, Trust::User).unwrap();
         let expected = FileConfig {
             cache_dir: Some("/home/me/store".into()),
             cache_size: Some(ByteSize(2 << 30)),
@@ -533,6 +544,8 @@ mod tests {
             report_ci: Some(false),
             report_dir: Some("/home/me/pages".into()),
             audit_ignore: Some(vec!["r".into()]),
+            remote: Some("file:///r".into()),
+            remote_mode: Some(RemoteMode::Off),
             quiet: Some(true),
         };
         assert_eq!(config, expected);
@@ -572,7 +585,12 @@ mod tests {
 
     #[test]
     fn projects_do_not_say_where_files_go_or_whom_to_trust() {
-        for text in ["cache.dir = '/tmp'", "build.trusted-wrappers = ['w']"] {
+        for text in [
+            "cache.dir = '/tmp'",
+            "build.trusted-wrappers = ['w']",
+            "remote = 's3://elsewhere'",
+            "remote-mode = 'read-write'",
+        ] {
             let error = parsed(text, Trust::Project).unwrap_err();
             assert!(
                 matches!(error, ConfigError::NotForProjects { .. }),

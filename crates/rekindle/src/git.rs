@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use rekindle_snapshot::base::Git;
 
 use self::ci::Ci;
+pub(crate) use self::ci::event as ci_event;
 use self::graph::Graph;
 use self::process::{Query, lines};
 use crate::Surroundings;

@@ -3,7 +3,8 @@
 //! The wrapper starts once for every unit, so nothing here is slow, and nothing here sees the
 //! command line's parser. Parts: [`Surroundings`] is the only reader of environment and home;
 //! [`config`] reads Rekindle's own files, [`cargo_config`] the few things that matter in cargo's;
-//! [`settings`] merges them; [`runs`] is where event logs are kept, [`sampler`] notes what the machine does; [`layout`] finds where cargo builds,
+//! [`settings`] merges them; [`remote`] says where saves are shared and who may write there; [`runs`] is where event
+//! logs are kept, [`sampler`] notes what the machine does; [`layout`] finds where cargo builds,
 //! [`selection`] (with [`git`]) what a snapshot is wanted for.
 #![allow(
     clippy::disallowed_methods,
@@ -16,6 +17,7 @@ pub mod config;
 pub mod git;
 pub mod given;
 pub mod layout;
+pub mod remote;
 pub mod runs;
 pub mod sampler;
 pub mod selection;

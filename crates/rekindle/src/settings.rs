@@ -9,6 +9,7 @@ use rekindle_base::{ByteSize, env};
 use rekindle_compile::{LinkerChoice, Settings};
 
 use crate::config::{self, ConfigError, Files};
+use crate::remote::{self, RemoteSettings};
 use crate::{Surroundings, VERSION, cargo_config};
 
 /// The store's size budget where nothing says another.
@@ -22,6 +23,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// The store's size budget.
     pub size: ByteSize,
+    /// Where saves are shared with other machines; `None` where they are not.
+    pub remote: Option<RemoteSettings>,
     /// Whether snapshots are restored and captured.
     pub snapshot: bool,
     /// Whether a run on a CI service writes its report.
@@ -105,10 +108,14 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
             .or(files.user.scripts)
             .unwrap_or(true),
         trusted_scripts: files.user.trusted_scripts.clone().unwrap_or_default(),
+        beyond_wait_ms: None,
     };
+    let remote = remote::resolve(surroundings, &files)?;
+    settings.beyond_wait_ms = remote.as_ref().map(RemoteSettings::wait_ms);
     set_inner_wrapper(&mut settings, inner_wrapper);
     Ok(Resolved {
         settings,
+        remote,
         size: size(surroundings, &files)?,
         snapshot: flag(surroundings, env::REKINDLE_SNAPSHOT)?
             .or(files.project.snapshot)
@@ -192,7 +199,7 @@ fn linker(surroundings: &Surroundings, files: &Files) -> Result<LinkerChoice, Co
     Ok(configured.cloned().unwrap_or_default())
 }
 
-fn bad(name: &'static str, value: &str, reason: String) -> ConfigError {
+pub(crate) fn bad(name: &'static str, value: &str, reason: String) -> ConfigError {
     ConfigError::BadVariable {
         name,
         value: value.to_owned(),
@@ -200,7 +207,7 @@ fn bad(name: &'static str, value: &str, reason: String) -> ConfigError {
     }
 }
 
-fn text<'a>(
+pub(crate) fn text<'a>(
     surroundings: &'a Surroundings,
     name: &'static str,
 ) -> Result<Option<&'a str>, ConfigError> {

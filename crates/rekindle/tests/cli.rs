@@ -85,6 +85,10 @@ mod registry_kill;
 mod registry_lab;
 #[path = "cli/registry_moved.rs"]
 mod registry_moved;
+#[path = "cli/remote.rs"]
+mod remote;
+#[path = "cli/remote_faults.rs"]
+mod remote_faults;
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/scripts.rs"]

@@ -90,6 +90,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-report",
             "rekindle-history",
             "rekindle-workflow",
+            "rekindle-remote",
         ],
     ),
     // Dev only, so that nothing shipped can reach it; it may know what it makes fixtures of.
@@ -101,6 +102,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rekindle-key",
             "rekindle-events",
             "rekindle-store",
+            "rekindle-remote",
         ],
     ),
     ("xtask", &[]),

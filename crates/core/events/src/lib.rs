@@ -7,6 +7,7 @@
 
 mod machine;
 mod reason;
+mod remote;
 mod snapshot;
 mod step;
 
@@ -17,6 +18,7 @@ pub use machine::{
     ImportedEvent, MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent,
 };
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
+pub use remote::{RemotePulled, RemotePushed, RemoteUsed};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
 };
@@ -61,6 +63,12 @@ pub enum EventKind {
     SnapshotRestored(Box<SnapshotRestored>),
     /// The target became a snapshot after cargo.
     SnapshotCaptured(Box<SnapshotCaptured>),
+    /// Before cargo: a remote was asked for a save.
+    RemotePulled(RemotePulled),
+    /// After cargo: a save went to a remote.
+    RemotePushed(RemotePushed),
+    /// What the run asked of a remote, all in all.
+    RemoteUsed(RemoteUsed),
     /// What a person collects was made real after cargo.
     Collected(Collected),
     /// A build script ran that no launcher dealt with.

@@ -48,4 +48,6 @@ pub struct Settings {
     pub scripts: bool,
     /// Packages whose build scripts may talk to whom they like.
     pub trusted_scripts: Vec<String>,
+    /// How long to wait for what lies beyond the store, in milliseconds; `None` where nothing does.
+    pub beyond_wait_ms: Option<u64>,
 }

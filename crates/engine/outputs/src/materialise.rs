@@ -245,6 +245,7 @@ pub fn materialise_ready(paths: &[PathBuf], ready: &Ready) -> Outcome {
 
 fn all(paths: &[PathBuf], beside: Option<&LocalStore>, ready: Option<&Ready>) -> Outcome {
     let files = by_inode(paths);
+    crate::bring::placeholders(&files);
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Outcome::default());
     let work = || {

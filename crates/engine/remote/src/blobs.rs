@@ -41,6 +41,14 @@ impl Name {
         }
     }
 
+    /// The name of a blob of this kind that is named by a digest, as in `packs/ab12…`. What no name may have is
+    /// left out of `kind`.
+    #[must_use]
+    pub fn of_digest(kind: &str, digest: &rekindle_base::Digest) -> Self {
+        let plain = kind.chars().filter(char::is_ascii_lowercase);
+        Self(format!("{}/{}", plain.collect::<String>(), digest.to_hex()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -52,6 +52,9 @@ pub struct Stats {
     pub bytes: Bytes,
     /// What became of snapshots.
     pub snapshot: Snapshot,
+    /// What became of remotes, where one was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<crate::Remotes>,
     /// Compiled units by the reason's type.
     pub reasons: BTreeMap<String, u64>,
     /// Linked units by the linker that the output names.
@@ -229,6 +232,7 @@ impl From<&Summary> for Stats {
                 materialised: summary.materialised_bytes,
             },
             snapshot: Snapshot::of(summary),
+            remote: (!summary.remote.is_none()).then(|| summary.remote.clone()),
             reasons: summary.reasons.clone(),
             linkers: summary.linkers.clone(),
             verified: Verified {

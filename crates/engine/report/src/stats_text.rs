@@ -47,6 +47,7 @@ pub fn stats_text(summary: &Summary) -> String {
     processes(&mut table, summary);
     sums(&mut table, summary);
     snapshots(&mut table, summary);
+    remotes(&mut table, summary);
     let mut text = table.render();
     for warning in &summary.warnings {
         text.push_str(&format!("warning: {}\n", warning.message));
@@ -106,6 +107,24 @@ fn snapshots(table: &mut Table, summary: &Summary) {
         .row("Units not captured", snapshots.left_out)
         .row("Time restoring", duration(snapshots.restore_us / 1000))
         .row("Time capturing", duration(snapshots.capture_us / 1000));
+}
+
+fn remotes(table: &mut Table, summary: &Summary) {
+    let remote = &summary.remote;
+    if remote.is_none() {
+        return;
+    }
+    table
+        .row("Saves found in the remote", remote.found)
+        .row("Saves sent there", remote.saved)
+        .row("Requests to it", remote.requests)
+        .row("Requests that failed", remote.failed)
+        .row("Bytes down", ByteSize(remote.bytes_down))
+        .row("Bytes up", ByteSize(remote.bytes_up))
+        .row("Bytes that nothing read", ByteSize(remote.bytes_unread))
+        .row("Time looking for a save", duration(remote.pull_ms))
+        .row("Time waiting for objects", duration(remote.waited_ms))
+        .row("Time waiting for a save", duration(remote.push_ms));
 }
 
 fn processes(table: &mut Table, summary: &Summary) {

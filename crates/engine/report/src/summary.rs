@@ -6,6 +6,7 @@ use rekindle_base::Moment;
 use rekindle_events::{Event, EventKind, Fate, StepEvent, StepFate, UnitEvent, WarningEvent};
 use serde::Serialize;
 
+use crate::remotes::Remotes;
 use crate::snapshots::Snapshots;
 
 /// Hits that `REKINDLE_VERIFY=1` compiled again.
@@ -80,6 +81,8 @@ pub struct Summary {
     pub verified: Verified,
     /// What became of snapshots.
     pub snapshot: Snapshots,
+    /// What became of remotes.
+    pub remote: Remotes,
     /// Warnings, the first of each kind.
     pub warnings: Vec<WarningEvent>,
 }
@@ -111,6 +114,9 @@ impl Summary {
                 EventKind::PackagesRestored(restored) => summary.snapshot.add_packages(restored),
                 EventKind::SnapshotRestored(restored) => summary.snapshot.add_restored(restored),
                 EventKind::SnapshotCaptured(captured) => summary.snapshot.add_captured(captured),
+                EventKind::RemotePulled(pulled) => summary.remote.add_pulled(pulled),
+                EventKind::RemotePushed(pushed) => summary.remote.add_pushed(pushed),
+                EventKind::RemoteUsed(used) => summary.remote.add_used(used),
                 EventKind::Collected(collected) => {
                     summary.materialised_bytes += collected.bytes;
                     summary.materialised_files += collected.files;
@@ -176,6 +182,7 @@ impl Summary {
         self.restored_bytes += other.restored_bytes;
         self.published_bytes += other.published_bytes;
         self.snapshot.add(&other.snapshot);
+        self.remote.add(&other.remote);
         self.materialised_bytes += other.materialised_bytes;
         self.materialised_files += other.materialised_files;
         self.verified.same += other.verified.same;

@@ -8,6 +8,7 @@
 //! snapshot that was made under them. In the same space, one index for each project and profile
 //! directory bounds how many trees there are: see [`publish`].
 
+pub mod afar;
 mod publish;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ pub mod rehash;
 pub mod restore;
 mod scripts;
 pub mod seen;
+pub mod shared;
 pub mod trees;
 mod union;
 

@@ -24,7 +24,7 @@ pub use self::kept::forget_changed;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
-use crate::model::{File, Tree};
+use crate::model::{Body, File, Form, Tree};
 use crate::trees;
 
 /// What to restore, and where.
@@ -118,6 +118,7 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     };
     // Where placing has every core, a copy beside it makes both later; cargo alone leaves one free.
     let at_once = place::threads() > 2;
+    bring_placed(store, &jobs, &valid);
     if request.early && at_once {
         restored.early = early(&placing, &jobs, &valid)?;
     }
@@ -141,6 +142,21 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     let trees = jobs.into_iter().map(|job| (job.digest, job.tree));
     restored.trees = trees.collect();
     Ok(restored)
+}
+
+/// Brings at once what is placed with its bytes and is beyond this disk.
+fn bring_placed(store: &LocalStore, jobs: &[Job], valid: &[Vec<usize>]) {
+    let units = jobs.iter().zip(valid).flat_map(|(job, valid)| {
+        let units = valid.iter();
+        units.filter_map(|index| job.tree.units.get(*index))
+    });
+    let objects = units
+        .flat_map(|unit| &unit.files)
+        .filter_map(|file| match &file.body {
+            Body::Object(object) if object.form == Form::Real => Some((object.digest, object.size)),
+            _ => None,
+        });
+    store.bring_objects(&objects.collect::<Vec<_>>());
 }
 
 fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> Vec<Job> {

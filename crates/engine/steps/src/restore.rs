@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rekindle_base::Digest;
 use rekindle_events::MissReason;
 use rekindle_fsx::place::Wish;
 use rekindle_fsx::{FileKind, atomic};
@@ -44,6 +45,7 @@ impl Engine<'_> {
                 });
             }
         }
+        self.store.bring_objects(&objects(&entry.outputs));
         emptied(&step.places).map_err(|error| failed(&error.to_string()))?;
         let mut bytes = 0;
         for output in &entry.outputs {
@@ -131,6 +133,16 @@ fn lost(output: &StepOutput, error: StoreError) -> MissReason {
 
 fn name(output: &StepOutput) -> String {
     String::from_utf8_lossy(&output.path).into_owned()
+}
+
+fn objects(outputs: &[StepOutput]) -> Vec<(Digest, u64)> {
+    let outputs = outputs.iter();
+    outputs
+        .filter_map(|output| match &output.body {
+            Body::File { digest, size, .. } => Some((*digest, *size)),
+            _ => None,
+        })
+        .collect()
 }
 
 fn failed(error: &str) -> MissReason {

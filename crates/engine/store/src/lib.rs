@@ -3,7 +3,7 @@
 //! The unit cache and the snapshots keep what they made here and see it through [`Store`]; the CLI
 //! opens the one on this machine's disk, [`LocalStore`], and minds its size. Parts: [`frame`] is a
 //! record's form on disk, `local` the [`Store`] on a disk, `active` what tells an eviction that a
-//! build is running, `account` when an eviction is due, `gc` and `evict` the eviction, `usage` and
+//! build is running, [`beyond`] where objects come from that this disk does not have, `account` when an eviction is due, `gc` and `evict` the eviction, `usage` and
 //! `verify` what the store holds and whether it is sound. The layout on disk is in [`LocalStore`].
 //!
 //! An *object* is a file's bytes, named by their BLAKE3 digest. A *record* is a small blob named by a
@@ -12,6 +12,7 @@
 
 mod account;
 mod active;
+pub mod beyond;
 mod evict;
 pub mod frame;
 mod gc;

@@ -10,7 +10,7 @@ use rekindle_fsx::place::{self, Method, PlaceError, Placed, Wish};
 use crate::active::{self, ActiveBuild};
 use crate::frame;
 use crate::layout::Layout;
-use crate::{Record, Space, Store, StoreError, Stored, account, at};
+use crate::{Record, Space, Store, StoreError, Stored, account, at, beyond};
 
 const SECOND_NS: i64 = 1_000_000_000;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
@@ -79,11 +79,98 @@ impl LocalStore {
         self.layout.root.parent().unwrap_or(&self.layout.root)
     }
 
-    /// Whether an object of this size is there; its bytes are not looked at.
+    /// Whether an object of this size is there, or can be brought from [`beyond`]; its bytes are not looked at.
     #[must_use]
     pub fn has_object(&self, digest: &Digest, size: u64) -> bool {
-        fsx::stat(&self.layout.object(digest))
-            .is_ok_and(|sig| sig.kind() == fsx::FileKind::File && sig.size == size)
+        self.holds_object(digest, size)
+            || beyond::of(self.dir()).is_some_and(|beyond| beyond.has(digest, size))
+    }
+
+    /// Whether an object of this size is on this disk; its bytes are not looked at.
+    #[must_use]
+    pub fn holds_object(&self, digest: &Digest, size: u64) -> bool {
+        self.object_size(digest) == Some(size)
+    }
+
+    /// The size in bytes of an object that is on this disk; its bytes are not looked at.
+    #[must_use]
+    pub fn object_size(&self, digest: &Digest) -> Option<u64> {
+        let sig = fsx::stat(&self.layout.object(digest)).ok()?;
+        (sig.kind() == fsx::FileKind::File).then_some(sig.size)
+    }
+
+    /// Brings those of some objects from [`beyond`] that are not here: several at once take less time than one after
+    /// the other. What cannot be brought is found out when it is placed.
+    pub fn bring_objects(&self, objects: &[(Digest, u64)]) {
+        let Some(beyond) = beyond::of(self.dir()) else {
+            return;
+        };
+        let missing = objects
+            .iter()
+            .filter(|(digest, size)| !self.holds_object(digest, *size));
+        let missing: Vec<Digest> = missing.map(|(digest, _)| *digest).collect();
+        if !missing.is_empty() {
+            beyond.bring(&missing);
+        }
+    }
+
+    /// Does something with an object; where it is lost or damaged brings it from [`beyond`] and tries once more.
+    fn or_brought<T>(
+        &self,
+        digest: &Digest,
+        attempt: impl Fn() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match (attempt(), beyond::of(self.dir())) {
+            (Err(StoreError::Missing | StoreError::Corrupt), Some(beyond)) => {
+                beyond.bring(&[*digest]);
+                attempt()
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// The bytes of an object that is on this disk, checked, and whether it is executable.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a damaged one is removed.
+    pub fn object_bytes(&self, digest: &Digest) -> Result<(Vec<u8>, bool), StoreError> {
+        let path = self.layout.object(digest);
+        let read = fsx::read_with_sig(&path, u64::MAX).map_err(at("read", &path))?;
+        let (bytes, sig) = read.ok_or(StoreError::Missing)?;
+        if Digest::of(&bytes) != *digest {
+            let _ = fsx::remove_file(&path);
+            return Err(StoreError::Corrupt);
+        }
+        Ok((bytes, sig.is_executable()))
+    }
+
+    /// Stores bytes as an object.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn put_object_bytes(&self, bytes: &[u8], executable: bool) -> Result<Stored, StoreError> {
+        let arrival = self.layout.temporary();
+        let mode = if executable { 0o777 } else { 0o666 };
+        let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
+        let write = || fsx::write_file(&arrival, &mut &*bytes, mode, now_s);
+        with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
+        let settled = fsx::stat(&arrival).and_then(|sig| {
+            let placed = Placed {
+                method: Method::Copy,
+                digest: Digest::of(bytes),
+                sig,
+            };
+            Ok((placed.digest, self.settle(&arrival, &placed)?))
+        });
+        if settled.is_err() {
+            let _ = fsx::remove_file(&arrival);
+        }
+        let (digest, new) = settled?;
+        Ok(Stored {
+            digest,
+            size: bytes.len() as u64,
+            new,
+        })
     }
 
     /// Reads an object whose bytes are wanted later, and not by us: a damaged one is removed.
@@ -91,6 +178,10 @@ impl LocalStore {
     /// # Errors
     /// [`StoreError`].
     pub fn check_object(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.or_brought(digest, || self.check_held(digest))
+    }
+
+    fn check_held(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.layout.object(digest);
         let found = fsx::found(fsx::hash_file(&path)).map_err(at("read", &path))?;
         match found {
@@ -130,6 +221,14 @@ impl LocalStore {
     pub fn try_lock_pointers(&self) -> io::Result<Option<fsx::lock::FileLock>> {
         let path = self.layout.pointers_lock();
         with_dir(&self.layout.root, || fsx::lock::try_exclusive(&path)).map_err(at("lock", &path))
+    }
+
+    fn note_use(&self, space: Space, key: &Digest) {
+        if beyond::is_noted(space)
+            && let Some(beyond) = beyond::of(self.dir())
+        {
+            beyond.used(space, key);
+        }
     }
 
     /// Refuses to replace what a later Rekindle wrote. (One that is written between this look and
@@ -227,6 +326,7 @@ impl Store for LocalStore {
         if age_ns > due_ns || age_ns < -due_ns {
             let _ = fsx::touch(&path);
         }
+        self.note_use(space, key);
         Ok(Some(record))
     }
 
@@ -255,6 +355,7 @@ impl Store for LocalStore {
         };
         result.map_err(at("write", &path))?;
         account::note(&self.layout, bytes.len() as u64, key);
+        self.note_use(space, key);
         Ok(())
     }
 
@@ -266,17 +367,22 @@ impl Store for LocalStore {
     fn place_object(&self, digest: &Digest, dest: &Path, wish: Wish) -> Result<Placed, StoreError> {
         let path = self.layout.object(digest);
         let temporary = rekindle_fsx::atomic::beside(dest);
-        place::place(&path, dest, &temporary, Some(*digest), wish).map_err(|error| match error {
-            PlaceError::Missing => StoreError::Missing,
-            PlaceError::Corrupt { .. } => {
-                let _ = fsx::remove_file(&path);
-                StoreError::Corrupt
-            }
-            PlaceError::Io(error) => {
-                let doing = format!("place {} at", path.display());
-                StoreError::Io(at(&doing, dest)(error))
-            }
-        })
+        let attempt = || {
+            place::place(&path, dest, &temporary, Some(*digest), wish).map_err(
+                |error| match error {
+                    PlaceError::Missing => StoreError::Missing,
+                    PlaceError::Corrupt { .. } => {
+                        let _ = fsx::remove_file(&path);
+                        StoreError::Corrupt
+                    }
+                    PlaceError::Io(error) => {
+                        let doing = format!("place {} at", path.display());
+                        StoreError::Io(at(&doing, dest)(error))
+                    }
+                },
+            )
+        };
+        self.or_brought(digest, attempt)
     }
 
     fn put_object(&self, source: &Path, wish: Wish) -> Result<Stored, StoreError> {

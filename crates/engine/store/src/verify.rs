@@ -68,6 +68,8 @@ impl VerifyReport {
 struct Verifier {
     store: LocalStore,
     remove: bool,
+    /// Whether an object that is not here is no fault.
+    far_is_fine: bool,
     report: VerifyReport,
     /// Whether each object that was looked for is there and sound.
     sound: HashMap<Digest, bool>,
@@ -80,9 +82,22 @@ impl LocalStore {
     /// # Errors
     /// Where a directory cannot be listed.
     pub fn verify(&self, remove: bool) -> io::Result<VerifyReport> {
+        self.verify_as(remove, false)
+    }
+
+    /// As [`LocalStore::verify`], where objects that are not here may be beyond: a record is fine without them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_with_beyond(&self, remove: bool) -> io::Result<VerifyReport> {
+        self.verify_as(remove, true)
+    }
+
+    fn verify_as(&self, remove: bool, far_is_fine: bool) -> io::Result<VerifyReport> {
         let mut verifier = Verifier {
             store: self.clone(),
             remove,
+            far_is_fine,
             report: VerifyReport::default(),
             sound: HashMap::new(),
         };
@@ -158,6 +173,6 @@ impl Verifier {
         *self
             .sound
             .entry(digest)
-            .or_insert_with(|| fsx::exists(&path))
+            .or_insert_with(|| self.far_is_fine || fsx::exists(&path))
     }
 }

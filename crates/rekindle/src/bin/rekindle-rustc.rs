@@ -12,6 +12,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rekindle::{RUSTDOC, Surroundings, runs, settings};
 use rekindle_base::{ByteSize, Clock, SystemClock};
@@ -21,6 +23,7 @@ use rekindle_compile::{
 use rekindle_outputs::launch::is_build_script;
 use rekindle_outputs::placeholder::LAUNCH;
 use rekindle_store::LocalStore;
+use rekindle_store::beyond::{self, Asker};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -88,6 +91,7 @@ fn settings_of(
     surroundings: &Surroundings,
 ) -> Result<(Settings, Option<ByteSize>), Box<dyn std::error::Error>> {
     if let Some(settings) = settings::frozen(surroundings) {
+        look_beyond(&settings);
         return Ok((settings, None));
     }
     let resolved = settings::resolve(surroundings)?;
@@ -197,9 +201,19 @@ fn rustdoc(words: &[OsString]) -> ExitCode {
 fn around() -> io::Result<(Environment, Option<Settings>)> {
     let surroundings = Surroundings::of_process()?;
     let settings = settings::frozen(&surroundings);
+    settings.iter().for_each(look_beyond);
     let program = std::env::current_exe()?;
     let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
     Ok((environment, settings))
+}
+
+/// What the store does not have, the command around this process may bring.
+fn look_beyond(settings: &Settings) {
+    if let (Some(wait_ms), Some(run_dir)) = (settings.beyond_wait_ms, &settings.run_dir)
+        && let Some(asker) = Asker::of_run(run_dir, Duration::from_millis(wait_ms))
+    {
+        beyond::set(&settings.store_dir, Arc::new(asker));
+    }
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -8,7 +8,7 @@ use rekindle_base::{ByteSize, Clock, SystemClock};
 use rekindle_store::{BadKind, GcReport, LocalStore, Usage, VerifyReport};
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::{cache_remote, print, print_json};
 use crate::cli::{CacheArgs, CacheCommand, CacheGc, Format};
 use crate::error::CommandError;
 
@@ -23,6 +23,19 @@ pub(crate) fn run(args: &CacheArgs) -> Result<u8, CommandError> {
     let dir = &resolved.settings.store_dir;
     let store = LocalStore::open(dir);
     match &args.command {
+        CacheCommand::Du(args) if args.remote => {
+            cache_remote::du(&resolved, args.format).map(|()| 0)
+        }
+        CacheCommand::Gc(args) if args.remote => {
+            cache_remote::gc(&resolved, args.keep, args.format).map(|()| 0)
+        }
+        CacheCommand::Verify(args) if args.remote => {
+            let is_sound = cache_remote::verify(&resolved, args.remove, args.format)?;
+            Ok(if is_sound { 0 } else { DAMAGED })
+        }
+        CacheCommand::Push(args) => cache_remote::push(args).map(|()| 0),
+        CacheCommand::Pull(args) => cache_remote::pull(args).map(|()| 0),
+        CacheCommand::Copy(args) => cache_remote::copy(&resolved, args).map(|()| 0),
         CacheCommand::Du(args) => {
             let usage = store.usage().map_err(|error| failed("read", dir, &error))?;
             show_usage(&resolved, &usage, args.format)?;
@@ -30,7 +43,11 @@ pub(crate) fn run(args: &CacheArgs) -> Result<u8, CommandError> {
         }
         CacheCommand::Gc(args) => gc(&resolved, &store, args).map(|()| 0),
         CacheCommand::Verify(args) => {
-            let report = store.verify(args.remove);
+            // With a remote records are there before their objects.
+            let report = match &resolved.remote {
+                Some(_) => store.verify_with_beyond(args.remove),
+                None => store.verify(args.remove),
+            };
             let report = report.map_err(|error| failed("read", dir, &error))?;
             show_verified(&report, args.format)?;
             Ok(if report.is_clean() { 0 } else { DAMAGED })

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod cache;
+pub(crate) mod cache_remote;
 pub(crate) mod cargo;
 mod checkout;
 pub(crate) mod docs;
@@ -10,9 +11,10 @@ pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod import;
-pub(crate) mod insight;
 pub(crate) mod init;
+pub(crate) mod insight;
 pub(crate) mod observe;
+mod remote;
 pub(crate) mod report;
 pub(crate) mod snapshot;
 pub(crate) mod stats;

@@ -47,17 +47,17 @@ pub(crate) fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
 }
 
 /// A project, its store, and where it is built.
-struct Project {
-    resolved: Resolved,
-    store: LocalStore,
-    layout: Layout,
-    selection: Selection,
+pub(super) struct Project {
+    pub(super) resolved: Resolved,
+    pub(super) store: LocalStore,
+    pub(super) layout: Layout,
+    pub(super) selection: Selection,
     environment: Environment,
     clean: bool,
 }
 
 impl Project {
-    fn find(site: &Site) -> Result<Self, CommandError> {
+    pub(super) fn find(site: &Site) -> Result<Self, CommandError> {
         let resolved = resolve_settings()?;
         let surroundings = Surroundings::of_process()
             .map_err(|error| CommandError::environment(format!("no working directory: {error}")))?;

@@ -39,8 +39,7 @@ impl Ci {
 
     /// <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>
     fn github(surroundings: &Surroundings, head: &str) -> Self {
-        let event = surroundings.path("GITHUB_EVENT_PATH");
-        let event = event.and_then(|file| json(&file)).unwrap_or_default();
+        let event = event(surroundings).unwrap_or_default();
         let text = |pointer: &str| event.pointer(pointer)?.as_str().map(str::to_owned);
         let before = text("/before");
         let is_this = name(surroundings, "GITHUB_SHA").as_deref() == Some(head);
@@ -72,6 +71,11 @@ impl Ci {
 
 /// An event is a few ten thousand bytes.
 const EVENT_MAX_BYTES: u64 = 8 << 20;
+
+/// What GitHub says of the event that a job runs for.
+pub(crate) fn event(surroundings: &Surroundings) -> Option<serde_json::Value> {
+    json(&surroundings.path("GITHUB_EVENT_PATH")?)
+}
 
 fn json(file: &Path) -> Option<serde_json::Value> {
     let (bytes, _) = rekindle_fsx::read_with_sig(file, EVENT_MAX_BYTES).ok()??;

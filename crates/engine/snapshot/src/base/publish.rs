@@ -14,7 +14,7 @@ use crate::union;
 pub const KEPT_TREES: usize = 32;
 
 /// A pointer leads to no more profile directories than this.
-const DIRS_MAX: usize = 16;
+pub(super) const DIRS_MAX: usize = 16;
 
 /// Another publisher is done in milliseconds; one that was stopped is not waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ fn join(
 
 /// The pointers are changed by one at a time, so that none of two jobs that end together is lost. Who
 /// does not get the lock goes on: at worst the other's trees are not found.
-fn lock(store: &LocalStore) -> Result<Option<impl Drop>, StoreError> {
+pub(super) fn lock(store: &LocalStore) -> Result<Option<impl Drop>, StoreError> {
     let began = Instant::now();
     loop {
         if let Some(lock) = store.try_lock_pointers()? {
@@ -150,11 +150,10 @@ fn merged(store: &LocalStore, name: Name<'_>, old: Option<Pointer>, fresh: &Poin
     } else {
         (fresh.clone(), old)
     };
-    let exists = |tree: &Digest| store.last_use_ns(Space::Trees, tree).is_some();
-    first.trees.retain(|(_, tree)| exists(tree));
+    first.trees.retain(|(_, tree)| exists(store, tree));
     for (dir, tree) in second.trees {
         let has = first.trees.iter().any(|(other, _)| *other == dir);
-        if !has && exists(&tree) {
+        if !has && exists(store, &tree) {
             first.trees.push((dir, tree));
         }
     }
@@ -162,13 +161,17 @@ fn merged(store: &LocalStore, name: Name<'_>, old: Option<Pointer>, fresh: &Poin
     first
 }
 
-fn encoded<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+pub(super) fn exists(store: &LocalStore, tree: &Digest) -> bool {
+    store.last_use_ns(Space::Trees, tree).is_some()
+}
+
+pub(super) fn encoded<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     postcard::to_stdvec(value).map_err(|error| StoreError::Io(std::io::Error::other(error)))
 }
 
 /// Adds a tree to an index and drops the records of those that are too many: their objects go with
 /// the next eviction. The index: postcard of its version and the trees' digests.
-fn bound(store: &LocalStore, index: &Digest, tree: Digest) -> Result<(), StoreError> {
+pub(super) fn bound(store: &LocalStore, index: &Digest, tree: Digest) -> Result<(), StoreError> {
     let mut others = by_use(store, index);
     others.retain(|(_, other)| *other != tree);
     let too_many = others.split_off(others.len().min(KEPT_TREES - 1));

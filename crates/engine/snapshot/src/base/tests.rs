@@ -401,3 +401,102 @@ fn nothing_found_is_quick() {
     // About 2 ms without optimisation: room for a busy machine, none for a read of everything.
     assert!(best < Duration::from_millis(20), "{best:?}");
 }
+
+/// What another machine, whose store has the trees by then, takes over under the first name that both have.
+fn adopted(there: &Fixture, from: &Wanted, to: &Wanted, clean: bool) -> Option<Why> {
+    let here = Fixture::new();
+    here.publish_as(from, &[("debug", "tree")], clean);
+    let (pointer, payload) = afar::made(&here.store, from).unwrap();
+    assert_eq!(afar::trees(&payload), Some(pointer.trees));
+    let written = afar::names_to_write(from, clean);
+    let read = afar::names_to_read(to);
+    let at = read.iter().position(|name| written.contains(name))?;
+    let key = digest("tree");
+    there
+        .store
+        .put_record(Space::Trees, &key, &[], b"tree")
+        .unwrap();
+    afar::adopt(&there.store, to, (at, &payload)).unwrap();
+    there.chosen(to).map(|(why, _)| why)
+}
+
+#[test]
+fn another_machine_finds_what_was_saved_as_this_one_would() {
+    let check = |from: &Wanted, to: &Wanted, clean, expected: Option<Why>| {
+        assert_eq!(adopted(&Fixture::new(), from, to, clean), expected);
+    };
+    let wanted = |name: &str, git: Git| Wanted {
+        git: Some(git),
+        ..other(name)
+    };
+    let one = wanted("one", git(1, &[]));
+    let why = |number, distance| {
+        let commit = commit(number);
+        Some(Why::Commit { commit, distance })
+    };
+    // A commit's name is the same in every clone, whatever the directory.
+    check(&one, &wanted("two", git(1, &[])), true, why(1, 0));
+    check(&one, &wanted("two", git(2, &[1])), true, why(1, 1));
+    // What is not as the commit says is found by what it was built from.
+    check(
+        &one,
+        &wanted("two", git(1, &[])),
+        false,
+        Some(Why::Toolchain),
+    );
+    check(
+        &one,
+        &wanted("one", git(1, &[])),
+        false,
+        Some(Why::LockFile),
+    );
+    // A directory is another on another machine.
+    let gitless = other("one");
+    check(
+        &gitless,
+        &Wanted {
+            lock: None,
+            ..other("one")
+        },
+        true,
+        Some(Why::Project),
+    );
+    let toolchain = Wanted {
+        toolchain: digest("newer"),
+        ..other("one")
+    };
+    check(&gitless, &toolchain, true, None);
+}
+
+#[test]
+fn jobs_of_other_profiles_do_not_take_each_others_place() {
+    let of = |dir: &str| Wanted {
+        dirs: vec![dir.to_owned()],
+        ..other("one")
+    };
+    let (debug, release) = (of("debug"), of("release"));
+    let names = |wanted| afar::names_to_write(wanted, true);
+    assert!(
+        names(&debug)
+            .iter()
+            .all(|name| !names(&release).contains(name))
+    );
+}
+
+#[test]
+fn what_is_newer_here_stays() {
+    let there = Fixture::new();
+    let wanted = other("one");
+    there.publish(&wanted, "own");
+    // Made at the same time: the own one stays, where both have the directory.
+    adopted(&there, &wanted, &wanted, true);
+    let lock = Wanted {
+        workspace: "/elsewhere".into(),
+        ..wanted
+    };
+    assert_eq!(
+        there.chosen(&lock).unwrap().1,
+        [("debug".to_owned(), digest("own"))]
+    );
+    assert!(there.has("tree"));
+}

@@ -55,7 +55,7 @@ impl Repository {
     }
 }
 
-fn key(source: &GitSource) -> Digest {
+pub(super) fn key(source: &GitSource) -> Digest {
     key_of(&[b"git", source.source.as_bytes()])
 }
 

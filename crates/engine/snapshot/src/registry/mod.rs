@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx as fsx;
 use rekindle_outputs::sparse::Filled;
-use rekindle_store::StoreError;
+use rekindle_store::{LocalStore, StoreError};
 use serde::{Deserialize, Serialize};
 
 pub use capture::capture;
@@ -107,6 +107,24 @@ impl RegistryError {
         let path = path.to_owned();
         move |error| Self::Io { path, error }
     }
+}
+
+/// The keys of the records that a lock file's packages have, as far as their registries are known.
+pub(crate) fn keys(store: &LocalStore, lock_path: &Path) -> Vec<Digest> {
+    let Ok(Some((_, lock))) = read_lock(lock_path) else {
+        return Vec::new();
+    };
+    let mut keys: Vec<Digest> = lock.git.iter().map(git::key).collect();
+    let mut left = Restored::default();
+    for (registry, packages) in restore::homes(store, &lock, &mut left) {
+        let of_registry = packages
+            .first()
+            .map(|package| registry_key(&package.source));
+        keys.extend(of_registry);
+        let packages = packages.into_iter();
+        keys.extend(packages.map(|package| package::key(&registry.dir, package)));
+    }
+    keys
 }
 
 /// The version of all that is below.

@@ -79,7 +79,7 @@ impl std::ops::AddAssign for Restored {
 }
 
 /// Where the lock file's registries are, and what it has of each.
-fn homes<'a>(
+pub(super) fn homes<'a>(
     store: &LocalStore,
     lock: &'a Lock,
     restored: &mut Restored,

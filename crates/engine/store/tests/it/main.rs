@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod beyond;
 mod concurrency;
 mod crash;
 mod disk;

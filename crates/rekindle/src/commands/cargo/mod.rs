@@ -3,8 +3,9 @@
 //! Phases: read the command line and the settings; prepare ([`wiring`]: what wrapper, which
 //! directory for the run); run cargo ([`child`], with its standard output read by [`messages`]
 //! where that changes nothing a person sees); count the build scripts ([`build_scripts`]); report.
-//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did;
-//! [`recording`] notes how long each phase took and what the machine did.
+//! Around that, [`snapshots`] restores what an earlier run built, and captures what this one did; around these,
+//! [`remote`] brings what other machines saved, and saves. [`recording`] notes how long each phase took and what the
+//! machine did.
 //! A fault of ours costs a warning, and cargo runs as if Rekindle were not there.
 
 mod build_scripts;
@@ -14,6 +15,7 @@ mod compiler_info;
 mod messages;
 mod past;
 mod recording;
+mod remote;
 mod snapshots;
 mod wiring;
 
@@ -34,6 +36,7 @@ use self::child::Ended;
 use self::ci_report::CiReport;
 use self::messages::Reading;
 use self::recording::{Began, Recording};
+use self::remote::Remote;
 use self::snapshots::Snapshots;
 use self::wiring::Wiring;
 use crate::error::CommandError;
@@ -102,7 +105,7 @@ fn with_wrapper(
         || surroundings
             .var("CARGO_TERM_QUIET")
             .is_some_and(|value| value == "true");
-    let (size, snapshot) = (resolved.size, resolved.snapshot);
+    let (size, snapshot, remote) = (resolved.size, resolved.snapshot, resolved.remote);
     let report_dir = resolved.report.then_some(resolved.report_dir);
     let store = LocalStore::open(&resolved.settings.store_dir);
     let cargo_home = resolved.settings.cargo_home.clone();
@@ -125,8 +128,22 @@ fn with_wrapper(
         })
         .flatten();
     wiring.log([recording.ended(PhaseName::Prepare)]);
+    let remote = snapshots.as_ref().and_then(|snapshots| {
+        let settings = remote.as_ref()?;
+        let (remote, events) = Remote::pull(
+            (settings, surroundings),
+            &store,
+            (snapshots.wanted(), wiring.run_dir.as_deref()),
+        );
+        wiring.log(events);
+        remote
+    });
     if let Some(snapshots) = &mut snapshots {
-        wiring.log(snapshots.restore());
+        let restored = snapshots.restore();
+        if let Some(remote) = remote.as_ref().filter(|_| has_work(&restored)) {
+            remote.prefetch();
+        }
+        wiring.log(restored);
         wiring.log([recording.ended(PhaseName::Restore)]);
     }
     // cargo has no messages for paths that are not UTF-8: it panics where it would write one.
@@ -152,6 +169,10 @@ fn with_wrapper(
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         wiring.log(snapshots.capture(&wiring.events()));
         wiring.log([recording.ended(PhaseName::Capture)]);
+        if let Some(remote) = remote {
+            let saves = ended.code == 0;
+            wiring.log(remote.finish(saves.then(|| (snapshots.wanted(), snapshots.lock()))));
+        }
         // The command is about to end, and taking apart what was known of each file takes longer than writing it down.
         std::mem::forget(snapshots);
     }
@@ -227,6 +248,14 @@ fn finished(ended: &Ended, scripts: &build_scripts::BuildScripts) -> Event {
     };
     let now = SystemClock::default().now();
     Event::new(now, EventKind::RunFinished(finished))
+}
+
+/// Whether a unit was left out of what was restored, so that something is built.
+fn has_work(restored: &[Event]) -> bool {
+    restored.iter().any(|event| match &event.kind {
+        EventKind::SnapshotRestored(restored) => !restored.invalid.is_empty(),
+        _ => false,
+    })
 }
 
 /// Prints what the run came to. Whether it is a run to show at all, and was recorded.

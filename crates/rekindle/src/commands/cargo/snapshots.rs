@@ -95,6 +95,16 @@ impl<'a> Snapshots<'a> {
         Place::new(self.wanted.project, self.wanted.git.as_ref())
     }
 
+    /// What is wanted.
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// The workspace's lock file.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.here.workspace.join("Cargo.lock")
+    }
+
     /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.
     pub(super) fn restore(&mut self) -> Vec<Event> {
         let chosen = (!self.is_kept()).then(|| base::choose(self.store, &self.wanted));
@@ -455,17 +465,17 @@ fn told(captured: Captured, time_us: u64) -> SnapshotCaptured {
     }
 }
 
-fn now(kind: EventKind) -> Event {
+pub(super) fn now(kind: EventKind) -> Event {
     Event::new(SystemClock::default().now(), kind)
 }
 
-fn warning(id: &str, message: String) -> Event {
+pub(super) fn warning(id: &str, message: String) -> Event {
     now(EventKind::Warning(WarningEvent {
         id: id.to_owned(),
         message,
     }))
 }
 
-fn micros(began: Instant) -> u64 {
+pub(super) fn micros(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

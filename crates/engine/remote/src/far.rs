@@ -1,0 +1,382 @@
+//! Objects that are in a remote's packs, and how they come into the local store.
+//!
+//! [`Far`] is what the `rekindle` command says lies beyond its local store (`rekindle_store::beyond`): its own threads and,
+//! through the [`crate::broker`], its wrappers ask it. A question names objects; what is fetched is the ranges of
+//! the frames that they are in, near ones in one request, several at a time. Two who ask for one frame get it by one
+//! request. What came is compared with its digest and put into the local store, where whoever asked finds it.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rekindle_base::Digest;
+use rekindle_store::beyond::{self, Beyond};
+use rekindle_store::{LocalStore, Space};
+
+use crate::blobs::Name;
+use crate::client::Client;
+use crate::index::{Index, PackEntry, Place};
+use crate::pack;
+
+/// Ranges that are no farther apart are read in one request: what a link of 200 Mbit/s brings in 10 ms.
+const GAP_BYTES: u64 = 256 << 10;
+/// A range of several frames is no longer than this, so that several are under way at once.
+const RANGE_BYTES: u64 = 8 << 20;
+
+/// What is fetched before anybody asks, when it is unpacked.
+const PREFETCH_BYTES: u64 = 512 << 20;
+/// Objects that are fetched ahead at once.
+const PREFETCH_AT_ONCE: usize = 32;
+
+/// Where packs are among a remote's blobs.
+pub(crate) fn pack_name(digest: &Digest) -> Name {
+    name("packs", digest)
+}
+
+/// Where indexes are.
+pub(crate) fn index_name(digest: &Digest) -> Name {
+    name("index", digest)
+}
+
+fn name(kind: &str, digest: &Digest) -> Name {
+    Name::of_digest(kind, digest)
+}
+
+/// What fetching came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Objects that were put into the local store.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that did not come, or not as they should be.
+    pub lost: u64,
+    /// Time that somebody waited for them, in microseconds, added up.
+    pub waited_us: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    objects: AtomicU64,
+    bytes: AtomicU64,
+    lost: AtomicU64,
+    waited_us: AtomicU64,
+}
+
+/// A frame: its pack and its place there.
+type FrameAt = (usize, usize);
+
+#[derive(Debug, Default)]
+struct Flights {
+    /// Frames that are being fetched.
+    under_way: HashSet<FrameAt>,
+    /// Frames that the remote did not have as its index says.
+    lost: HashSet<FrameAt>,
+    /// What was asked for, in the order of the first question.
+    asked: Vec<Digest>,
+    asked_once: HashSet<Digest>,
+}
+
+/// The objects of an index.
+pub struct Far {
+    client: Client,
+    store: LocalStore,
+    run_dir: Option<PathBuf>,
+    packs: Vec<PackEntry>,
+    places: HashMap<Digest, Place>,
+    flights: Mutex<Flights>,
+    landed: Condvar,
+    /// Whether something did not come that it has. A build that was told of it then builds what it cannot have; what
+    /// else lies afar must not be promised to it again, since there is one more try and not many.
+    broken: AtomicBool,
+    counters: Counters,
+}
+
+/// Frames that are read in one request.
+struct Job {
+    pack: usize,
+    range: Range<u64>,
+    frames: Vec<(usize, Range<u64>)>,
+}
+
+impl Far {
+    /// What `index` has, to be brought into `store`. `run_dir` is where used records are noted.
+    #[must_use]
+    pub fn new(client: Client, store: LocalStore, index: &Index, run_dir: Option<PathBuf>) -> Self {
+        Self {
+            client,
+            store,
+            run_dir,
+            packs: index.packs.clone(),
+            places: index.places(),
+            flights: Mutex::default(),
+            landed: Condvar::new(),
+            broken: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    /// What fetching came to so far.
+    #[must_use]
+    pub fn fetched(&self) -> Fetched {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Fetched {
+            objects: of(&self.counters.objects),
+            bytes: of(&self.counters.bytes),
+            lost: of(&self.counters.lost),
+            waited_us: of(&self.counters.waited_us),
+        }
+    }
+
+    /// The packs that are gone or damaged, as far as they were read.
+    #[must_use]
+    pub fn lost_packs(&self) -> HashSet<Digest> {
+        let flights = self.flights();
+        let lost = flights.lost.iter();
+        lost.filter_map(|(pack, _)| Some(self.packs.get(*pack)?.name))
+            .collect()
+    }
+
+    /// What was asked for, in the order of the first question.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Digest> {
+        self.flights().asked.clone()
+    }
+
+    /// The number of all objects that the index has, and their bytes as they are on a disk.
+    #[must_use]
+    pub fn whole(&self) -> (u64, u64) {
+        let bytes = self.places.values().map(|place| place.size).sum();
+        (self.places.len() as u64, bytes)
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches objects before anybody asks, the first ones first and a bounded amount, in pieces: who asks for one that
+    /// is not under way yet does not wait for those before it.
+    pub fn prefetch(&self, digests: &[Digest]) {
+        let mut left_bytes = PREFETCH_BYTES;
+        for some in digests.chunks(PREFETCH_AT_ONCE) {
+            let size = |digest: &Digest| self.places.get(digest).map_or(0, |place| place.size);
+            let bytes: u64 = some.iter().map(size).sum();
+            if bytes > left_bytes {
+                return;
+            }
+            left_bytes -= bytes;
+            self.fetch_all(&self.frames_of(some));
+        }
+    }
+
+    /// Fetches all that the index has.
+    pub fn fetch_everything(&self) {
+        let all: Vec<Digest> = self.places.keys().copied().collect();
+        self.fetch_all(&self.frames_of(&all));
+    }
+
+    fn frames_of(&self, digests: &[Digest]) -> Vec<FrameAt> {
+        let missing = digests.iter().filter_map(|digest| {
+            let place = self.places.get(digest)?;
+            let is_here = self.store.holds_object(digest, place.size);
+            (!is_here).then_some((place.pack, place.frame))
+        });
+        let mut frames: Vec<FrameAt> = missing.collect();
+        frames.sort_unstable();
+        frames.dedup();
+        frames
+    }
+
+    /// Fetches frames that nobody else is fetching, and waits for the others.
+    fn fetch_all(&self, frames: &[FrameAt]) {
+        if frames.is_empty() {
+            return;
+        }
+        let (mine, theirs): (Vec<FrameAt>, Vec<FrameAt>) = {
+            let mut flights = self.flights();
+            frames
+                .iter()
+                .filter(|frame| !flights.lost.contains(frame))
+                .copied()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .partition(|frame| flights.under_way.insert(*frame))
+        };
+        let jobs = self.jobs(&mine);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.fetch(job);
+            }
+        };
+        let threads = self.client.limits().at_once.min(jobs.len());
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+        self.await_others(&theirs);
+    }
+
+    fn await_others(&self, frames: &[FrameAt]) {
+        let limits = self.client.limits();
+        // Whoever fetches them has deadlines; this one is for a thread of theirs that died.
+        let last = Instant::now() + limits.operation.saturating_add(limits.patience) * 2;
+        let mut flights = self.flights();
+        while frames.iter().any(|frame| flights.under_way.contains(frame)) {
+            let left = last.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let wait = left.min(Duration::from_secs(1));
+            flights = match self.landed.wait_timeout(flights, wait) {
+                Ok((flights, _)) => flights,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    /// One request for frames that are near each other.
+    fn jobs(&self, frames: &[FrameAt]) -> Vec<Job> {
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut wanted: HashMap<usize, HashSet<usize>> = HashMap::new();
+        for (pack, frame) in frames {
+            wanted.entry(*pack).or_default().insert(*frame);
+        }
+        let mut packs: Vec<_> = wanted.into_iter().collect();
+        packs.sort_unstable_by_key(|(pack, _)| *pack);
+        for (pack, wanted) in packs {
+            let Some(entry) = self.packs.get(pack) else {
+                continue;
+            };
+            for (frame, (range, _)) in entry.table.ranges().enumerate() {
+                if !wanted.contains(&frame) {
+                    continue;
+                }
+                match jobs.last_mut() {
+                    Some(job)
+                        if job.pack == pack
+                            && range.start - job.range.end <= GAP_BYTES
+                            && range.end - job.range.start <= RANGE_BYTES =>
+                    {
+                        job.range.end = range.end;
+                        job.frames.push((frame, range));
+                    }
+                    _ => jobs.push(Job {
+                        pack,
+                        range: range.clone(),
+                        frames: vec![(frame, range)],
+                    }),
+                }
+            }
+        }
+        jobs
+    }
+
+    fn fetch(&self, job: &Job) {
+        let mut lost = Vec::new();
+        let mut failed = false;
+        if let Some(entry) = self.packs.get(job.pack) {
+            match self
+                .client
+                .read(&pack_name(&entry.name), Some(job.range.clone()))
+            {
+                Ok(bytes) => {
+                    let damaged = job.frames.iter().filter(|(frame, range)| {
+                        self.keep(entry, *frame, part(&bytes, &job.range, range))
+                            .is_none()
+                    });
+                    lost.extend(damaged.map(|(frame, _)| (job.pack, *frame)));
+                }
+                Err(error) if error.is_missing() => {
+                    lost.extend(job.frames.iter().map(|(frame, _)| (job.pack, *frame)));
+                }
+                // Another try may get it, as long as the client makes any.
+                Err(_) => {
+                    failed = true;
+                    self.counters
+                        .lost
+                        .fetch_add(job.frames.len() as u64, Ordering::Relaxed);
+                }
+            }
+        }
+        self.counters
+            .lost
+            .fetch_add(lost.len() as u64, Ordering::Relaxed);
+        if failed || !lost.is_empty() {
+            self.broken.store(true, Ordering::SeqCst);
+        }
+        let mut flights = self.flights();
+        for (frame, _) in &job.frames {
+            flights.under_way.remove(&(job.pack, *frame));
+        }
+        flights.lost.extend(lost);
+        drop(flights);
+        self.landed.notify_all();
+    }
+
+    /// Puts the objects of a frame into the local store; `None` where its bytes are not theirs.
+    fn keep(&self, entry: &PackEntry, frame: usize, bytes: Option<&[u8]>) -> Option<()> {
+        let frame = entry.table.frames.get(frame)?;
+        for (object, bytes) in pack::unpack(bytes?, frame).ok()? {
+            // A full disk is no fault of the remote's: whoever asked finds that it is not there.
+            if self
+                .store
+                .put_object_bytes(&bytes, object.executable)
+                .is_ok()
+            {
+                self.counters.objects.fetch_add(1, Ordering::Relaxed);
+                self.counters
+                    .bytes
+                    .fetch_add(object.size, Ordering::Relaxed);
+            }
+        }
+        Some(())
+    }
+}
+
+/// The bytes of one range out of those of a larger one.
+fn part<'a>(bytes: &'a [u8], all: &Range<u64>, range: &Range<u64>) -> Option<&'a [u8]> {
+    let from = usize::try_from(range.start.checked_sub(all.start)?).ok()?;
+    let to = usize::try_from(range.end.checked_sub(all.start)?).ok()?;
+    bytes.get(from..to)
+}
+
+impl Beyond for Far {
+    fn has(&self, digest: &Digest, size: u64) -> bool {
+        let Some(place) = self.places.get(digest) else {
+            return false;
+        };
+        place.size == size && !self.broken.load(Ordering::SeqCst)
+    }
+
+    fn bring(&self, digests: &[Digest]) {
+        let began = Instant::now();
+        {
+            let mut flights = self.flights();
+            for digest in digests
+                .iter()
+                .filter(|digest| self.places.contains_key(digest))
+            {
+                if flights.asked_once.insert(*digest) {
+                    flights.asked.push(*digest);
+                }
+            }
+        }
+        self.fetch_all(&self.frames_of(digests));
+        let waited_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counters
+            .waited_us
+            .fetch_add(waited_us, Ordering::Relaxed);
+    }
+
+    fn used(&self, space: Space, key: &Digest) {
+        if let Some(dir) = &self.run_dir {
+            beyond::note(dir, space, key);
+        }
+    }
+}

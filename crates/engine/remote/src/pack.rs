@@ -1,0 +1,470 @@
+//! Packs: many objects in one blob.
+//!
+//! A pack is written once, under the BLAKE3 digest of its bytes, and read in parts: an index ([`crate::index`]) has a copy of
+//! the packs' tables, so a reader asks for the ranges of the frames that it needs and never for a whole pack.
+//!
+//! # Form
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | `rkpk` |
+//! | 4 | version, [`VERSION`] |
+//! | … | frames of zstd, one after the other |
+//! | `t` | the table: postcard of [`Table`], in zstd |
+//! | 32 | BLAKE3 of the table's `t` bytes |
+//! | 4 | `t` |
+//! | 4 | `rkpt` |
+//!
+//! Integers are little-endian. A frame holds one object, or several small ones, one after the other. The table has lengths
+//! alone, so places follow from their order and no two can overlap. Small objects share frames since each frame costs
+//! a zstd header and loses what it could have learnt from its neighbour; large ones have one each, so that what is not asked for is
+//! not read.
+//!
+//! Nothing here is believed: lengths are bounded before memory is taken ([`Table::check`]), a frame must come out at exactly
+//! the length that the table says, and every object is compared with its digest.
+
+use std::io::Read;
+use std::ops::Range;
+
+use rekindle_base::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The version of the format.
+pub const VERSION: u32 = 1;
+
+/// The largest object that is packed, in bytes; a larger one stays where it was made.
+pub const MAX_OBJECT_BYTES: u64 = 1 << 30;
+/// The largest pack that is read, in bytes.
+pub const MAX_PACK_BYTES: u64 = 2 << 30;
+/// Objects in one pack.
+pub const MAX_OBJECTS: usize = 1 << 18;
+
+/// Objects up to this size share frames.
+pub const SMALL_BYTES: u64 = 64 << 10;
+/// A shared frame is closed when it holds this much.
+const SHARED_BYTES: usize = 256 << 10;
+
+const MAGIC: [u8; 4] = *b"rkpk";
+const END: [u8; 4] = *b"rkpt";
+const HEAD_BYTES: u64 = 8;
+const TAIL_BYTES: usize = 40;
+/// The largest table, raw: what [`MAX_OBJECTS`] need.
+const MAX_TABLE_BYTES: u64 = 48 << 20;
+/// The largest window that a frame may ask of its reader: 128 MiB, as zstd's own tools allow.
+const MAX_WINDOW_LOG: u32 = 27;
+/// Compiled code compresses a tenth better at 9 and takes four times as long, which a cold build would wait for.
+const LEVEL: i32 = 3;
+
+/// What is wrong with a pack, or with what stands for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PackError {
+    /// Not a pack, or cut off.
+    #[error("it is not a whole pack")]
+    Shape,
+    /// A later version.
+    #[error("a later version of rekindle wrote it")]
+    Newer,
+    /// Lengths that no pack has.
+    #[error("its table has lengths that no pack has")]
+    Bounds,
+    /// Bytes that are not those that the table promises.
+    #[error("its bytes are not those that its table promises")]
+    Damaged,
+    /// An object that is no part of it.
+    #[error("it has no such object")]
+    Missing,
+}
+
+/// An object in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it is executable.
+    pub executable: bool,
+}
+
+/// A frame of a pack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Its length in the pack, in bytes.
+    pub packed_bytes: u64,
+    /// What it holds, in order.
+    pub objects: Vec<Packed>,
+}
+
+impl Frame {
+    /// Its length when it is unpacked, in bytes.
+    #[must_use]
+    pub fn raw_bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.size).sum()
+    }
+}
+
+/// What a pack holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its frames, in order.
+    pub frames: Vec<Frame>,
+}
+
+impl Table {
+    /// Whether its lengths are such as packs have: the sums cannot overflow afterwards.
+    ///
+    /// # Errors
+    /// [`PackError::Bounds`].
+    pub fn check(&self) -> Result<(), PackError> {
+        let mut packed_bytes = HEAD_BYTES;
+        let mut objects = 0;
+        for frame in &self.frames {
+            objects += frame.objects.len();
+            packed_bytes = packed_bytes.saturating_add(frame.packed_bytes);
+            let is_shared = frame.objects.len() > 1;
+            let most = if is_shared {
+                SMALL_BYTES
+            } else {
+                MAX_OBJECT_BYTES
+            };
+            let fits = frame.objects.iter().all(|object| object.size <= most);
+            // No more than one small object after the frame was full.
+            let is_full = is_shared && frame.raw_bytes() > SHARED_BYTES as u64 + SMALL_BYTES;
+            if frame.objects.is_empty() || !fits || is_full {
+                return Err(PackError::Bounds);
+            }
+        }
+        let fine = packed_bytes <= MAX_PACK_BYTES && objects <= MAX_OBJECTS;
+        fine.then_some(()).ok_or(PackError::Bounds)
+    }
+
+    /// The frames with their ranges in the pack.
+    pub fn ranges(&self) -> impl Iterator<Item = (Range<u64>, &Frame)> {
+        let mut at = HEAD_BYTES;
+        self.frames.iter().map(move |frame| {
+            let begin = at;
+            at = at.saturating_add(frame.packed_bytes);
+            (begin..at, frame)
+        })
+    }
+}
+
+/// Unpacks one frame: the bytes of its objects, each compared with its digest.
+///
+/// # Errors
+/// [`PackError::Damaged`].
+pub fn unpack(bytes: &[u8], frame: &Frame) -> Result<Vec<(Packed, Vec<u8>)>, PackError> {
+    let raw = inflate(bytes, frame.raw_bytes())?;
+    let mut rest = &raw[..];
+    let mut objects = Vec::with_capacity(frame.objects.len());
+    for object in &frame.objects {
+        let size = usize::try_from(object.size).map_err(|_| PackError::Bounds)?;
+        let (own, others) = rest.split_at_checked(size).ok_or(PackError::Damaged)?;
+        if Digest::of(own) != object.digest {
+            return Err(PackError::Damaged);
+        }
+        objects.push((*object, own.to_vec()));
+        rest = others;
+    }
+    Ok(objects)
+}
+
+/// Inflates zstd that must come to exactly so many bytes. Memory grows with what comes out, not with what is promised.
+pub(crate) fn inflate(bytes: &[u8], raw_bytes: u64) -> Result<Vec<u8>, PackError> {
+    const FIRST_BYTES: u64 = 16 << 20;
+    let mut decoder = zstd::Decoder::with_buffer(bytes).map_err(|_| PackError::Damaged)?;
+    decoder
+        .window_log_max(MAX_WINDOW_LOG)
+        .map_err(|_| PackError::Damaged)?;
+    let first = usize::try_from(raw_bytes.min(FIRST_BYTES)).map_err(|_| PackError::Bounds)?;
+    let mut raw = Vec::with_capacity(first);
+    decoder
+        .take(raw_bytes.saturating_add(1))
+        .read_to_end(&mut raw)
+        .map_err(|_| PackError::Damaged)?;
+    let fits = raw.len() as u64 == raw_bytes;
+    fits.then_some(raw).ok_or(PackError::Damaged)
+}
+
+/// Deflates.
+pub(crate) fn deflate(raw: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::compress(raw, LEVEL)
+}
+
+/// Makes a pack, one object after the other.
+#[derive(Debug)]
+pub struct Builder {
+    bytes: Vec<u8>,
+    table: Table,
+    /// Small objects that wait for their frame, and their bytes.
+    waiting: Vec<Packed>,
+    shared: Vec<u8>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        Self {
+            bytes,
+            table: Table::default(),
+            waiting: Vec::new(),
+            shared: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Adds an object, whose digest the caller has checked.
+    ///
+    /// # Errors
+    /// Of kind `InvalidInput` where it is larger than [`MAX_OBJECT_BYTES`]; where zstd has no memory.
+    pub fn add(&mut self, digest: Digest, bytes: &[u8], executable: bool) -> std::io::Result<()> {
+        let object = Packed {
+            digest,
+            size: bytes.len() as u64,
+            executable,
+        };
+        if object.size > MAX_OBJECT_BYTES {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        if object.size > SMALL_BYTES {
+            return self.frame(bytes, vec![object]);
+        }
+        self.waiting.push(object);
+        self.shared.extend_from_slice(bytes);
+        if self.shared.len() >= SHARED_BYTES {
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// How long it is so far, roughly.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        (self.bytes.len() + self.shared.len()) as u64
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.frames.is_empty() && self.waiting.is_empty()
+    }
+
+    /// The pack's bytes and its table.
+    ///
+    /// # Errors
+    /// Where zstd has no memory.
+    pub fn finish(mut self) -> std::io::Result<(Vec<u8>, Table)> {
+        self.close()?;
+        let raw = postcard::to_stdvec(&self.table).map_err(std::io::Error::other)?;
+        let table = deflate(&raw)?;
+        let length = u32::try_from(table.len()).map_err(std::io::Error::other)?;
+        self.bytes.extend_from_slice(&table);
+        self.bytes.extend_from_slice(Digest::of(&table).as_bytes());
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(&END);
+        Ok((self.bytes, self.table))
+    }
+
+    fn close(&mut self) -> std::io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let shared = std::mem::take(&mut self.shared);
+        let objects = std::mem::take(&mut self.waiting);
+        self.frame(&shared, objects)
+    }
+
+    fn frame(&mut self, raw: &[u8], objects: Vec<Packed>) -> std::io::Result<()> {
+        let packed = deflate(raw)?;
+        self.bytes.extend_from_slice(&packed);
+        self.table.frames.push(Frame {
+            packed_bytes: packed.len() as u64,
+            objects,
+        });
+        Ok(())
+    }
+}
+
+/// Reads the table out of a whole pack, for whoever has no index: total, any bytes give a table or an error.
+///
+/// # Errors
+/// [`PackError`].
+pub fn table_of(pack: &[u8]) -> Result<Table, PackError> {
+    let (head, rest) = pack.split_first_chunk::<8>().ok_or(PackError::Shape)?;
+    let (magic, version) = head.split_at(4);
+    if magic != MAGIC {
+        return Err(PackError::Shape);
+    }
+    if version != VERSION.to_le_bytes() {
+        return Err(PackError::Newer);
+    }
+    let (body, tail) = rest
+        .split_last_chunk::<TAIL_BYTES>()
+        .ok_or(PackError::Shape)?;
+    let (digest, tail) = tail.split_at(32);
+    let (length, end) = tail.split_first_chunk::<4>().ok_or(PackError::Shape)?;
+    if end != END {
+        return Err(PackError::Shape);
+    }
+    let length = u32::from_le_bytes(*length) as usize;
+    let frames = body.len().checked_sub(length).ok_or(PackError::Shape)?;
+    let (frames, table) = body.split_at(frames);
+    if Digest::of(table).as_bytes() != digest {
+        return Err(PackError::Damaged);
+    }
+    let mut raw = Vec::new();
+    let mut decoder = zstd::Decoder::with_buffer(table).map_err(|_| PackError::Damaged)?;
+    let _ = decoder.window_log_max(MAX_WINDOW_LOG);
+    let mut limited = decoder.take(MAX_TABLE_BYTES);
+    limited
+        .read_to_end(&mut raw)
+        .map_err(|_| PackError::Damaged)?;
+    let table: Table = postcard::from_bytes(&raw).map_err(|_| PackError::Shape)?;
+    table.check()?;
+    let end = table
+        .ranges()
+        .last()
+        .map_or(HEAD_BYTES, |(range, _)| range.end);
+    if end != HEAD_BYTES + frames.len() as u64 {
+        return Err(PackError::Bounds);
+    }
+    Ok(table)
+}
+
+/// Reads all of a pack, for `verify` and the fuzz target: how many objects are sound.
+///
+/// # Errors
+/// The first [`PackError`].
+pub fn check_all(pack: &[u8]) -> Result<usize, PackError> {
+    let table = table_of(pack)?;
+    let mut sound = 0;
+    for (range, frame) in table.ranges() {
+        let begin = usize::try_from(range.start).map_err(|_| PackError::Bounds)?;
+        let end = usize::try_from(range.end).map_err(|_| PackError::Bounds)?;
+        let bytes = pack.get(begin..end).ok_or(PackError::Shape)?;
+        sound += unpack(bytes, frame)?.len();
+    }
+    Ok(sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn packed(objects: &[Vec<u8>]) -> (Vec<u8>, Table) {
+        let mut builder = Builder::default();
+        for (at, bytes) in objects.iter().enumerate() {
+            builder.add(Digest::of(bytes), bytes, at % 2 == 1).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    fn some_objects() -> Vec<Vec<u8>> {
+        let large = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut objects: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n; 9_000]).collect();
+        objects.insert(7, large);
+        objects.push(Vec::new());
+        objects
+    }
+
+    #[test]
+    fn what_was_packed_comes_out_of_ranges_alone() {
+        let objects = some_objects();
+        let (pack, table) = packed(&objects);
+        assert_eq!(table_of(&pack).unwrap(), table);
+        assert_eq!(check_all(&pack), Ok(objects.len()));
+        let mut seen = Vec::new();
+        for (range, frame) in table.ranges() {
+            let bytes =
+                &pack[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+            seen.extend(
+                unpack(bytes, frame)
+                    .unwrap()
+                    .into_iter()
+                    .map(|(_, bytes)| bytes),
+            );
+        }
+        seen.sort();
+        let mut expected = objects.clone();
+        expected.sort();
+        assert_eq!(seen, expected);
+        assert!(table.frames.len() < 6, "small objects share frames");
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let (pack, _) = packed(&[vec![1; 100], (0..=255).collect()]);
+        for at in 0..pack.len() {
+            let mut damaged = pack.clone();
+            damaged[at] ^= 0x10;
+            // zstd's own header has bits that change nothing: then nothing may have changed.
+            if let Ok(sound) = check_all(&damaged) {
+                assert_eq!(sound, 2, "byte {at}");
+            }
+        }
+        for length in 0..pack.len() {
+            assert!(check_all(&pack[..length]).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_what_the_table_says() {
+        let bomb = deflate(&vec![0; 64 << 20]).unwrap();
+        assert!(bomb.len() < 10_000);
+        assert_eq!(inflate(&bomb, 100), Err(PackError::Damaged));
+        assert_eq!(inflate(&bomb, u64::MAX), Err(PackError::Damaged));
+    }
+
+    #[test]
+    fn lengths_that_no_pack_has_are_refused() {
+        let object = |size| Packed {
+            digest: Digest::of(b"x"),
+            size,
+            executable: false,
+        };
+        let check = |packed_bytes, sizes: &[u64]| {
+            let objects = sizes.iter().copied().map(object).collect();
+            Table {
+                frames: vec![Frame {
+                    packed_bytes,
+                    objects,
+                }],
+            }
+            .check()
+        };
+        assert_eq!(check(10, &[5, 5]), Ok(()));
+        for (packed_bytes, sizes) in [
+            (u64::MAX, &[5][..]),
+            (10, &[]),
+            (10, &[MAX_OBJECT_BYTES + 1]),
+            (10, &[SMALL_BYTES + 1, 1]),
+            (10, &[SMALL_BYTES; 100]),
+        ] {
+            assert_eq!(
+                check(packed_bytes, sizes),
+                Err(PackError::Bounds),
+                "{sizes:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_pack_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = check_all(&bytes);
+        }
+
+        #[test]
+        fn any_objects_read_back(
+            objects in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2000), 0..20)
+        ) {
+            let (pack, table) = packed(&objects);
+            prop_assert_eq!(table_of(&pack), Ok(table));
+            prop_assert_eq!(check_all(&pack), Ok(objects.len()));
+        }
+    }
+}

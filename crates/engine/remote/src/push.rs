@@ -1,0 +1,331 @@
+//! Saving: what a run made and used goes into packs, an index and tips, in this order.
+//!
+//! A save is a delta: of a base's index all that is still of use is taken over, and only objects that no pack of it has
+//! go up. Whoever dies on the way leaves packs that nothing leads to. Of two who save under one name at once, the later
+//! tip stays; both indexes are whole.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use rekindle_base::Digest;
+use rekindle_store::{LocalStore, Record, Space, Store};
+
+use crate::blobs::{Kind, Name};
+use crate::client::{Client, ClientError};
+use crate::far::{index_name, pack_name};
+use crate::index::{Index, MAX_PACKS, PackEntry, Shared};
+use crate::pack::Builder;
+use crate::pull::{Found, keep_index};
+use crate::tip::{Key, Tip};
+
+/// A pack is closed when it is this long: large enough that a cold save is few requests, small enough that several are under
+/// way at once and a retry costs little.
+const PACK_BYTES: u64 = 32 << 20;
+/// Objects are dealt to packs by this many bytes before they are packed: compiled code comes to a third or a quarter.
+pub(crate) const RAW_BYTES: u64 = 96 << 20;
+/// Packs that are made at once; each is in memory.
+const AT_ONCE: usize = 4;
+
+/// What to save.
+#[derive(Debug)]
+pub struct Save<'a> {
+    /// What was found before the run.
+    pub base: Option<&'a Found>,
+    /// The payload of the pointer to the trees.
+    pub pointer: &'a [u8],
+    /// The trees.
+    pub trees: &'a [Digest],
+    /// Whether the base's pointer leads to these very trees.
+    pub same_trees: bool,
+    /// Records that the run used or made.
+    pub used: &'a [(Space, Digest)],
+    /// Objects that a restore places with their bytes: they go first, so that they lie together.
+    pub first: &'a [Digest],
+    /// Packs that are up already.
+    pub ahead: &'a [PackEntry],
+    /// Objects that are not sent, though trees refer to them.
+    pub left_out: &'a HashSet<Digest>,
+    /// Packs of the base that are gone or damaged: what was in them goes up again.
+    pub lost: &'a HashSet<Digest>,
+    /// What the run asked for.
+    pub reads: Vec<Digest>,
+    /// Now, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// What a save came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Packs that were written.
+    pub packs: u64,
+    /// Objects in them.
+    pub objects: u64,
+    /// Records that the base did not have as they are now.
+    pub records: u64,
+    /// Whether an index was written: not where the base's says it all.
+    pub indexed: bool,
+    /// Records that were left out since the store has lost what they refer to.
+    pub incomplete: u64,
+}
+
+/// Why a save came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The remote did not do it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// It could not be packed.
+    #[error("it could not be packed: {0}")]
+    Pack(#[from] std::io::Error),
+    /// More packs than an index may name.
+    #[error("an index names no more than {MAX_PACKS} packs")]
+    TooMany,
+}
+
+/// Saves under all of these names.
+///
+/// # Errors
+/// [`PushError`]: nothing leads to what was written until then.
+pub fn save(
+    client: &Client,
+    store: &LocalStore,
+    (names, key): (&[Name], Option<&Key>),
+    save: &Save<'_>,
+) -> Result<Saved, PushError> {
+    let mut saved = Saved::default();
+    let (mut index, missing) = drafted(store, save, &mut saved);
+    for pack in save.lost {
+        // Its name may be wanted again, and a name that is taken is not written.
+        let _ = client.remove(&pack_name(pack));
+    }
+    let packs = upload(client, store, &missing, &mut saved)?;
+    let is_new = !save.ahead.is_empty()
+        || saved.records > 0
+        || !save.same_trees
+        || !packs.is_empty()
+        || !save.lost.is_empty();
+    let same = save.base.filter(|_| !is_new);
+    if same.is_some_and(|base| Some(&base.name) == names.first()) {
+        // What it was found by leads there already, and was written after the others.
+        return Ok(saved);
+    }
+    let (digest, index_bytes) = match same {
+        Some(base) => (base.digest, base.index_bytes),
+        None => {
+            index.packs.extend(packs);
+            if index.packs.len() > MAX_PACKS {
+                return Err(PushError::TooMany);
+            }
+            let bytes = Bytes::from(index.encode()?);
+            let digest = Digest::of(&bytes);
+            client.write(&index_name(&digest), &bytes, Kind::Once)?;
+            keep_index(store, &digest, &bytes);
+            saved.indexed = true;
+            (digest, bytes.len() as u64)
+        }
+    };
+    let tip = Tip {
+        index: digest,
+        index_bytes,
+        at_ms: save.at_ms,
+    };
+    // The best name last: whoever sees it sees the others.
+    for name in names.iter().rev() {
+        let bytes = Bytes::from(tip.encode(name, key));
+        client.write(name, &bytes, Kind::Latest)?;
+    }
+    Ok(saved)
+}
+
+/// The index as it will be but for new packs, and the objects that these must have.
+fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Vec<Digest>) {
+    let mut index = save.base.map(|base| base.index.clone()).unwrap_or_default();
+    index.generation += 1;
+    index.at_ms = save.at_ms;
+    index.pointer = save.pointer.to_vec();
+    index.reads.clone_from(&save.reads);
+    index.packs.retain(|pack| !save.lost.contains(&pack.name));
+    index.packs.extend_from_slice(save.ahead);
+    let known = index.places();
+    let mut records: BTreeMap<(Space, Digest), Shared> = BTreeMap::new();
+    for record in std::mem::take(&mut index.records) {
+        records.insert((record.space, record.key), record);
+    }
+    let mut wanted = Vec::new();
+    let trees = save.trees.iter().map(|tree| (Space::Trees, *tree));
+    for (space, key) in trees.chain(save.used.iter().copied()) {
+        let Ok(Some(record)) = store.get_record(space, &key) else {
+            continue;
+        };
+        let Some(missing) = missing(store, (space, &record), save, &known) else {
+            saved.incomplete += 1;
+            continue;
+        };
+        wanted.extend(missing);
+        let shared = Shared {
+            space,
+            key,
+            refs: record.refs,
+            payload: record.payload,
+            used: index.generation,
+        };
+        let before = records.insert((space, key), shared);
+        let is_same = before.is_some_and(|before| {
+            records
+                .get(&(space, key))
+                .is_some_and(|now| now.payload == before.payload)
+        });
+        saved.records += u64::from(!is_same);
+    }
+    // Of those that the base had, what was in a lost pack may be on this disk.
+    let mut wanted_again = |record: &Shared| {
+        let of_record = Record {
+            refs: record.refs.clone(),
+            payload: Vec::new(),
+        };
+        let missing = missing(store, (record.space, &of_record), save, &known);
+        let is_whole = missing.is_some();
+        wanted.extend(missing.unwrap_or_default());
+        is_whole
+    };
+    if !save.lost.is_empty() {
+        records.retain(|_, record| wanted_again(record));
+    }
+    index.records = records.into_values().collect();
+    let trees: HashSet<Digest> = save.trees.iter().copied().collect();
+    index.prune(&trees, &HashSet::new());
+    (index, in_order(wanted, save.first))
+}
+
+/// The objects of a record that no pack has and this disk does; `None` where one is nowhere, but for trees: of
+/// these each unit is restored for itself.
+fn missing(
+    store: &LocalStore,
+    (space, record): (Space, &Record),
+    save: &Save<'_>,
+    known: &HashMap<Digest, crate::index::Place>,
+) -> Option<Vec<Digest>> {
+    let mut missing = Vec::new();
+    for digest in &record.refs {
+        if known.contains_key(digest) || save.left_out.contains(digest) {
+            continue;
+        }
+        if store.object_size(digest).is_some() {
+            missing.push(*digest);
+        } else if space != Space::Trees {
+            return None;
+        }
+    }
+    Some(missing)
+}
+
+fn in_order(mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Digest> {
+    let mut seen = HashSet::new();
+    wanted.retain(|digest| seen.insert(*digest));
+    let first: HashSet<&Digest> = first.iter().collect();
+    // Stable: what one record refers to stays together.
+    wanted.sort_by_key(|digest| !first.contains(digest));
+    wanted
+}
+
+/// The packs that a share of the objects became, with its place among the shares.
+type Share = (usize, Vec<PackEntry>);
+
+/// Packs objects and writes the packs, a few at once.
+fn upload(
+    client: &Client,
+    store: &LocalStore,
+    objects: &[Digest],
+    saved: &mut Saved,
+) -> Result<Vec<PackEntry>, PushError> {
+    let shares = shares(store, objects);
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Result<Vec<Share>, PushError>> = Mutex::new(Ok(Vec::new()));
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(share) = shares.get(at) else {
+                return;
+            };
+            let result = pack_share(client, store, share);
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            match (result, done.as_mut()) {
+                (Ok(packs), Ok(all)) => all.push((at, packs)),
+                (Err(error), Ok(_)) => {
+                    *done = Err(error);
+                    next.store(shares.len(), Ordering::Relaxed);
+                }
+                (_, Err(_)) => return,
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..AT_ONCE.min(shares.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut packs = done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    packs.sort_by_key(|(at, _)| *at);
+    let packs: Vec<PackEntry> = packs.into_iter().flat_map(|(_, packs)| packs).collect();
+    saved.packs = packs.len() as u64;
+    let frames = packs.iter().flat_map(|pack| &pack.table.frames);
+    saved.objects = frames.map(|frame| frame.objects.len() as u64).sum();
+    Ok(packs)
+}
+
+/// Deals objects out, in their order.
+fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
+    let mut shares = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (at, digest) in objects.iter().enumerate() {
+        bytes += store.object_size(digest).unwrap_or(0);
+        if bytes >= RAW_BYTES {
+            shares.extend(objects.get(from..=at));
+            (from, bytes) = (at + 1, 0);
+        }
+    }
+    shares.extend(objects.get(from..).filter(|rest| !rest.is_empty()));
+    shares
+}
+
+pub(crate) fn pack_share(
+    client: &Client,
+    store: &LocalStore,
+    objects: &[Digest],
+) -> Result<Vec<PackEntry>, PushError> {
+    let mut packs = Vec::new();
+    let mut builder = Builder::default();
+    for digest in objects {
+        // One that was evicted or damaged meanwhile is a miss for whoever reads the record.
+        let Ok((bytes, executable)) = store.object_bytes(digest) else {
+            continue;
+        };
+        if bytes.len() as u64 > crate::pack::MAX_OBJECT_BYTES {
+            continue;
+        }
+        builder.add(*digest, &bytes, executable)?;
+        if builder.len() >= PACK_BYTES {
+            packs.extend(write_pack(client, std::mem::take(&mut builder))?);
+        }
+    }
+    packs.extend(write_pack(client, builder)?);
+    Ok(packs)
+}
+
+fn write_pack(client: &Client, builder: Builder) -> Result<Option<PackEntry>, PushError> {
+    if builder.is_empty() {
+        return Ok(None);
+    }
+    let (bytes, table) = builder.finish()?;
+    let name = Digest::of(&bytes);
+    let bytes = Bytes::from(bytes);
+    client.write(&pack_name(&name), &bytes, Kind::Once)?;
+    Ok(Some(PackEntry {
+        name,
+        bytes: bytes.len() as u64,
+        table,
+    }))
+}
