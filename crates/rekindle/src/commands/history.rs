@@ -5,12 +5,15 @@ use std::path::Path;
 use rekindle::cargo_config::CargoConfig;
 use rekindle::config::ConfigError;
 use rekindle::layout::Asked;
+use rekindle::remote::RemoteSettings;
 use rekindle::{Surroundings, layout, selection, settings};
-use rekindle_base::{Clock, SystemClock};
+use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_history::{
     Filter, History, HistoryError, Overview, RUNS_MAX, csv, github, json, page, text,
 };
 
+use super::remote::Opened;
+use super::remote_history;
 use super::report::write;
 use super::{print, print_json};
 use crate::cli::{
@@ -22,20 +25,35 @@ const DAY_MS: u64 = 86_400_000;
 
 pub(crate) fn run(args: &HistoryArgs) -> Result<(), CommandError> {
     let surroundings = Surroundings::of_process().map_err(ConfigError::NoWorkingDirectory)?;
-    let store_dir = settings::resolve(&surroundings)?.settings.store_dir;
+    let resolved = settings::resolve(&surroundings)?;
+    let store_dir = resolved.settings.store_dir;
     match &args.command {
         Some(HistoryCommand::Import(HistoryImport::Github(args))) => {
             import(args, &surroundings, &store_dir)
         }
-        None => show(&args.show, &surroundings, &store_dir),
+        None => {
+            if let Some(remote) = &resolved.remote {
+                take(&args.show, &surroundings, (&store_dir, remote))?;
+            }
+            show(&args.show, &surroundings, &store_dir)
+        }
     }
 }
 
-/// The digest of the project in the working directory, or of the manifest that is named; its directory's name.
+/// As text.
 fn project(
     surroundings: &Surroundings,
     manifest_path: Option<&Path>,
 ) -> Result<(String, String), CommandError> {
+    let (project, name) = project_digest(surroundings, manifest_path)?;
+    Ok((project.to_hex(), name))
+}
+
+/// The digest of the project in the working directory, or of the manifest that is named; its directory's name.
+fn project_digest(
+    surroundings: &Surroundings,
+    manifest_path: Option<&Path>,
+) -> Result<(Digest, String), CommandError> {
     let config = CargoConfig::read(surroundings, &surroundings.cwd, &[]);
     let asked = Asked {
         manifest_path,
@@ -49,7 +67,22 @@ fn project(
     let root = &layout.workspace_root;
     let name = root.file_name().unwrap_or(root.as_os_str());
     let (project, _) = selection::project_of(surroundings, root);
-    Ok((project.to_hex(), name.to_string_lossy().into_owned()))
+    Ok((project, name.to_string_lossy().into_owned()))
+}
+
+/// Takes in what the remote has. Where it is not to be had, what is here is shown.
+fn take(
+    args: &HistoryShow,
+    surroundings: &Surroundings,
+    (store_dir, settings): (&Path, &RemoteSettings),
+) -> Result<(), CommandError> {
+    let project = project_digest(surroundings, args.manifest_path.as_deref())?.0;
+    let taken = Opened::new(settings, surroundings)
+        .and_then(|opened| remote_history::take(&opened.client, store_dir, &project));
+    if let Err(why) = taken {
+        eprintln!("rekindle: warning: the history that others share is not to be had: {why}");
+    }
+    Ok(())
 }
 
 fn show(

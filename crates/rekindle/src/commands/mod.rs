@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod insight;
 pub(crate) mod observe;
 mod remote;
+mod remote_history;
 pub(crate) mod report;
 pub(crate) mod snapshot;
 pub(crate) mod stats;

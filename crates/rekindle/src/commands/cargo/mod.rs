@@ -166,17 +166,14 @@ fn with_wrapper(
         (&mut wiring, &mut recording),
     )?;
     let place = snapshots.as_ref().map(Snapshots::place);
+    let mut made = None;
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         wiring.log(snapshots.capture(&wiring.events()));
         wiring.log([recording.ended(PhaseName::Capture)]);
-        if let Some(remote) = remote {
-            let saves = ended.code == 0;
-            wiring.log(remote.finish(saves.then(|| (snapshots.wanted(), snapshots.lock()))));
-        }
+        made = Some((snapshots.wanted().clone(), snapshots.lock()));
         // The command is about to end, and taking apart what was known of each file takes longer than writing it down.
         std::mem::forget(snapshots);
     }
-    drop(active);
     let scripts = match &layout {
         Ok(layout) if line.is_build() => build_scripts::count(layout, began_ns),
         _ => build_scripts::BuildScripts::default(),
@@ -192,6 +189,11 @@ fn with_wrapper(
             .map(|layout| layout.workspace_root.as_path());
         past::record(surroundings, &mut wiring, place, root);
     }
+    if let Some(remote) = remote {
+        let made = made.filter(|_| ended.code == 0);
+        wiring.log(remote.finish(made));
+    }
+    drop(active);
     let is_shown = report(line, &wiring, quiet);
     if let (Some(pages), true) = (report_dir, is_shown) {
         CiReport {

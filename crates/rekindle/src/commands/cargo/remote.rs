@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rekindle::Surroundings;
 use rekindle::remote::RemoteSettings;
+use rekindle_base::Digest;
 use rekindle_events::{Event, EventKind, RemotePulled, RemotePushed, RemoteUsed};
 use rekindle_remote::ahead::Ahead;
 use rekindle_remote::broker::Broker;
@@ -21,6 +22,7 @@ use rekindle_store::{LocalStore, beyond};
 
 use super::snapshots::{micros, now, warning};
 use crate::commands::remote::{Job, Opened};
+use crate::commands::remote_history;
 
 /// A remote in a run.
 pub(super) struct Remote {
@@ -109,13 +111,16 @@ impl Remote {
     }
 
     /// Ends its use; where `made` says what the run was about, saves first. Waits no longer than the settings say.
-    pub(super) fn finish(mut self, made: Option<(&Wanted, PathBuf)>) -> Vec<Event> {
+    pub(super) fn finish(mut self, made: Option<(Wanted, PathBuf)>) -> Vec<Event> {
         // Nobody asks any more, and what is read for the save is no use of it.
         drop(self.broker.take());
         beyond::unset();
         let mut events = Vec::new();
         if let Some((wanted, lock)) = made.filter(|_| self.opened.writes) {
-            events.extend(self.save(wanted, lock));
+            let began = Instant::now();
+            events.extend(self.save(&wanted, lock));
+            let left = self.settings.linger.saturating_sub(began.elapsed());
+            events.extend(self.share_history(wanted.project, left));
         }
         for trouble in self.opened.client.troubles() {
             let message = format!("the remote was left alone: {trouble}");
@@ -133,6 +138,20 @@ impl Remote {
             waited_us: fetched.waited_us,
         })));
         events
+    }
+
+    /// Puts this run into the history that others see.
+    fn share_history(&self, project: Digest, at_most: Duration) -> Option<Event> {
+        let (client, store_dir) = (self.opened.client.clone(), self.store.dir().to_owned());
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            sender.send(remote_history::give(&client, &store_dir, &project))
+        });
+        match receiver.recv_timeout(at_most) {
+            Ok(Ok(())) => None,
+            Ok(Err(why)) => Some(not_shared(&why)),
+            Err(_) => Some(not_shared("there was no time left for it")),
+        }
     }
 
     fn save(&mut self, wanted: &Wanted, lock: PathBuf) -> Option<Event> {
@@ -168,6 +187,14 @@ impl Remote {
             Err(_) => Some(late(self.settings.linger)),
         }
     }
+}
+
+/// That people who look at the history elsewhere do not see this run.
+fn not_shared(why: &str) -> Event {
+    warning(
+        "history-not-shared",
+        format!("the history was not shared: {why}"),
+    )
 }
 
 fn late(linger: Duration) -> Event {
