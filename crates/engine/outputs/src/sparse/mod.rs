@@ -117,7 +117,7 @@ impl Marker {
 pub struct Location {
     /// cargo's home.
     pub home: PathBuf,
-    /// The registry's name in directories, as in `index.crates.io-1949cf8c6b5b557f`.
+    /// The registry's name in directories, as in `index.example-1949cf8c6b5b557f`.
     pub index: OsString,
     /// `NAME-VERSION`.
     pub package: OsString,
@@ -262,12 +262,12 @@ mod tests {
 
     #[test]
     fn only_a_registrys_packages_have_a_location() {
-        let dir = Path::new("/h/registry/src/index.crates.io-1/a-1.0.0");
+        let dir = Path::new("/h/registry/src/index.example-1/a-1.0.0");
         let location = Location::of(dir).unwrap();
         assert_eq!(location.sources(), dir);
         assert_eq!(
             location.crate_file(),
-            Path::new("/h/registry/cache/index.crates.io-1/a-1.0.0.crate")
+            Path::new("/h/registry/cache/index.example-1/a-1.0.0.crate")
         );
         for other in ["/h/git/checkouts/a-1/b", "/", "a", "/h/src/index/a-1.0.0"] {
             assert_eq!(Location::of(Path::new(other)), None, "{other}");
