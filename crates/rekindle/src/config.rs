@@ -587,6 +587,18 @@ mod tests {
     }
 
     #[test]
+    fn several_remotes_are_a_list() {
+        let text = "remote = ['file:///near', 's3://far/p']";
+        let remote = parsed(text, Trust::User).unwrap().remote.unwrap();
+        assert_eq!(
+            crate::remote::addresses(&remote),
+            ["file:///near", "s3://far/p"]
+        );
+        assert!(parsed("remote = []", Trust::User).is_err());
+        assert!(parsed("remote = [1]", Trust::User).is_err());
+    }
+
+    #[test]
     fn projects_do_not_say_where_files_go_or_whom_to_trust() {
         for text in [
             "cache.dir = '/tmp'",

@@ -1,4 +1,8 @@
 //! A thousand saves one after the other, and many machines at once.
+#![allow(
+    clippy::print_stderr,
+    reason = "figures for whoever runs these by name"
+)]
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -15,7 +15,7 @@ use rekindle_remote::tiered::Tiered;
 use rekindle_remote::tip::Tip;
 use rekindle_testkit::blobs::{Traits, check};
 
-use crate::lab::{LIMITS, client, machine, put, restore, save};
+use crate::lab::{LIMITS, Used, client, machine, put, restore, save};
 use crate::support::{kind, name, noise, run};
 
 /// A remote that is gone.
@@ -87,6 +87,16 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// A save that the far remote has alone.
+fn saved_afar() -> (Lab, [Name; 1], [Used; 1]) {
+    let lab = Lab::new();
+    let here = machine(&lab.path("a"));
+    let used = [put(&here, "unit", &noise(500_000, 1))];
+    let names = [name("tips/one")];
+    save(&lab.one("far"), &here, (None, &used), (&names, 1));
+    (lab, names, used)
+}
+
 fn packs(remote: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(remote.join("packs"));
     let entries = entries.into_iter().flatten();
@@ -109,15 +119,7 @@ fn two_are_one() {
 
 #[test]
 fn what_comes_from_afar_is_near_the_next_time() {
-    let lab = Lab::new();
-    let used = [put(&machine(&lab.path("a")), "unit", &noise(500_000, 1))];
-    let names = [name("tips/one")];
-    save(
-        &lab.one("far"),
-        &machine(&lab.path("a")),
-        (None, &used),
-        (&names, 1),
-    );
+    let (lab, names, used) = saved_afar();
     let tiers = lab.near_and_far();
     restore(&tiers, &lab.path("c"), &names, &used);
     let near = lab.path("near");
@@ -136,15 +138,7 @@ fn what_comes_from_afar_is_near_the_next_time() {
 
 #[test]
 fn who_only_reads_fills_nothing() {
-    let lab = Lab::new();
-    let used = [put(&machine(&lab.path("a")), "unit", &noise(500_000, 1))];
-    let names = [name("tips/one")];
-    save(
-        &lab.one("far"),
-        &machine(&lab.path("a")),
-        (None, &used),
-        (&names, 1),
-    );
+    let (lab, names, used) = saved_afar();
     let near = lab.one("near");
     let reader = lab.both(vec![near.clone(), lab.one("far")], false);
     restore(&reader, &lab.path("b"), &names, &used);
