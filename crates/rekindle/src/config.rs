@@ -118,7 +118,8 @@ pub const KEYS: &[ConfigKey] = &[
     },
     ConfigKey {
         name: "remote",
-        value: "address, as in `\"s3://bucket/prefix\"` or `\"file:///mnt/cache\"`",
+        value: "address, as in `\"s3://bucket/prefix\"` or `\"file:///mnt/cache\"`, or a list of them, \
+                the nearest first",
         default: "none",
         project: false,
         variable: Some(rekindle_base::env::REKINDLE_REMOTE),
@@ -456,7 +457,9 @@ fn set(
         "report.dir" => config.report_dir = Some(expand(value.as_str()?, dir, home)?),
         "audit.ignore" => config.audit_ignore = Some(names(value)?),
         "remote" => {
-            config.remote = Some(value.as_str().filter(|text| !text.is_empty())?.to_owned())
+            let one = || value.as_str().map(str::to_owned);
+            let text = names(value).map_or_else(one, |several| Some(several.join(" ")));
+            config.remote = Some(text.filter(|text| !text.is_empty())?);
         }
         "remote-mode" => config.remote_mode = Some(RemoteMode::parse(value.as_str()?)?),
         "quiet" => config.quiet = Some(value.as_bool()?),
@@ -581,6 +584,18 @@ mod tests {
                 error => panic!("{text}: {error}"),
             }
         }
+    }
+
+    #[test]
+    fn several_remotes_are_a_list() {
+        let text = "remote = ['file:///near', 's3://far/p']";
+        let remote = parsed(text, Trust::User).unwrap().remote.unwrap();
+        assert_eq!(
+            crate::remote::addresses(&remote),
+            ["file:///near", "s3://far/p"]
+        );
+        assert!(parsed("remote = []", Trust::User).is_err());
+        assert!(parsed("remote = [1]", Trust::User).is_err());
     }
 
     #[test]

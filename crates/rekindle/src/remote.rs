@@ -51,7 +51,7 @@ impl fmt::Debug for KeyText {
 /// A remote, and what this run may do there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteSettings {
-    /// Its address; `None` where sccache's variables say it.
+    /// Its address, or several, see [`addresses`]; `None` where sccache's variables say it.
     pub url: Option<String>,
     /// Whether this run saves to it.
     pub writes: bool,
@@ -65,6 +65,34 @@ pub struct RemoteSettings {
     pub linger: Duration,
 }
 
+/// The addresses in a list of them, the nearest remote's first: what white space or a comma separates, where
+/// the next one begins as addresses do, so that either may be in one.
+#[must_use]
+pub fn addresses(text: &str) -> Vec<&str> {
+    let is_gap = |letter: char| letter == ',' || letter.is_whitespace();
+    let begins = |rest: &str| {
+        rest.split_once("://").is_some_and(|(scheme, _)| {
+            let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+            !scheme.is_empty() && scheme.bytes().all(is_of_one)
+        })
+    };
+    let mut addresses = Vec::new();
+    let (mut rest, mut from) = (text.trim_matches(is_gap), 0);
+    while let Some(gap) = rest.get(from..).and_then(|tail| tail.find(is_gap)) {
+        let (address, tail) = rest.split_at(from + gap);
+        let next = tail.trim_start_matches(is_gap);
+        if begins(next) {
+            addresses.push(address);
+            (rest, from) = (next, 0);
+        } else {
+            from = rest.len() - next.len();
+        }
+    }
+    addresses.push(rest);
+    addresses.retain(|address| !address.is_empty());
+    addresses
+}
+
 /// Defaults: what a person would wait for.
 const DEADLINE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,7 +104,9 @@ impl RemoteSettings {
     pub fn wait_ms(&self) -> u64 {
         /// What the bytes of the largest object need on a slow link.
         const BYTES: Duration = Duration::from_secs(60);
-        let wait = self.deadline + self.patience + BYTES;
+        let count = self.url.as_deref().map_or(1, |url| addresses(url).len());
+        let of_one = self.deadline + self.patience;
+        let wait = of_one * u32::try_from(count.max(1)).unwrap_or(1) + BYTES;
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 }
@@ -357,6 +387,22 @@ mod tests {
             ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "2"),
         ];
         check(&gitlab(&fork), "", (false, false));
+    }
+
+    #[test]
+    fn several_addresses() {
+        let near = ["file:///mnt/near", "s3://far/p?region=eu"];
+        for between in [" ", ",", ", ", "\n\t"] {
+            assert_eq!(addresses(&format!(" {},", near.join(between))), near);
+        }
+        for one in ["file:///my disk, the old one", "s3://b/p", "nonsense"] {
+            assert_eq!(addresses(one), [one]);
+        }
+        assert_eq!(
+            addresses("file:///my disk grpcs://h"),
+            ["file:///my disk", "grpcs://h"]
+        );
+        assert!(addresses(" ").is_empty());
     }
 
     #[test]

@@ -149,6 +149,42 @@ pub trait Blobs: Send + Sync {
     /// [`BlobError`]; `Missing` also where the blob ends before the range does.
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError>;
 
+    /// How many copies of a blob there may be, in places of their own.
+    fn copies(&self) -> usize {
+        1
+    }
+
+    /// As [`Blobs::read`], from the copy with this number or a later one, counted from 0: for whoever has found that an earlier one
+    /// is damaged.
+    ///
+    /// # Errors
+    /// [`BlobError`]; `Missing` where there are not so many.
+    async fn read_copy(
+        &self,
+        name: &Name,
+        range: Option<Range<u64>>,
+        copy: usize,
+    ) -> Result<Bytes, BlobError> {
+        if copy > 0 {
+            return Err(BlobError::Missing);
+        }
+        self.read(name, range).await
+    }
+
+    /// Whether it forgets by itself what nobody asked for longest, to make room: then whatever is still of use has to be
+    /// asked for now and then.
+    fn forgets(&self) -> bool {
+        false
+    }
+
+    /// Asks for a blob, which is not empty, so that it is not forgotten.
+    ///
+    /// # Errors
+    /// [`BlobError`]; `Missing` where it is gone.
+    async fn touch(&self, name: &Name) -> Result<(), BlobError> {
+        self.read(name, Some(0..1)).await.map(|_| ())
+    }
+
     /// The first of these names, written as [`Kind::Latest`], that is there: its place among them and its newest bytes. In as
     /// few requests as the remote allows.
     ///

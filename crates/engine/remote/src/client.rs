@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::blobs::{BlobError, Blobs, Kind, Listed, Name, Written};
+use crate::tiered::Tiered;
 
 /// How much a run puts up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,17 @@ pub struct Counts {
     pub bytes_up: u64,
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            requests: sum.requests + one.requests,
+            failed: sum.failed + one.failed,
+            bytes_down: sum.bytes_down + one.bytes_down,
+            bytes_up: sum.bytes_up + one.bytes_up,
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counters {
     requests: AtomicU64,
@@ -102,6 +114,10 @@ pub struct Client {
     permits: Arc<Semaphore>,
     counters: Arc<Counters>,
     health: Arc<Mutex<Health>>,
+    /// Tries of one operation.
+    tries: u32,
+    /// The remotes behind it, where it stands for several.
+    tiers: Arc<[Client]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +137,28 @@ impl Client {
             permits: Arc::new(Semaphore::new(limits.at_once.max(1))),
             counters: Arc::default(),
             health: Arc::default(),
+            tries: TRIES,
+            tiers: Arc::default(),
+        }
+    }
+
+    /// A client that stands for several remotes, the nearest first, each asked with its own deadlines, retries and breaker:
+    /// see [`crate::tiered`]. `fills` says whether what comes from a farther one is written to the nearer ones.
+    #[must_use]
+    pub fn tiered(tiers: Vec<Self>, fills: bool, limits: Limits, handle: Handle) -> Self {
+        let tiers: Arc<[Self]> = tiers.into();
+        // Each of them may spend its patience before the next is asked, and has tried again already.
+        let count = u32::try_from(tiers.len()).unwrap_or(1) + 1;
+        let limits = Limits {
+            operation: (limits.operation + limits.patience) * count,
+            patience: limits.patience * count,
+            ..limits
+        };
+        let blobs = Tiered::new(Arc::clone(&tiers), fills, handle.clone());
+        Self {
+            tries: 1,
+            tiers,
+            ..Self::new(Arc::new(blobs), limits, handle)
         }
     }
 
@@ -133,6 +171,9 @@ impl Client {
     /// What was asked so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
+        if !self.tiers.is_empty() {
+            return self.tiers.iter().map(Self::counts).sum();
+        }
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             requests: of(&self.counters.requests),
@@ -145,6 +186,13 @@ impl Client {
     /// Why the remote is left alone, if it is: first for all purposes, then for writing.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
+        if !self.tiers.is_empty() {
+            let of = |(at, tier): (usize, &Self)| {
+                let troubles = tier.troubles().into_iter();
+                troubles.map(move |trouble| format!("remote {} of several: {trouble}", at + 1))
+            };
+            return self.tiers.iter().enumerate().flat_map(of).collect();
+        }
         let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         health
             .off
@@ -154,19 +202,53 @@ impl Client {
             .collect()
     }
 
+    /// How many copies of a blob there may be: see [`Blobs::copies`].
+    #[must_use]
+    pub fn copies(&self) -> usize {
+        self.blobs.copies()
+    }
+
+    /// Whether the remote forgets what nobody asks for: see [`Blobs::forgets`].
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        self.blobs.forgets()
+    }
+
     /// [`Blobs::read`], waited for.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, ClientError> {
+        self.read_copy(name, range, 0)
+    }
+
+    /// [`Blobs::read_copy`], waited for.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn read_copy(
+        &self,
+        name: &Name,
+        range: Option<Range<u64>>,
+        copy: usize,
+    ) -> Result<Bytes, ClientError> {
+        self.handle.block_on(self.reading(name, range, copy))
+    }
+
+    pub(crate) async fn reading(
+        &self,
+        name: &Name,
+        range: Option<Range<u64>>,
+        copy: usize,
+    ) -> Result<Bytes, ClientError> {
         let expected = range
             .as_ref()
             .map(|range| range.end.saturating_sub(range.start));
         let deadline = self.deadline(expected.unwrap_or(0));
-        let bytes = self.run(Purpose::Read, deadline, || {
+        let attempt = || {
             let range = range.clone();
             async move {
-                let bytes = self.blobs.read(name, range).await?;
+                let bytes = self.blobs.read_copy(name, range, copy).await?;
                 match expected {
                     Some(expected) if bytes.len() as u64 != expected => Err(BlobError::Nonsense(
                         "not as long as was asked for".to_owned(),
@@ -174,7 +256,8 @@ impl Client {
                     _ => Ok(bytes),
                 }
             }
-        })?;
+        };
+        let bytes = self.run(Purpose::Read, deadline, attempt).await?;
         self.counters
             .bytes_down
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -186,7 +269,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn find(&self, names: &[Name]) -> Result<Option<(usize, Bytes)>, ClientError> {
-        let found = self.run(Purpose::Read, self.deadline(0), || self.blobs.find(names))?;
+        self.handle.block_on(self.finding(names))
+    }
+
+    pub(crate) async fn finding(
+        &self,
+        names: &[Name],
+    ) -> Result<Option<(usize, Bytes)>, ClientError> {
+        let attempt = || self.blobs.find(names);
+        let found = self.run(Purpose::Read, self.deadline(0), attempt).await?;
         if let Some((at, bytes)) = &found {
             if *at >= names.len() {
                 let nonsense = BlobError::Nonsense("it found what was not asked for".to_owned());
@@ -204,10 +295,18 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn write(&self, name: &Name, bytes: &Bytes, kind: Kind) -> Result<Written, ClientError> {
+        self.handle.block_on(self.writing(name, bytes, kind))
+    }
+
+    pub(crate) async fn writing(
+        &self,
+        name: &Name,
+        bytes: &Bytes,
+        kind: Kind,
+    ) -> Result<Written, ClientError> {
         let deadline = self.deadline(bytes.len() as u64);
-        let written = self.run(Purpose::Write, deadline, || {
-            self.blobs.write(name, bytes.clone(), kind)
-        })?;
+        let attempt = || self.blobs.write(name, bytes.clone(), kind);
+        let written = self.run(Purpose::Write, deadline, attempt).await?;
         if written == Written::New {
             self.counters
                 .bytes_up
@@ -216,12 +315,30 @@ impl Client {
         Ok(written)
     }
 
+    /// [`Blobs::touch`], waited for.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn touch(&self, name: &Name) -> Result<(), ClientError> {
+        self.handle.block_on(self.touching(name))
+    }
+
+    pub(crate) async fn touching(&self, name: &Name) -> Result<(), ClientError> {
+        let attempt = || self.blobs.touch(name);
+        self.run(Purpose::Read, self.deadline(0), attempt).await
+    }
+
     /// [`Blobs::list`], waited for.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn list(&self, prefix: &str) -> Result<Vec<Listed>, ClientError> {
-        self.run(Purpose::Read, self.deadline(0), || self.blobs.list(prefix))
+        self.handle.block_on(self.listing(prefix))
+    }
+
+    pub(crate) async fn listing(&self, prefix: &str) -> Result<Vec<Listed>, ClientError> {
+        let attempt = || self.blobs.list(prefix);
+        self.run(Purpose::Read, self.deadline(0), attempt).await
     }
 
     /// [`Blobs::remove`], waited for.
@@ -229,7 +346,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn remove(&self, name: &Name) -> Result<(), ClientError> {
-        self.run(Purpose::Write, self.deadline(0), || self.blobs.remove(name))
+        self.handle.block_on(self.removing(name))
+    }
+
+    pub(crate) async fn removing(&self, name: &Name) -> Result<(), ClientError> {
+        let attempt = || self.blobs.remove(name);
+        self.run(Purpose::Write, self.deadline(0), attempt).await
     }
 
     fn deadline(&self, bytes: u64) -> Duration {
@@ -248,7 +370,7 @@ impl Client {
         Ok(deadline.min(left))
     }
 
-    fn run<T, F: Future<Output = Result<T, BlobError>>>(
+    async fn run<T, F: Future<Output = Result<T, BlobError>>>(
         &self,
         purpose: Purpose,
         deadline: Duration,
@@ -258,20 +380,21 @@ impl Client {
         loop {
             let allowed = self.allowed(purpose, deadline)?;
             let began = Instant::now();
-            let result = self.handle.block_on(async {
+            let result = {
                 // What waits for others waits for what has a deadline itself.
                 let _permit = self.permits.acquire().await;
                 self.counters.requests.fetch_add(1, Ordering::Relaxed);
                 tokio::time::timeout(allowed, attempt()).await
-            });
+            };
             let error = match result {
                 Ok(Ok(value)) => {
                     self.note_success();
                     return Ok(value);
                 }
-                Ok(Err(BlobError::Missing)) => {
+                // It is well, and this is its answer.
+                Ok(Err(error @ (BlobError::Missing | BlobError::Unsupported(_)))) => {
                     self.note_success();
-                    return Err(BlobError::Missing.into());
+                    return Err(error.into());
                 }
                 Ok(Err(error)) => ClientError::Blob(error),
                 Err(_) => ClientError::Late(allowed),
@@ -282,7 +405,7 @@ impl Client {
             let Some(pause) = pause else {
                 return Err(error);
             };
-            std::thread::sleep(pause);
+            tokio::time::sleep(pause).await;
             let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
             health.lost += pause;
         }
@@ -298,7 +421,7 @@ impl Client {
             _ => return None,
         };
         let is_spent = self.counters.retries.fetch_add(1, Ordering::Relaxed) >= RETRIES_MAX;
-        if tries >= TRIES || is_spent {
+        if tries >= self.tries || is_spent {
             return None;
         }
         let pause = asked.unwrap_or_else(|| jittered(PAUSE * 2_u32.pow(tries)));

@@ -17,7 +17,7 @@ use rekindle_store::beyond::{self, Beyond};
 use rekindle_store::{LocalStore, Space};
 
 use crate::blobs::Name;
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::index::{Index, PackEntry, Place};
 use crate::pack;
 
@@ -168,8 +168,13 @@ impl Far {
                 return;
             }
             left_bytes -= bytes;
-            self.fetch_all(&self.frames_of(some));
+            self.fetch(some);
         }
+    }
+
+    /// Fetches objects; nobody is said to have asked for them.
+    pub(crate) fn fetch(&self, digests: &[Digest]) {
+        self.fetch_all(&self.frames_of(digests));
     }
 
     /// Fetches all that the index has.
@@ -209,7 +214,7 @@ impl Far {
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.fetch(job);
+                self.fetch_job(job);
             }
         };
         let threads = self.client.limits().at_once.min(jobs.len());
@@ -277,24 +282,12 @@ impl Far {
         jobs
     }
 
-    fn fetch(&self, job: &Job) {
+    fn fetch_job(&self, job: &Job) {
         let mut lost = Vec::new();
         let mut failed = false;
         if let Some(entry) = self.packs.get(job.pack) {
-            match self
-                .client
-                .read(&pack_name(&entry.name), Some(job.range.clone()))
-            {
-                Ok(bytes) => {
-                    let damaged = job.frames.iter().filter(|(frame, range)| {
-                        self.keep(entry, *frame, part(&bytes, &job.range, range))
-                            .is_none()
-                    });
-                    lost.extend(damaged.map(|(frame, _)| (job.pack, *frame)));
-                }
-                Err(error) if error.is_missing() => {
-                    lost.extend(job.frames.iter().map(|(frame, _)| (job.pack, *frame)));
-                }
+            match self.fetch_frames(entry, job) {
+                Ok(damaged) => lost.extend(damaged.into_iter().map(|frame| (job.pack, frame))),
                 // Another try may get it, as long as the client makes any.
                 Err(_) => {
                     failed = true;
@@ -317,6 +310,26 @@ impl Far {
         flights.lost.extend(lost);
         drop(flights);
         self.landed.notify_all();
+    }
+
+    /// Reads frames and keeps their objects; the frames that no copy of the pack has as they should be.
+    fn fetch_frames(&self, entry: &PackEntry, job: &Job) -> Result<Vec<usize>, ClientError> {
+        let mut left: Vec<&(usize, Range<u64>)> = job.frames.iter().collect();
+        for copy in 0..self.client.copies() {
+            let range = Some(job.range.clone());
+            match self.client.read_copy(&pack_name(&entry.name), range, copy) {
+                Ok(bytes) => left.retain(|(frame, range)| {
+                    self.keep(entry, *frame, part(&bytes, &job.range, range))
+                        .is_none()
+                }),
+                Err(error) if error.is_missing() => break,
+                Err(error) => return Err(error),
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
+        Ok(left.into_iter().map(|(frame, _)| *frame).collect())
     }
 
     /// Puts the objects of a frame into the local store; `None` where its bytes are not theirs.

@@ -189,6 +189,13 @@ impl Index {
         places
     }
 
+    /// The objects that its records refer to.
+    #[must_use]
+    pub fn live(&self) -> HashSet<Digest> {
+        let refs = self.records.iter().flat_map(|record| &record.refs);
+        refs.copied().collect()
+    }
+
     /// Drops records that no save used for [`KEPT_SAVES`], trees that `trees` does not have, and packs of which nothing
     /// is left that any record or `others` refers to.
     pub fn prune(&mut self, trees: &HashSet<Digest>, others: &HashSet<Digest>) {
@@ -197,8 +204,8 @@ impl Index {
             Space::Trees => trees.contains(&record.key),
             _ => generation.saturating_sub(record.used) <= KEPT_SAVES,
         });
-        let refs = self.records.iter().flat_map(|record| &record.refs);
-        let live: HashSet<Digest> = refs.chain(others).copied().collect();
+        let mut live = self.live();
+        live.extend(others);
         self.packs.retain(|entry| {
             let mut objects = entry.table.frames.iter().flat_map(|frame| &frame.objects);
             objects.any(|object| live.contains(&object.digest))

@@ -8,7 +8,7 @@
 //! save holds; [`tip`] what a name leads to, signed where there is a key; [`client`] asks with deadlines, retries and a
 //! breaker; [`pull`] finds a save and brings its records into the local store; [`far`] brings objects when they are asked
 //! for, which [`broker`] does for the run's wrappers; [`push`] saves. Remotes: [`dir`] is the plainest; `object` is S3,
-//! Google Cloud Storage, Azure Blob Storage and WebDAV; then `redis`, [`github`] and [`reapi`]. The whole is in design
+//! Google Cloud Storage, Azure Blob Storage and WebDAV; then `redis`, [`github`] and [`reapi`]; [`tiered`] is several. The whole is in design
 //! note 0010.
 //!
 //! A crate of its own since it needs an asynchronous runtime and TLS, which the wrapper, started once for every
@@ -19,6 +19,7 @@ pub mod ahead;
 pub mod blobs;
 pub mod broker;
 pub mod client;
+mod compact;
 pub mod dir;
 mod environment;
 pub mod far;
@@ -40,6 +41,7 @@ pub mod runtime;
 mod secret;
 #[cfg(test)]
 mod tests;
+pub mod tiered;
 pub mod tip;
 pub mod tls;
 mod traffic;

@@ -86,13 +86,20 @@ fn index_bytes(client: &Client, store: &LocalStore, tip: &Tip) -> Result<Vec<u8>
         return Err(IndexError::TooLarge.into());
     }
     // As long as the tip says and no longer, whatever the remote would send.
-    let range = Some(0..tip.index_bytes);
-    let bytes = client.read(&index_name(&tip.index), range)?;
-    if Digest::of(&bytes) != tip.index {
-        return Err(PullError::Damaged);
+    let range = 0..tip.index_bytes;
+    for copy in 0..client.copies() {
+        let name = index_name(&tip.index);
+        let bytes = match client.read_copy(&name, Some(range.clone()), copy) {
+            // There are no more copies than those that were damaged.
+            Err(error) if error.is_missing() && copy > 0 => break,
+            read => read?,
+        };
+        if Digest::of(&bytes) == tip.index {
+            keep_index(store, &tip.index, &bytes);
+            return Ok(bytes.to_vec());
+        }
     }
-    keep_index(store, &tip.index, &bytes);
-    Ok(bytes.to_vec())
+    Err(PullError::Damaged)
 }
 
 /// Keeps an index so that it need not be read again. Where that fails, it is.

@@ -14,6 +14,7 @@ use rekindle_store::{LocalStore, Record, Space, Store};
 
 use crate::blobs::{Kind, Name};
 use crate::client::{Client, ClientError};
+use crate::compact;
 use crate::far::{index_name, pack_name};
 use crate::index::{Index, MAX_PACKS, PackEntry, Shared};
 use crate::pack::Builder;
@@ -22,7 +23,7 @@ use crate::tip::{Key, Tip};
 
 /// A pack is closed when it is this long: large enough that a cold save is few requests, small enough that several are under
 /// way at once and a retry costs little.
-const PACK_BYTES: u64 = 32 << 20;
+pub(crate) const PACK_BYTES: u64 = 32 << 20;
 /// Objects are dealt to packs by this many bytes before they are packed: compiled code comes to a third or a quarter.
 pub(crate) const RAW_BYTES: u64 = 96 << 20;
 /// Packs that are made at once; each is in memory.
@@ -95,18 +96,26 @@ pub fn save(
     save: &Save<'_>,
 ) -> Result<Saved, PushError> {
     let mut saved = Saved::default();
-    let (mut index, missing) = drafted(store, save, &mut saved);
+    let (mut index, mut wanted) = drafted(store, (save, save.lost), &mut saved);
+    let is_new = |saved: &Saved| {
+        !save.ahead.is_empty() || saved.records > 0 || !save.same_trees || !save.lost.is_empty()
+    };
+    if is_new(&saved) || !wanted.is_empty() {
+        let gone = compact::gone(client, save.base.map(|base| &base.index));
+        if !gone.is_empty() {
+            let lost = save.lost.union(&gone).copied().collect();
+            saved = Saved::default();
+            (index, wanted) = drafted(store, (save, &lost), &mut saved);
+        }
+        wanted.extend(compact::rewritten(client, store, &mut index));
+    }
+    let missing = in_order(wanted, save.first);
     for pack in save.lost {
         // Its name may be wanted again, and a name that is taken is not written.
         let _ = client.remove(&pack_name(pack));
     }
     let packs = upload(client, store, &missing, &mut saved)?;
-    let is_new = !save.ahead.is_empty()
-        || saved.records > 0
-        || !save.same_trees
-        || !packs.is_empty()
-        || !save.lost.is_empty();
-    let same = save.base.filter(|_| !is_new);
+    let same = save.base.filter(|_| !is_new(&saved) && packs.is_empty());
     if same.is_some_and(|base| Some(&base.name) == names.first()) {
         // What it was found by leads there already, and was written after the others.
         return Ok(saved);
@@ -140,13 +149,17 @@ pub fn save(
 }
 
 /// The index as it will be but for new packs, and the objects that these must have.
-fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Vec<Digest>) {
+fn drafted(
+    store: &LocalStore,
+    (save, lost): (&Save<'_>, &HashSet<Digest>),
+    saved: &mut Saved,
+) -> (Index, Vec<Digest>) {
     let mut index = save.base.map(|base| base.index.clone()).unwrap_or_default();
     index.generation += 1;
     index.at_ms = save.at_ms;
     index.pointer = save.pointer.to_vec();
     index.reads.clone_from(&save.reads);
-    index.packs.retain(|pack| !save.lost.contains(&pack.name));
+    index.packs.retain(|pack| !lost.contains(&pack.name));
     index.packs.extend_from_slice(save.ahead);
     let known = index.places();
     let mut records: BTreeMap<(Space, Digest), Shared> = BTreeMap::new();
@@ -190,13 +203,13 @@ fn drafted(store: &LocalStore, save: &Save<'_>, saved: &mut Saved) -> (Index, Ve
         wanted.extend(missing.unwrap_or_default());
         is_whole
     };
-    if !save.lost.is_empty() {
+    if !lost.is_empty() {
         records.retain(|_, record| wanted_again(record));
     }
     index.records = records.into_values().collect();
     let trees: HashSet<Digest> = save.trees.iter().copied().collect();
     index.prune(&trees, &HashSet::new());
-    (index, in_order(wanted, save.first))
+    (index, wanted)
 }
 
 /// The objects of a record that no pack has and this disk does; `None` where one is nowhere, but for trees: of

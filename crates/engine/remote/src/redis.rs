@@ -182,6 +182,10 @@ impl RedisBlobs {
 
 #[async_trait]
 impl Blobs for RedisBlobs {
+    fn forgets(&self) -> bool {
+        true
+    }
+
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
         let key = self.key(name);
         let Some(range) = range else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rekindle::Surroundings;
-use rekindle::remote::RemoteSettings;
+use rekindle::remote::{RemoteSettings, addresses};
 use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_key::pathset::PathSets;
 use rekindle_remote::address::Address;
@@ -46,15 +46,27 @@ impl Opened {
             .map_err(|error| format!("its key is none: {error}"))?;
         let traffic = Arc::new(Traffic::default());
         let (blobs, read_only) = blobs(settings, surroundings, &traffic)?;
+        let writes = settings.writes && !read_only;
         let runtime = Runtime::start().map_err(|error| error.to_string())?;
         let limits = Limits {
             operation: settings.deadline,
             patience: settings.patience,
             at_once: AT_ONCE,
         };
+        let mut tiers: Vec<Client> = blobs
+            .into_iter()
+            .map(|blobs| Client::new(blobs, limits, runtime.handle()))
+            .collect();
+        let client = match (tiers.len(), tiers.pop()) {
+            (1, Some(one)) => one,
+            (_, last) => {
+                tiers.extend(last);
+                Client::tiered(tiers, writes, limits, runtime.handle())
+            }
+        };
         Ok(Self {
-            client: Client::new(blobs, limits, runtime.handle()),
-            writes: settings.writes && !read_only,
+            client,
+            writes,
             key,
             traffic,
         })
@@ -92,33 +104,44 @@ impl Opened {
     }
 }
 
-/// The blobs, and whether they are only to be read, as sccache's variables may say.
+/// The blobs of each remote, the nearest first, and whether they are only to be read, as sccache's variables may say.
 fn blobs(
     settings: &RemoteSettings,
     surroundings: &Surroundings,
     traffic: &Arc<Traffic>,
-) -> Result<(Arc<dyn Blobs>, bool), String> {
+) -> Result<(Vec<Arc<dyn Blobs>>, bool), String> {
     let texts = surroundings.vars.iter();
     let texts = texts.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
     let environment = Environment::new(texts, surroundings.home.clone());
-    let (address, read_only) = match &settings.url {
-        Some(url) => (
-            url.parse::<Address>().map_err(|error| error.to_string())?,
-            false,
-        ),
+    let (all, read_only) = match &settings.url {
+        Some(url) => {
+            let all = addresses(url).into_iter().map(str::parse::<Address>);
+            let all: Result<Vec<Address>, _> = all.collect();
+            (all.map_err(|error| error.to_string())?, false)
+        }
         None => {
             let found = Address::from_variables(&environment).map_err(|error| error.to_string())?;
             let found = found.ok_or_else(|| "sccache's variables name none".to_owned())?;
-            (found.address, found.read_only == Some(true))
+            (vec![found.address], found.read_only == Some(true))
         }
     };
-    let opened = open(&address, &environment, traffic).map_err(|error| error.to_string())?;
+    let opened = all
+        .iter()
+        .map(|address| open(address, &environment, traffic));
+    let opened: Result<Vec<Arc<dyn Blobs>>, _> = opened.collect();
+    let opened = opened.map_err(|error| error.to_string())?;
+    if opened.is_empty() {
+        return Err("no address is given".to_owned());
+    }
     #[cfg(feature = "failpoints")]
     if let Some(fault) = std::env::var_os("REKINDLE_REMOTE_FAULT") {
         let faulty = rekindle_remote::faulty::Faulty::from_text;
-        let faulty = faulty(Arc::clone(&opened), &fault.to_string_lossy());
-        let faulty = faulty.ok_or_else(|| "no such fault".to_owned())?;
-        return Ok((Arc::new(faulty), read_only));
+        let fault = fault.to_string_lossy();
+        let faulty = opened.into_iter().map(|blobs| {
+            let faulty = faulty(blobs, &fault).ok_or_else(|| "no such fault".to_owned())?;
+            Ok(Arc::new(faulty) as Arc<dyn Blobs>)
+        });
+        return Ok((faulty.collect::<Result<_, String>>()?, read_only));
     }
     Ok((opened, read_only))
 }

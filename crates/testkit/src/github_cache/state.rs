@@ -265,8 +265,11 @@ impl State {
 
     fn evict(&mut self) {
         let Some(quota) = self.quota else { return };
-        while self.entries().iter().map(|entry| entry.size).sum::<u64>() > quota {
+        loop {
             let finished = self.kept.iter().filter(|kept| kept.is_finished);
+            if finished.clone().map(|kept| kept.entry.size).sum::<u64>() <= quota {
+                return;
+            }
             let Some(oldest) = finished
                 .min_by_key(|kept| kept.used)
                 .map(|kept| kept.entry.id)

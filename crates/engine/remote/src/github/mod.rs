@@ -280,6 +280,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl Blobs for GithubCache {
+    fn forgets(&self) -> bool {
+        true
+    }
+
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
         self.may_read()?;
         let (found, remembered) = self.links.get(name, self.look_up(name)).await?;

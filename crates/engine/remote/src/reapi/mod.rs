@@ -347,6 +347,10 @@ fn random_uuid() -> String {
 
 #[async_trait]
 impl Blobs for ReapiCache {
+    fn forgets(&self) -> bool {
+        true
+    }
+
     async fn read(&self, name: &Name, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
         self.cleaned(self.do_read(name, range).await)
     }

@@ -19,16 +19,17 @@ pub(super) struct Remote {
 
 /// All of them.
 pub(super) fn configured(context: &Context<'_>) -> Vec<Remote> {
-    let mut remotes: Vec<Remote> = ours(context).into_iter().collect();
+    let mut remotes: Vec<Remote> = ours(context);
     remotes.extend(sccache(context));
     remotes
 }
 
-/// Rekindle's own, by its address.
-fn ours(context: &Context<'_>) -> Option<Remote> {
+/// Rekindle's own, by their addresses.
+fn ours(context: &Context<'_>) -> Vec<Remote> {
     const NAME: &str = "REKINDLE_REMOTE";
-    let url = context.var(NAME)?;
-    by_url(context, NAME, &url)
+    let urls = context.var(NAME).unwrap_or_default();
+    let urls = rekindle::remote::addresses(&urls).into_iter();
+    urls.filter_map(|url| by_url(context, NAME, url)).collect()
 }
 
 /// `s3://bucket/prefix?region=…`, `redis://host`, `https://host/path` and the like; a directory is no remote that

@@ -1,5 +1,7 @@
 //! GitHub's cache service, in a job of GitHub's: which version, and whether the job has a token for it.
 
+use rekindle::remote::addresses;
+
 use super::super::context::Context;
 use super::super::kinds::{GITHUB_TOKENS, GITHUB_V1};
 use super::super::model::{Finding, Outcome};
@@ -16,7 +18,8 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
         )
     };
     let ours = context.var("REKINDLE_REMOTE");
-    let ours = ours.filter(|url| url.split(':').next() == Some("gha"));
+    let is_githubs = |url: &str| url.split(':').next() == Some("gha");
+    let ours = ours.filter(|urls| addresses(urls).into_iter().any(is_githubs));
     let by = match ours {
         Some(_) => Some("REKINDLE_REMOTE"),
         None => is_true("SCCACHE_GHA_ENABLED").then_some("SCCACHE_GHA_ENABLED"),
