@@ -98,6 +98,9 @@ impl Kind {
             Self::Kache => {
                 "`RUSTC_WRAPPER`; daemon started beforehand; `kache sync --push` within the measured time"
             }
+            Self::Mbx => {
+                "`mbx build`; through a relay on its own machine, as it takes HTTP from there alone"
+            }
             _ => self.note(),
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::link::{Distance, Link};
 use super::record::{Job, Run};
-use super::server::{BUCKET, credentials, curl, endpoint};
+use super::server::{BUCKET, credentials, curl, endpoint, loopback_endpoint};
 use crate::Failure;
 use crate::bench::measure::{self, Taken};
 use crate::bench::projects::make_dir;
@@ -142,7 +142,7 @@ fn key(name: &str) -> String {
 
 /// How each tool is told of the bucket, as its documentation says.
 fn environment(kind: Kind) -> Vec<(String, String)> {
-    let endpoint = endpoint();
+    let (endpoint, loopback) = (endpoint(), loopback_endpoint());
     let own: &[(&str, &str)] = match kind {
         Kind::Kept | Kind::Plain | Kind::RustCache => return Vec::new(),
         Kind::Rekindle => {
@@ -166,7 +166,7 @@ fn environment(kind: Kind) -> Vec<(String, String)> {
             ("MBX_REMOTE_URL", "s3://rekindle/mbx"),
             ("MBX_REMOTE_NAMESPACE", "bench/bench"),
             ("MBX_REMOTE_MODE", "read-write"),
-            ("MBX_REMOTE_S3_ENDPOINT", &endpoint),
+            ("MBX_REMOTE_S3_ENDPOINT", &loopback),
             ("MBX_REMOTE_S3_REGION", "us-east-1"),
             ("MBX_REMOTE_S3_FORCE_PATH_STYLE", "true"),
         ],

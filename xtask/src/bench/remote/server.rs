@@ -55,14 +55,12 @@ impl Server {
             .arg(dir);
         server.spawn(&mut s3)?;
         if !link.delayed {
-            let own = std::env::current_exe()
-                .map_err(|error| format!("cannot find this program: {error}"))?;
-            let mut relay = inside(&link.far, &own.to_string_lossy());
-            relay.args(["bench", "relay", &format!("{FAR}:{PORT}")]);
-            relay.arg(format!("127.0.0.1:{BEHIND_PORT}"));
-            relay.arg((link.distance.round_trip_ms() / 2).to_string());
-            server.spawn(&mut relay)?;
+            let behind = format!("127.0.0.1:{BEHIND_PORT}");
+            let one_way_ms = link.distance.round_trip_ms() / 2;
+            server.relay(&link.far, (&format!("{FAR}:{PORT}"), &behind), one_way_ms)?;
         }
+        let (loopback, far) = (format!("127.0.0.1:{PORT}"), format!("{FAR}:{PORT}"));
+        server.relay(&link.near, (&loopback, &far), 0)?;
         for _ in 0..START_ATTEMPTS {
             let mut ask = inside(&link.near, "curl");
             ask.args(["--silent", "--output", "/dev/null", &endpoint()]);
@@ -72,6 +70,19 @@ impl Server {
             thread::sleep(Duration::from_millis(100));
         }
         Err(format!("s3s-fs does not answer at {}", endpoint()))
+    }
+
+    fn relay(
+        &mut self,
+        namespace: &str,
+        (listen, target): (&str, &str),
+        delay_ms: u64,
+    ) -> Result<(), Failure> {
+        let own = std::env::current_exe()
+            .map_err(|error| format!("cannot find this program: {error}"))?;
+        let mut relay = inside(namespace, &own.to_string_lossy());
+        relay.args(["bench", "relay", listen, target, &delay_ms.to_string()]);
+        self.spawn(&mut relay)
     }
 
     fn spawn(&mut self, command: &mut Command) -> Result<(), Failure> {
@@ -97,6 +108,11 @@ impl Drop for Server {
 
 pub(in crate::bench) fn endpoint() -> String {
     format!("http://{FAR}:{PORT}")
+}
+
+/// The same, for who takes no HTTP but from its own machine.
+pub(in crate::bench) fn loopback_endpoint() -> String {
+    format!("http://127.0.0.1:{PORT}")
 }
 
 /// What every client of S3 reads.
