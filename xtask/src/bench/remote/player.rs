@@ -166,6 +166,7 @@ fn environment(kind: Kind) -> Vec<(String, String)> {
             ("MBX_REMOTE_URL", "s3://rekindle/mbx"),
             ("MBX_REMOTE_NAMESPACE", "bench/bench"),
             ("MBX_REMOTE_MODE", "read-write"),
+            ("MBX_REMOTE_TRUST_WRITES", "true"),
             ("MBX_REMOTE_S3_ENDPOINT", &loopback),
             ("MBX_REMOTE_S3_REGION", "us-east-1"),
             ("MBX_REMOTE_S3_FORCE_PATH_STYLE", "true"),
