@@ -1,14 +1,16 @@
 //! Benchmarks: Rekindle, plain cargo and other caches build the same programs, in turns.
 //!
 //! [`unit_cache`] measures single builds with a store that is cold or warm, [`replay`] fresh
-//! checkouts of one version after another, [`scale`] how the cost grows with a workspace. All keep
-//! their figures in `docs/benchmarks.json`; [`page`] writes `docs/benchmarks.md` from it.
+//! checkouts of one version after another, [`scale`] how the cost grows with a workspace,
+//! [`remote`] machines that share a store over a link. All keep their figures in
+//! `docs/benchmarks.json`; [`page`] writes `docs/benchmarks.md` from it.
 
 mod corpus;
 mod measure;
 mod page;
 mod projects;
 mod record;
+mod remote;
 mod replay;
 mod said;
 mod scale;
@@ -32,6 +34,7 @@ Usage: cargo xtask bench <bench> [flags]
   unit-cache   single builds: cold, warm, elsewhere, the next version (--help for its flags)
   replay       fresh checkouts of successive versions and of small changes (--help)
   scale        no change at all, in workspaces that grow (--help)
+  remote       machines that are born empty, with a shared store behind a slow link (--help)
   corpus       reads that nobody declares, and who is stale for them (--help)
   page         writes the page anew from the figures that are there
 ";
@@ -42,6 +45,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         Some("unit-cache") => unit_cache::run(arguments),
         Some("replay") => replay::run(arguments),
         Some("scale") => scale::run(arguments),
+        Some("remote") => remote::run(arguments),
+        // What `remote` starts in the far namespace.
+        Some("relay") => remote::relay::run(arguments),
         Some("corpus") => corpus::run(arguments),
         Some("page") => {
             arguments.finish()?;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::record::{Machine, NotMeasured, ProjectRecord, Records, Run, Scenario, ToolRecord};
+use super::remote::page::render_remotes;
 use super::replay::page::{render_replays, render_scale};
 
 /// One figure of the page and whether it is good enough; `None` where it was not measured.
@@ -29,6 +30,7 @@ pub(super) fn render(records: &Records) -> String {
         render_project(&mut page, project);
     }
     render_replays(&mut page, &records.replays);
+    render_remotes(&mut page, &records.remotes);
     if let Some(scale) = &records.scale {
         render_scale(&mut page, scale);
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::projects::write;
+use super::remote::record::RemoteRecord;
 use super::replay::record::{ReplayRecord, ScaleRecord};
 use crate::Failure;
 
@@ -19,6 +20,9 @@ pub(super) struct Records {
     /// Of fresh checkouts, each project by its last run.
     #[serde(default)]
     pub(super) replays: Vec<ReplayRecord>,
+    /// Of machines that share a store, each project by its last run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remotes: Vec<RemoteRecord>,
     /// Of workspaces that grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scale: Option<ScaleRecord>,
@@ -234,6 +238,13 @@ impl Records {
             None => self.replays.push(record),
         }
         self.replays.sort_by_key(|replay| replay.packages);
+    }
+
+    /// Puts a project's record in the place of its older one.
+    pub(super) fn put_remote(&mut self, record: RemoteRecord) {
+        self.remotes.retain(|old| old.name != record.name);
+        self.remotes.push(record);
+        self.remotes.sort_by_key(|remote| remote.packages);
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::record::{Processes, Snapshot, Units};
+use super::remote::record::Used;
 
 /// What `rekindle stats --format json` says; fields that are missing are not measured.
 #[derive(Debug, Default)]
@@ -10,6 +11,8 @@ pub(super) struct Said {
     pub(super) units: Option<Units>,
     pub(super) processes: Option<Processes>,
     pub(super) snapshot: Option<Snapshot>,
+    /// Nothing where no remote was used.
+    pub(super) remote: Option<Used>,
 }
 
 impl Said {
@@ -22,6 +25,7 @@ impl Said {
             units: serde_json::from_value(said["units"].clone()).ok(),
             processes: serde_json::from_value(said["processes"].clone()).ok(),
             snapshot: snapshot(&said),
+            remote: serde_json::from_value(said["remote"].clone()).ok(),
         }
     }
 }
@@ -63,7 +67,7 @@ mod tests {
     fn statistics_are_read_where_they_are_there() {
         let json = r#"{"version":1,"units":{"fresh":1,"hit":2,"miss":3,"uncacheable":4},
             "processes":{"rustc":7,"linker":1,"build_script":0},
-            "bytes":{"materialised":5},
+            "bytes":{"materialised":5},"remote":{"requests":4,"found":1},
             "snapshot":{"base":"this commit","units_restored":3,"units_captured":0,"capture_ms":9}}"#;
         let said = Said::read(Some(json.to_owned()));
         assert_eq!(said.units.map(|units| units.hit), Some(2));
@@ -74,6 +78,8 @@ mod tests {
         assert_eq!(snapshot.materialised_bytes, Some(5));
         assert_eq!(snapshot.capture_ms, Some(9));
         assert_eq!(snapshot.placed_bytes, None);
+        assert_eq!(said.remote.map(|used| used.requests), Some(4));
+        assert!(Said::read(Some("{}".to_owned())).remote.is_none());
         assert!(Said::read(Some("{}".to_owned())).units.is_none());
         assert!(Said::read(Some("{}".to_owned())).snapshot.is_none());
         let nothing = json.replace("\"units_restored\":3", "\"units_restored\":0");

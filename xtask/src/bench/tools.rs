@@ -46,6 +46,15 @@ impl Kind {
         Self::Mbx,
     ];
 
+    /// With a store that machines share.
+    pub(super) const REMOTE: [Self; 5] = [
+        Self::Rekindle,
+        Self::RustCache,
+        Self::Sccache,
+        Self::Kache,
+        Self::Mbx,
+    ];
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Kept => "kept",
@@ -79,6 +88,23 @@ impl Kind {
         }
     }
 
+    /// How it was set up with a store that machines share.
+    pub(super) const fn remote_note(self) -> &'static str {
+        match self {
+            Self::RustCache => {
+                "what Swatinem/rust-cache does with the target directory, by tar, zstd and curl; sent only \
+                 when the key changed; `CARGO_INCREMENTAL=0`, as it sets"
+            }
+            Self::Kache => {
+                "`RUSTC_WRAPPER`; daemon started beforehand; `kache sync --push` within the measured time"
+            }
+            Self::Mbx => {
+                "`mbx build`; through a relay on its own machine, as it takes HTTP from there alone"
+            }
+            _ => self.note(),
+        }
+    }
+
     /// Those of the names, or all that take part.
     pub(super) fn choose(names: Option<&str>, part: &[Self]) -> Result<Vec<Self>, Failure> {
         let Some(names) = names else {
@@ -99,6 +125,15 @@ impl Kind {
     }
 }
 
+/// Another machine, on which a tool's commands run.
+#[derive(Clone, Debug)]
+pub(super) struct Far {
+    /// A network namespace.
+    pub(super) namespace: String,
+    /// How the tool is told of the store that machines share; nothing where it is not to use any.
+    pub(super) environment: Vec<(String, String)>,
+}
+
 /// A tool that was found, with its own places.
 pub(super) struct Tool {
     pub(super) kind: Kind,
@@ -110,6 +145,8 @@ pub(super) struct Tool {
     /// Sockets want short paths.
     runtime: PathBuf,
     port: u16,
+    /// Where its commands run, if not just here.
+    pub(super) far: Option<Far>,
 }
 
 impl Tool {
@@ -123,6 +160,11 @@ impl Tool {
             Kind::Rekindle => build_rekindle()?,
             _ => find_program(kind.name(), rivals)?,
         };
+        Self::at(kind, program, scratch)
+    }
+
+    /// A tool whose program is known.
+    pub(super) fn at(kind: Kind, program: PathBuf, scratch: &Path) -> Result<Self, Failure> {
         let version = capture(process::command(&program.to_string_lossy()).arg("--version"))
             .map(|said| said.lines().next().unwrap_or_default().trim().to_owned())?;
         let runtime =
@@ -134,6 +176,7 @@ impl Tool {
             dir: scratch.join("tools").join(kind.name()),
             runtime,
             port: free_port()?,
+            far: None,
         })
     }
 
@@ -216,6 +259,16 @@ impl Tool {
         }
     }
 
+    /// What sends to the store that machines share, where a build does not see to it itself.
+    pub(super) fn save(&self, checkout: &Path, cargo_home: &Path) -> Option<Command> {
+        if self.kind != Kind::Kache {
+            return None;
+        }
+        let mut command = self.command(checkout, cargo_home);
+        command.args(["sync", "--push"]);
+        Some(command)
+    }
+
     fn drive(&self, dir: &Path, cargo_home: &Path, arguments: &[&str]) -> Result<(), Failure> {
         // Not `capture`: a daemon would keep the pipe open.
         let mut command = self.command(dir, cargo_home);
@@ -252,7 +305,14 @@ impl Tool {
     }
 
     fn command_of(&self, program: OsString, dir: &Path, cargo_home: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.far {
+            Some(far) => {
+                let mut ip = Command::new("ip");
+                ip.args(["netns", "exec", &far.namespace]).arg(program);
+                ip
+            }
+            None => Command::new(program),
+        };
         command.current_dir(dir).stdin(Stdio::null()).env_clear();
         for name in ["PATH", "LANG", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
@@ -271,6 +331,10 @@ impl Tool {
             // Build scripts that ask git must not find the repository around the scratch directory.
             .env("GIT_CEILING_DIRECTORIES", &self.dir);
         self.set_up(&mut command);
+        if let Some(far) = self.far.as_ref().filter(|far| !far.environment.is_empty()) {
+            command.env_remove("KACHE_LOCAL_ONLY");
+            command.envs(far.environment.iter().map(|(name, value)| (name, value)));
+        }
         command
     }
 
@@ -363,6 +427,7 @@ mod tests {
             dir: PathBuf::from("scratch/tools").join(kind.name()),
             runtime: PathBuf::from("no-such-runtime-dir"),
             port: 1,
+            far: None,
         }
     }
 

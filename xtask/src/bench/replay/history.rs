@@ -16,14 +16,14 @@ use crate::process;
 
 /// A published program and its versions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct History {
+pub(in crate::bench) struct History {
     /// The name of its package.
-    pub(super) name: &'static str,
-    pub(super) program: &'static str,
+    pub(in crate::bench) name: &'static str,
+    pub(in crate::bench) program: &'static str,
     /// What makes that program succeed at once.
-    pub(super) try_out: &'static [&'static str],
+    pub(in crate::bench) try_out: &'static [&'static str],
     /// What it stands for.
-    pub(super) kind: &'static str,
+    pub(in crate::bench) kind: &'static str,
     /// Successive, oldest first.
     versions: &'static [&'static str],
     /// Other packages of the same workspace; a version's lock file says which of them it has.
@@ -90,7 +90,7 @@ fn tag(version: &str) -> String {
 }
 
 /// Those of the names, or all that stand for something.
-pub(super) fn choose(names: Option<&str>, quick: bool) -> Result<Vec<History>, Failure> {
+pub(in crate::bench) fn choose(names: Option<&str>, quick: bool) -> Result<Vec<History>, Failure> {
     let Some(names) = names else {
         return Ok(HISTORIES
             .iter()
@@ -115,7 +115,7 @@ pub(super) fn choose(names: Option<&str>, quick: bool) -> Result<Vec<History>, F
 
 impl History {
     /// The last `count` versions and the one before them, as tags, oldest first.
-    pub(super) fn tags(&self, count: u64) -> Vec<String> {
+    pub(in crate::bench) fn tags(&self, count: u64) -> Vec<String> {
         let wanted = usize::try_from(count)
             .unwrap_or(usize::MAX)
             .saturating_add(1);
@@ -124,7 +124,7 @@ impl History {
     }
 
     /// The repository with all versions, fetched; what is there already is not made again.
-    pub(super) fn repository(
+    pub(in crate::bench) fn repository(
         &self,
         registry: &Registry,
         scratch: &Path,
@@ -190,7 +190,7 @@ impl History {
         }
     }
 
-    pub(super) fn edits(&self) -> Vec<Edit> {
+    pub(in crate::bench) fn edits(&self) -> Vec<Edit> {
         let all = [Edit::Readme, Edit::Leaf, Edit::Root, Edit::Lock];
         all.into_iter()
             .filter(|edit| *edit != Edit::Leaf || self.leaf.is_some())
@@ -198,7 +198,7 @@ impl History {
     }
 
     /// Makes states that differ from the newest version in one small thing, each in its own way.
-    pub(super) fn make_edits(
+    pub(in crate::bench) fn make_edits(
         &self,
         registry: &Registry,
         repository: &Repository,

@@ -5,12 +5,12 @@
 //! step. A job's checkout is removed with its target directory and made anew at the same path; what
 //! a tool keeps from one job to the next is its store alone.
 
-mod history;
+pub(super) mod history;
 pub(super) mod page;
 pub(super) mod player;
 pub(super) mod record;
 pub(super) mod repository;
-mod rust_cache;
+pub(super) mod rust_cache;
 pub(super) mod scenario;
 mod witness;
 

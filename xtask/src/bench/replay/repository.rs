@@ -85,7 +85,7 @@ impl Repository {
     }
 
     /// What a CI job's checkout leaves: nothing but that state, every file's time is now.
-    pub(super) fn check_out(
+    pub(in crate::bench) fn check_out(
         &self,
         tag: &str,
         checkout: &Path,

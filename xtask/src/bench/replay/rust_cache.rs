@@ -24,10 +24,12 @@ use crate::bench::tools::Tool;
 use crate::process::{self, capture, cargo};
 
 /// A job that uses the action.
-pub(super) struct RustCache<'a> {
-    pub(super) tool: &'a Tool,
+pub(in crate::bench) struct RustCache<'a> {
+    pub(in crate::bench) tool: &'a Tool,
     /// The `CARGO_HOME` that holds everything: packages are taken from it, not downloaded.
-    pub(super) registry: &'a Path,
+    pub(in crate::bench) registry: &'a Path,
+    /// Whether a job has a `CARGO_HOME` of its own, packed as well; else all packages are there.
+    pub(in crate::bench) own_home: bool,
 }
 
 /// What a build took, its parts in their order.
@@ -49,20 +51,18 @@ impl Clock {
 
 impl RustCache<'_> {
     /// Restores, builds and saves. `job` names what the cache is for: jobs do not share.
-    pub(super) fn build(
+    pub(in crate::bench) fn build(
         &self,
         checkout: &Path,
         job: &str,
         arguments: &[&str],
         log: &Path,
     ) -> Result<(Taken, Vec<Phase>), Failure> {
-        let home = self.tool.cargo_home();
-        remove(&home)?;
-        make_dir(&home)?;
+        let home = self.home()?;
         let cache = self.tool.store().join(job);
         make_dir(&cache)?;
         let packages = Packages::of(checkout, self.registry)?;
-        let parts = [
+        let all = [
             (
                 "CARGO_HOME",
                 cache.join("home.tzst"),
@@ -76,15 +76,19 @@ impl RustCache<'_> {
                 &["target"][..],
             ),
         ];
+        // The home is the first.
+        let parts = &all[usize::from(!self.own_home)..];
         let mut clock = Clock::default();
         let tar_log = log.with_extension("tar.log");
-        for (name, archive, dir, _) in &parts {
+        for (name, archive, dir, _) in parts {
             if archive.exists() {
                 let taken = measure::build(&mut unpack(archive, dir), checkout, &tar_log)?;
                 clock.add(&format!("unpack {name}"), taken);
             }
         }
-        packages.provide(self.registry, &home)?;
+        if self.own_home {
+            packages.provide(self.registry, &home)?;
+        }
         let mut build = self.tool.build(checkout, &home, arguments);
         clock.add("build", measure::build(&mut build, checkout, log)?);
 
@@ -94,7 +98,9 @@ impl RustCache<'_> {
         }
         let began = Instant::now();
         packages.prune_target(&checkout.join("target"))?;
-        packages.prune_home(&home)?;
+        if self.own_home {
+            packages.prune_home(&home)?;
+        }
         let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         clock.add(
             "prune",
@@ -103,7 +109,7 @@ impl RustCache<'_> {
                 ..Taken::default()
             },
         );
-        for (name, archive, dir, wanted) in &parts {
+        for (name, archive, dir, wanted) in parts {
             remove(archive)?;
             let there: Vec<&str> = wanted
                 .iter()
@@ -118,6 +124,16 @@ impl RustCache<'_> {
         }
         write(&key_file, &packages.key)?;
         Ok((clock.taken, clock.phases))
+    }
+
+    fn home(&self) -> Result<PathBuf, Failure> {
+        if !self.own_home {
+            return Ok(self.registry.to_owned());
+        }
+        let home = self.tool.cargo_home();
+        remove(&home)?;
+        make_dir(&home)?;
+        Ok(home)
     }
 }
 

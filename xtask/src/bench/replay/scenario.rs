@@ -143,7 +143,7 @@ pub(in crate::bench) enum Edit {
 }
 
 impl Edit {
-    pub(super) fn tag(self, number: u64) -> String {
+    pub(in crate::bench) fn tag(self, number: u64) -> String {
         format!("{self:?}-{number}").to_lowercase()
     }
 
