@@ -294,12 +294,14 @@ mod tests {
             "--help",
             "-V",
             "cache du",
+            "init",
+            "report",
         ] {
             assert_eq!(classify(&words(line)), Request::Own, "{line}");
         }
         for line in [
             "build",
-            "init",
+            "add serde",
             "+nightly env",
             "--offline stats",
             "help build",
