@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::calendar::civil;
+
 /// A moment of wall-clock time: milliseconds since the Unix epoch.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -42,37 +44,17 @@ impl Moment {
     #[must_use]
     pub fn utc(self) -> Utc {
         let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
-        let (year, month, day) = civil(days);
+        let (year, month, day) = civil(days.cast_signed());
         Utc {
-            year,
-            month,
-            day,
+            year: year.cast_unsigned(),
+            month: month.cast_unsigned(),
+            day: day.cast_unsigned(),
             hour: ms / 3_600_000,
             minute: ms / 60_000 % 60,
             second: ms / 1000 % 60,
             ms: ms % 1000,
         }
     }
-}
-
-/// Year, month and day, from 1, of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
-#[must_use]
-pub fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
 }
 
 /// Where the present comes from; tests hand in their own.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the file system, the environment or the clock of the machine.
 
+mod calendar;
 mod clock;
 mod digest;
 pub mod env;
@@ -9,7 +10,8 @@ mod error;
 mod size;
 mod text;
 
-pub use clock::{Clock, Moment, SystemClock, Utc, civil};
+pub use calendar::{civil, parse_utc};
+pub use clock::{Clock, Moment, SystemClock, Utc};
 pub use digest::{Digest, DigestHasher, ParseDigestError};
 pub use error::ErrorKind;
 pub use size::{ByteSize, ParseSizeError};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use rekindle_base::parse_utc;
 use serde_json::Value;
 
 use crate::audit::Finding;
@@ -168,26 +169,9 @@ fn duration(value: &Value) -> Option<u64> {
     if value.get("conclusion").and_then(Value::as_str) != Some("success") {
         return None;
     }
-    let at = |key: &str| value.get(key).and_then(Value::as_str).and_then(seconds);
-    at("completed_at")?.checked_sub(at("started_at")?)
-}
-
-/// Seconds of a time such as `2026-11-26T10:00:00Z`, from some day on that is the same for all.
-fn seconds(text: &str) -> Option<u64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    if !(1..=12).contains(&month) {
-        return None;
-    }
-    // Years begin in March here, so that the leap day is the last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year.checked_sub(1)?, month + 9)
-    };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+    let at = |key: &str| value.get(key).and_then(Value::as_str).and_then(parse_utc);
+    let ms = at("completed_at")?.checked_sub(at("started_at")?)?;
+    Some(ms / 1000)
 }
 
 #[cfg(test)]
@@ -199,7 +183,8 @@ mod tests {
 
     #[test]
     fn times_are_read() {
-        let length = |from: &str, to: &str| seconds(to).unwrap() - seconds(from).unwrap();
+        let length =
+            |from: &str, to: &str| (parse_utc(to).unwrap() - parse_utc(from).unwrap()) / 1000;
         assert_eq!(length("2026-02-28T23:59:30Z", "2026-03-01T00:00:30Z"), 60);
         assert_eq!(
             length("2028-02-28T00:00:00Z", "2028-03-01T00:00:00Z"),
@@ -209,8 +194,8 @@ mod tests {
             length("2026-12-31T23:00:00Z", "2027-01-01T01:00:00.123Z"),
             7_200
         );
-        assert_eq!(seconds("2026-13-01T00:00:00Z"), None);
-        assert_eq!(seconds("é"), None);
+        assert_eq!(parse_utc("2026-13-01T00:00:00Z"), None);
+        assert_eq!(parse_utc("é"), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl Day {
     /// The day that lies `days` after 1970-01-01.
     #[must_use]
     pub fn from_days_since_epoch(days: u64) -> Self {
-        let (year, month, day) = rekindle_base::civil(days);
+        let (year, month, day) = rekindle_base::civil(days.cast_signed());
         Self(format!("{year:04}-{month:02}-{day:02}"))
     }
 }

@@ -7,11 +7,10 @@
 
 use std::collections::HashMap;
 
-use rekindle_base::ErrorKind;
+use rekindle_base::{ErrorKind, parse_utc};
 use serde::Deserialize;
 
 use crate::model::{Job, JobStep};
-use crate::time::parse_utc;
 
 /// Files larger than this are not read, in bytes.
 pub const FILE_MAX_BYTES: u64 = 256 << 20;

@@ -23,7 +23,7 @@ pub mod transfer;
 pub use db::{DATABASE, History, HistoryError, RUNS_MAX};
 pub use model::{Job, JobStep, Run};
 pub use overview::{Filter, Group, JobGroup, Overview, Percentiles, StepGroup};
-pub use time::{day, parse_utc};
+pub use time::day;
 
 #[cfg(test)]
 mod fixtures;

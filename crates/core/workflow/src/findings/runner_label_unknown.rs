@@ -1,5 +1,7 @@
 //! A label that is nearly one of GitHub's: no runner has it.
 
+use rekindle_base::edits;
+
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 use crate::providers;
 use crate::shell::UNKNOWN;
@@ -54,7 +56,10 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 format!(
                     "GitHub has no runner `{label}`, or no longer, so the job waits for ever: take `{system}-latest`"
                 )
-            } else if let Some(usual) = USUAL.iter().find(|usual| distance(label, usual) <= 2) {
+            } else if let Some(usual) = USUAL
+                .iter()
+                .find(|usual| edits(&label.to_ascii_lowercase(), usual) <= 2)
+            {
                 format!(
                     "GitHub has no runner `{label}`, so the job waits for ever: is `{usual}` meant?"
                 )
@@ -72,23 +77,4 @@ fn version_of(label: &str) -> Option<&str> {
     let number = version.starts_with(|c: char| c.is_ascii_digit())
         && version.chars().all(|c| c.is_ascii_digit() || c == '.');
     (matches!(system, "ubuntu" | "windows" | "macos") && number).then_some(system)
-}
-
-/// Levenshtein's distance, of bytes.
-fn distance(one: &str, two: &str) -> usize {
-    let (one, two) = (one.as_bytes(), two.as_bytes());
-    if one.len().abs_diff(two.len()) > 2 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (index, a) in one.iter().enumerate() {
-        let mut before = row[0];
-        row[0] = index + 1;
-        for (at, b) in two.iter().enumerate() {
-            let cost = before + usize::from(!a.eq_ignore_ascii_case(b));
-            before = row[at + 1];
-            row[at + 1] = cost.min(before + 1).min(row[at] + 1);
-        }
-    }
-    row[two.len()]
 }

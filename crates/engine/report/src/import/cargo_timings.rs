@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use rekindle_base::Moment;
+use rekindle_base::{Moment, parse_utc};
 use rekindle_events::{
     Event, EventKind, Fate, ImportedEvent, MachineEvent, RunFinished, RunStarted, SamplesEvent,
     StepEvent, StepFate, UnitEvent, UnitTimes,
@@ -174,36 +174,10 @@ impl Cells<'_> {
 
     /// As in `2026-11-26T17:46:55.163196062Z`.
     fn begin(&self) -> Option<Moment> {
-        let text = self.text("Build start:")?.strip_suffix('Z')?;
-        let (date, time) = text.split_once('T')?;
-        let number = |text: Option<&str>| text?.parse::<u64>().ok();
-        let mut date = date.split('-');
-        let (year, month, day) = (
-            number(date.next())?,
-            number(date.next())?,
-            number(date.next())?,
-        );
-        let mut time = time.split(':');
-        let (hour, minute) = (number(time.next())?, number(time.next())?);
-        let seconds: f64 = time.next()?.parse().ok()?;
-        let is_date = (1970..10_000).contains(&year)
-            && (1..=12).contains(&month)
-            && (1..=31).contains(&day)
-            && hour < 24
-            && minute < 60;
-        let days = is_date.then(|| days(year, month, day))?;
-        let minutes = days * 1440 + hour * 60 + minute;
-        Some(Moment(minutes * 60_000 + micros(seconds) / 1000))
+        let text = self.text("Build start:")?;
+        let in_utc = text.ends_with('Z').then_some(text)?;
+        parse_utc(in_utc).map(Moment)
     }
-}
-
-/// Days from 1970-01-01, after Howard Hinnant's `days_from_civil`.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let year_of_era = year % 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (year / 400) * 146_097 + day_of_era - 719_468
 }
 
 #[allow(
