@@ -1,7 +1,7 @@
 //! A linker or compiler is installed, and nothing uses it.
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
-use crate::model::{Project, Run};
+use crate::model::Run;
 
 use super::apt_already_there::packages;
 
@@ -42,7 +42,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                             continue;
                         };
                         // One combination of a matrix may use what another does not.
-                        if runs.iter().any(|run| uses(context.project, run, words)) {
+                        if runs.iter().any(|run| uses(context, run, words)) {
                             continue;
                         }
                         let message = format!(
@@ -56,17 +56,15 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
     }
 }
 
-fn uses(project: &Project, run: &Run<'_>, words: &[&str]) -> bool {
+fn uses(context: &Context<'_>, run: &Run<'_>, words: &[&str]) -> bool {
+    let project = context.project;
     let names = |text: &str| {
         let text = text.to_ascii_lowercase();
         words.iter().any(|word| text.contains(word)) || text.contains(crate::shell::UNKNOWN)
     };
-    let unseen = run.done().any(|did| {
-        did.step
-            .uses
-            .as_ref()
-            .is_some_and(|uses| crate::model::actions::find(&uses.name).is_none())
-    });
+    let unseen = run
+        .done()
+        .any(|did| super::support::unseen_action(context, did));
     let config = project
         .cargo_config
         .as_ref()

@@ -1,7 +1,7 @@
 //! A linker is asked for that is not on the machine.
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
-use crate::model::actions::{self, Kind};
+use crate::model::actions::Kind;
 use crate::model::runner::Host;
 use crate::model::{Did, Run};
 
@@ -66,7 +66,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                     .take_while(|other| !std::ptr::eq(*other, did))
                     .chain([did])
                     .any(|step| installs(step, name))
-                    || unseen(run, did)
+                    || unseen(context, run, did)
                 {
                     continue;
                 }
@@ -97,16 +97,12 @@ fn installs(did: &Did<'_>, name: &str) -> bool {
 }
 
 /// A step before does what cannot be seen.
-fn unseen(run: &Run<'_>, before: &Did<'_>) -> bool {
+fn unseen(context: &Context<'_>, run: &Run<'_>, before: &Did<'_>) -> bool {
     run.steps
         .iter()
         .take_while(|did| !std::ptr::eq(*did, before))
         .any(|did| {
-            let action =
-                did.step.uses.as_ref().is_some_and(|uses| {
-                    actions::find(&uses.name).is_none() && did.calls.is_empty()
-                });
-            action
+            super::support::unseen_action(context, did) && did.calls.is_empty()
                 || did.calls.iter().any(|call| {
                     call.cargo.is_none() && !super::support::is_plain(call)
                         || call

@@ -23,7 +23,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 let own = cargo.targets.iter().find(|target| {
                     !links(run, target) && !has_linker(context.project, call, target)
                 });
-                if let Some(target) = own.filter(|_| !helped(run)) {
+                if let Some(target) = own.filter(|_| !helped(context, run)) {
                     let message = format!(
                         "`{}` is built on `{}`, whose linker makes no such program: run this on a machine of that system, or name a linker for the target",
                         target,
@@ -92,14 +92,9 @@ fn has_linker(project: &Project, call: &Call, target: &str) -> bool {
 }
 
 /// A step sets up what cross-compiles, or does what cannot be seen.
-fn helped(run: &Run<'_>) -> bool {
+fn helped(context: &Context<'_>, run: &Run<'_>) -> bool {
     run.steps.iter().any(|did| {
-        let action = did
-            .step
-            .uses
-            .as_ref()
-            .is_some_and(|uses| crate::model::actions::find(&uses.name).is_none());
-        action
+        super::support::unseen_action(context, did)
             || did.calls.iter().any(|call| {
                 call.cargo.is_none()
                     && (!super::support::is_plain(call)

@@ -89,6 +89,24 @@ pub(super) fn has_dependencies(context: &Context<'_>, cargo: &crate::model::Carg
     })
 }
 
+/// Whether a step's action does what the files do not say: none that is known, and none of the project's own steps.
+pub(super) fn unseen_action(context: &Context<'_>, did: &Did<'_>) -> bool {
+    did.step.uses.as_ref().is_some_and(|uses| {
+        crate::model::actions::find(&uses.name).is_none()
+            && did.kind != crate::model::actions::Kind::Rekindle
+            && !followed(context, uses)
+    })
+}
+
+/// Whether an action is a local one whose steps are read as the job's own.
+fn followed(context: &Context<'_>, uses: &Uses<'_>) -> bool {
+    uses.local()
+        && context
+            .project
+            .action(&uses.name)
+            .is_some_and(|source| source.document.root.at(&["runs", "steps"]).is_some())
+}
+
 /// Whether an action, whose name is all that is known of it, may keep things between runs.
 pub(super) fn may_cache(context: &Context<'_>, run: &Run<'_>) -> bool {
     use crate::model::actions;
@@ -103,9 +121,9 @@ pub(super) fn may_cache(context: &Context<'_>, run: &Run<'_>) -> bool {
                 })
             });
         };
-        let unknown = actions::find(&uses.name).is_none();
+        let unknown = actions::find(&uses.name).is_none() && !followed(context, uses);
         unknown
-            && (uses.local() && context.project.action(&uses.name).is_none()
+            && (uses.local()
                 || ["cache", "rust", "nix", "stickydisk", "rekindle"]
                     .iter()
                     .any(|part| uses.name.contains(part)))
