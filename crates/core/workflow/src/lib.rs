@@ -21,6 +21,7 @@ pub mod fix;
 pub mod init;
 pub mod minutes;
 pub mod model;
+mod pins;
 pub mod providers;
 pub mod render;
 pub mod shell;

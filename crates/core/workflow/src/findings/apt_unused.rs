@@ -60,7 +60,15 @@ fn uses(context: &Context<'_>, run: &Run<'_>, words: &[&str]) -> bool {
     let project = context.project;
     let names = |text: &str| {
         let text = text.to_ascii_lowercase();
-        words.iter().any(|word| text.contains(word)) || text.contains(crate::shell::UNKNOWN)
+        words.iter().any(|word| text.contains(word))
+    };
+    let unknown = |text: &str| text.contains(crate::shell::UNKNOWN);
+    // Of variables these name linkers and compilers.
+    let may_name = |(name, value): (&String, &String)| {
+        let tool = ["FLAGS", "LINKER", "CC", "CXX", "TARGET", "CARGO_", "RUST"]
+            .iter()
+            .any(|part| name.contains(part));
+        names(value) || tool && !name.starts_with("SCCACHE_") && unknown(value)
     };
     let unseen = run
         .done()
@@ -73,13 +81,23 @@ fn uses(context: &Context<'_>, run: &Run<'_>, words: &[&str]) -> bool {
     unseen
         || config
         || run.done().any(|did| {
-            did.env.values().any(|value| names(value))
+            did.env.iter().any(may_name)
                 || did.calls.iter().any(|call| {
                     packages(call).is_empty()
                         && super::apt_already_there::apt(call).is_none()
-                        && (call.words.iter().any(|word| names(word))
-                            || call.env.values().any(|value| names(value))
+                        && (call
+                            .words
+                            .iter()
+                            .any(|word| names(word) || unknown(word) && !prints(call))
+                            || call.env.iter().any(may_name)
                             || !super::support::is_plain(call))
                 })
         })
+}
+
+/// Whether a command only says something.
+fn prints(call: &crate::model::Call) -> bool {
+    call.words
+        .first()
+        .is_some_and(|word| matches!(word.as_str(), "echo" | "printf" | "mkdir"))
 }

@@ -170,8 +170,27 @@ pub(super) fn is_plain(call: &Call) -> bool {
         ) && !first.starts_with("./")
 }
 
-/// Which toolchain a run says it takes, in whatever words: two runs that say the same take the same.
-pub(super) fn toolchain(run: &Run<'_>) -> Vec<String> {
+/// Which toolchain a run takes: two runs that take the same say the same. The project's file goes before what
+/// `dtolnay/rust-toolchain` installs, which is only rustup's default.
+pub(super) fn toolchain(context: &Context<'_>, run: &Run<'_>) -> Vec<String> {
+    use crate::model::actions::Kind;
+    let defaults = run.done().all(|did| {
+        let other = matches!(did.kind, Kind::Toolchain | Kind::ToolchainAndCache)
+            && did.step.action() != "dtolnay/rust-toolchain";
+        let rustup = did
+            .calls
+            .iter()
+            .any(|call| call.words.first().is_some_and(|word| word == "rustup"));
+        !other && !rustup
+    });
+    match &context.project.toolchain {
+        Some(file) if defaults => vec![file.clone()],
+        _ => said_toolchain(run),
+    }
+}
+
+/// Which toolchain a run's steps name, in whatever words.
+fn said_toolchain(run: &Run<'_>) -> Vec<String> {
     use crate::model::actions::Kind;
     let mut said = Vec::new();
     for did in run.done() {
@@ -265,7 +284,7 @@ pub(super) fn floating_stable(
     if let Some(channel) = &project.toolchain {
         return floating(channel) || newer_than(channel, 90);
     }
-    toolchain(run)
+    said_toolchain(run)
         .iter()
         .all(|said| floating(said) || newer_than(said, 90))
 }

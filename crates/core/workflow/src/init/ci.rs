@@ -2,11 +2,11 @@
 
 use crate::yaml::edit::plain;
 
-use super::actions::Pin;
 use super::steps::{
     Job, Lines, READ, RUNNER, Toolchain, apt, checkout, locked, rekindle, run, rust,
 };
 use super::{Package, Project};
+use crate::pins::Pin;
 
 /// A target without any system that rustup has the core library for; what builds there needs no `std`.
 const BARE_TARGET: &str = "thumbv7em-none-eabi";

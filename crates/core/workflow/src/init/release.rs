@@ -1,10 +1,10 @@
 //! `release.yml`: what a version's tag makes.
 
-use super::actions::{Pin, pin};
 use super::steps::{
     Job, Lines, READ, RUNNER, Toolchain, apt, checkout, locked, rekindle, run, rust, step,
 };
 use super::{Package, Project};
+use crate::pins::{Pin, pin};
 
 /// A target, and the runner of its own architecture: nothing is emulated, and C code is compiled by a native compiler.
 const STATIC: &[(&str, &str)] = &[

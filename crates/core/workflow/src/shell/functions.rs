@@ -40,12 +40,24 @@ impl Functions {
         };
         body.called = true;
         let mut arguments = &command.words[1..];
+        // Variables that hold what the call gives, as in `local tool="$1"`.
+        let mut given: Vec<&str> = Vec::new();
         for inner in &body.commands {
             if inner.words.first().and_then(Word::literal).as_deref() == Some("shift") {
                 arguments = arguments.get(1..).unwrap_or_default();
                 continue;
             }
-            into.push(called(inner, &command, arguments));
+            let takes = |word: &Word| {
+                word.parts.iter().any(|part| {
+                    is_argument(part)
+                        || matches!(&part.0, Part::Variable(name) if given.contains(&name.as_str()))
+                })
+            };
+            let own_place = !inner.words.iter().any(takes);
+            let named = inner.env.iter().filter(|(_, value)| takes(value));
+            let more: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
+            into.push(called(inner, &command, arguments, own_place));
+            given.extend(more);
         }
     }
 
@@ -63,12 +75,11 @@ impl Functions {
 }
 
 /// A function's command as a call runs it. What the call's words decide stands where these are written.
-fn called(inner: &Command, call: &Command, arguments: &[Word]) -> Command {
-    let takes = inner.words.iter().any(|word| word.parts.iter().any(is_argument));
-    let (line, last_line) = if takes {
-        (call.line, call.last_line)
-    } else {
+fn called(inner: &Command, call: &Command, arguments: &[Word], own_place: bool) -> Command {
+    let (line, last_line) = if own_place {
         (inner.line, inner.last_line)
+    } else {
+        (call.line, call.last_line)
     };
     let env = inner
         .env
@@ -111,7 +122,9 @@ fn words(word: &Word, arguments: &[Word]) -> Vec<Word> {
         .parts
         .iter()
         .filter(|(part, _)| !matches!(part, Part::Text(text) if text.is_empty()))
-        .all(|(part, _)| matches!(part, Part::Variable(name) if matches!(name.as_str(), "@" | "*")));
+        .all(
+            |(part, _)| matches!(part, Part::Variable(name) if matches!(name.as_str(), "@" | "*")),
+        );
     if all && word.parts.iter().any(is_argument) {
         return arguments.to_vec();
     }

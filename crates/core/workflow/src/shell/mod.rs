@@ -562,7 +562,10 @@ mod tests {
             "a() {\n  shift\n  cargo \"$@\" -v\n}\nfunction b { if x; then a 1 \"$1 z\" >> f; fi; }\nb y",
             &["x ?", "cargo|y z|-v > f ?"],
         );
-        check("trap() { cargo clean; }\ncargo build", &["cargo|build", "cargo|clean ?"]);
+        check(
+            "trap() { cargo clean; }\ncargo build",
+            &["cargo|build", "cargo|clean ?"],
+        );
         check("a() { a; a; }\na", &["a", "a"]);
     }
 
