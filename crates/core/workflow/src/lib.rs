@@ -26,6 +26,7 @@ pub mod providers;
 pub mod render;
 pub mod shell;
 mod silence;
+mod strangers;
 pub mod switch;
 pub mod yaml;
 
