@@ -105,10 +105,20 @@ fn not_installed(context: &Context<'_>, job: &Job<'_>, run: &Run<'_>, sink: &mut
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .chain([host])
+        .chain(
+            WITH_WINDOWS
+                .iter()
+                .copied()
+                .filter(|_| run.runner.os == Some(Os::Windows)),
+        )
         .chain(context.project.targets.iter().map(String::as_str))
         .collect();
     for (did, call, cargo) in run.cargo() {
-        let compiles = cargo.compiles() && cargo.program == "cargo" && !call.conditional;
+        // Miri builds a standard library of its own.
+        let compiles = cargo.compiles()
+            && cargo.program == "cargo"
+            && cargo.subcommand != "miri"
+            && !call.conditional;
         let std = cargo.rest.iter().any(|word| word.contains("build-std"));
         let missing = cargo
             .targets
@@ -130,6 +140,9 @@ fn not_installed(context: &Context<'_>, job: &Job<'_>, run: &Run<'_>, sink: &mut
         sink.at(did.step.source, call.line, Some(job), message);
     }
 }
+
+/// What GitHub's Windows images add to their own toolchain.
+const WITH_WINDOWS: &[&str] = &["i686-pc-windows-msvc", "x86_64-pc-windows-gnu"];
 
 fn is_triple(target: &str) -> bool {
     target.split('-').count() >= 3
