@@ -73,12 +73,19 @@ fn report(
         }
         _ => format!("{} lists no runner `{label}`", runner.provider.title),
     };
+    // Another one in the list that runs there already would run the job twice.
+    let there = nearest
+        .as_deref()
+        .is_some_and(|nearest| node.is_some_and(|node| beside(job, node, nearest)));
     let message = match &nearest {
+        Some(nearest) if there => {
+            format!("{since}, and `{nearest}` is in the list already: leave it out")
+        }
         Some(nearest) => format!("{since}: take `{nearest}`"),
         None => format!("{since}: take another"),
     };
     let finding = sink.at(workflow.source, line, Some(job), message);
-    if let (Some(node), Some(nearest)) = (node, nearest) {
+    if let (Some(node), Some(nearest)) = (node, nearest.filter(|_| !there)) {
         finding.fix(
             Safety::Unsafe,
             "take the nearest living runner",
@@ -87,6 +94,16 @@ fn report(
                 .map(|node| replace_scalar(workflow.document(), node, &nearest)),
         );
     }
+}
+
+/// Whether an axis of the matrix has a label beside the one at a place.
+fn beside(job: &Job<'_>, node: &Node, label: &str) -> bool {
+    let axes = job.matrix().map(Node::entries).unwrap_or_default();
+    axes.iter().any(|(_, axis)| {
+        let items = axis.items();
+        items.iter().any(|item| std::ptr::eq(item, node))
+            && items.iter().any(|item| item.str() == Some(label))
+    })
 }
 
 /// A label's place, and others in the same matrix that must go on naming the same: `exclude` and `include`.
