@@ -149,6 +149,7 @@ fn project(surroundings: &Surroundings, checkout: &Checkout) -> Result<Project, 
     let lock = kept_lock(root);
     let config =
         read(&root.join(".cargo/config.toml")).or_else(|| read(&root.join(".cargo/config")));
+    let manifest = read(&root.join("Cargo.toml"));
     let branch = checkout.branch();
     let has = |file: &str| fsx::exists(&root.join(file));
     let inputs = Inputs {
@@ -156,6 +157,8 @@ fn project(surroundings: &Surroundings, checkout: &Checkout) -> Result<Project, 
         lock: lock.as_deref(),
         config: config.as_deref(),
         has_toolchain_file: has("rust-toolchain.toml") || has("rust-toolchain"),
+        manifest: manifest.as_deref(),
+        has_prepared_queries: has(".sqlx"),
         libraries: &libraries,
         branch: &branch,
     };

@@ -107,7 +107,14 @@ fn a_program_is_built_for_both_architectures() {
             ("src/main.rs", "fn main() {}\n"),
         ],
     );
-    has(&ci, &["cargo test --workspace --locked\n"]);
+    has(
+        &ci,
+        &[
+            "cargo test --workspace --locked\n",
+            "CARGO_PROFILE_DEV_DEBUG: 1\n",
+        ],
+    );
+    lacks(&ci, &["SQLX_OFFLINE"]);
     has(
         &release,
         &["target: x86_64-unknown-linux-musl\n            runner: ubuntu-24.04\n"],
@@ -216,6 +223,28 @@ fn a_static_program_with_its_own_toolchain_is_released() {
             "x86_64-unknown-linux-musl",
         ],
     );
+}
+
+#[test]
+fn what_a_service_builds_with_is_set_and_installed() {
+    let manifest = package("serve-a", "[profile.dev]\ndebug = 0\n");
+    let (ci, release) = init(
+        "init::what_a_service_builds_with_is_set_and_installed",
+        &[
+            ("Cargo.toml", &manifest),
+            ("src/main.rs", "fn main() {}\n"),
+            (".sqlx/query-1.json", "{}\n"),
+            (
+                ".cargo/config.toml",
+                "[target.x86_64-unknown-linux-gnu]\nrustflags = [\"-C\", \"link-arg=-fuse-ld=mold\"]\n",
+            ),
+        ],
+    );
+    for text in [&ci, &release] {
+        has(text, &["  SQLX_OFFLINE: \"true\"\n", " mold\n"]);
+    }
+    // The manifest says it.
+    lacks(&ci, &["CARGO_PROFILE_DEV_DEBUG"]);
 }
 
 #[test]
