@@ -225,6 +225,33 @@ fn a_static_program_with_its_own_toolchain_is_released() {
     );
 }
 
+/// What an optional dependency would need is in the lock file, and nothing builds it.
+#[test]
+fn what_no_feature_asks_for_is_not_installed() {
+    let sound = package("alsa-sys", "publish = false\n[workspace]\n");
+    let lock = "version = 4\n\n[[package]]\nname = \"alsa-sys\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"play-a\"\nversion = \"0.1.0\"\ndependencies = [\n \"alsa-sys\",\n]\n";
+    for (optional, expected) in [("true", false), ("false", true)] {
+        let manifest = package(
+            "play-a",
+            &format!(
+                "[workspace]\nexclude = [\"vendor\"]\n[dependencies]\nalsa-sys = {{ path = \"vendor/alsa-sys\", optional = {optional} }}\n"
+            ),
+        );
+        let (ci, release) = init(
+            "init::what_no_feature_asks_for_is_not_installed",
+            &[
+                ("Cargo.toml", &manifest),
+                ("Cargo.lock", lock),
+                ("src/main.rs", "fn main() {}\n"),
+                ("vendor/alsa-sys/Cargo.toml", &sound),
+                ("vendor/alsa-sys/src/lib.rs", NOTHING),
+            ],
+        );
+        assert_eq!(ci.contains("libasound2-dev"), expected, "{ci}");
+        assert_eq!(release.contains("-musl"), !expected, "{release}");
+    }
+}
+
 #[test]
 fn what_a_service_builds_with_is_set_and_installed() {
     let manifest = package("serve-a", "[profile.dev]\ndebug = 0\n");

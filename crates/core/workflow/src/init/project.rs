@@ -14,6 +14,8 @@ pub struct Inputs<'a> {
     pub metadata: &'a str,
     /// `Cargo.lock`, where it is kept in the repository.
     pub lock: Option<&'a str>,
+    /// The names of the packages that a build compiles, where cargo told; else all of the lock file may be.
+    pub used: Option<&'a [String]>,
     /// `.cargo/config.toml`.
     pub config: Option<&'a str>,
     /// Whether there is a `rust-toolchain.toml` or `rust-toolchain`.
@@ -186,7 +188,7 @@ impl Project {
         }
         let manifest: toml::Table = toml_of("Cargo.toml", inputs.manifest)?;
         Ok(Self {
-            apt: system_packages(&lock),
+            apt: system_packages(&lock, inputs.used),
             linkers: inputs.config.map(linkers).unwrap_or_default(),
             has_prepared_queries: inputs.has_prepared_queries,
             says_debug: ["dev", "test"].iter().any(|profile| {
@@ -321,7 +323,7 @@ fn bare_target(config: Config) -> Option<String> {
     targets.into_iter().find(|target| target.contains("-none"))
 }
 
-fn system_packages(lock: &Lock) -> Vec<String> {
+fn system_packages(lock: &Lock, used: Option<&[String]>) -> Vec<String> {
     #[derive(Deserialize)]
     struct System {
         crates: BTreeMap<String, Vec<String>>,
@@ -335,6 +337,7 @@ fn system_packages(lock: &Lock) -> Vec<String> {
     let needed = lock
         .package
         .iter()
+        .filter(|package| used.is_none_or(|used| used.contains(&package.name)))
         .filter_map(|package| known.get(&package.name))
         .flatten();
     let needed: BTreeSet<&String> = needed.collect();
@@ -378,7 +381,11 @@ mod tests {
         let lock = "[[package]]\nname = \"openssl-sys\"\n[[package]]\nname = \"zstd-sys\"\n[[package]]\nname = \"alsa-sys\"\n";
         let lock: Lock = toml::from_str(lock).unwrap();
         assert_eq!(
-            system_packages(&lock),
+            system_packages(&lock, Some(&["alsa-sys".to_owned()])),
+            ["libasound2-dev", "pkg-config"]
+        );
+        assert_eq!(
+            system_packages(&lock, None),
             ["libasound2-dev", "libssl-dev", "pkg-config"]
         );
     }
