@@ -57,7 +57,8 @@ class Rekindle {
       return wired;
     }
     if (hasRemote && this.has("pull", ["cache"])) {
-      this.tried(["cache", "pull"]);
+      // Plain cargo has nobody beside it who fetches an object when something reads it, so all of them come now.
+      this.tried(["cache", "pull", "--objects"]);
     }
     for (const profile of profiles) {
       for (const target of targets.length ? targets : [null]) {

@@ -7,6 +7,8 @@
 
 #[path = "cli/action.rs"]
 mod action;
+#[path = "cli/action_story.rs"]
+mod action_story;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/cargo.rs"]

@@ -139,21 +139,54 @@ pub fn settle(
     settled
 }
 
-/// Two findings that both open the same block, such as `env:`, would open it twice.
+/// Two findings that both open the same block, such as `env:`, would open it twice; and of two that insert at one place
+/// the one that goes deeper belongs to the block above, which the other would close. The next pass does the second.
 fn touching(edits: &[Edit]) -> bool {
     let Some((last, before)) = edits.split_last() else {
         return false;
-    };
-    let opens = |edit: &Edit| {
-        edit.text
-            .trim_start()
-            .split_once(':')
-            .map(|(key, _)| key.trim().to_owned())
     };
     before.iter().any(|edit| {
         edit != last
             && edit.start == last.start
             && edit.end == last.end
-            && opens(edit) == opens(last)
+            && (opens(edit) == opens(last) || indent(edit) != indent(last))
     })
+}
+
+fn opens(edit: &Edit) -> Option<String> {
+    edit.text
+        .trim_start()
+        .split_once(':')
+        .map(|(key, _)| key.trim().to_owned())
+}
+
+/// How far the first line that an edit writes stands in.
+fn indent(edit: &Edit) -> usize {
+    let line = edit.text.lines().find(|line| !line.trim().is_empty());
+    line.map_or(0, |line| line.len() - line.trim_start().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::Day;
+
+    /// Both write above `jobs`, one into `env` and one behind it.
+    #[test]
+    fn an_entry_of_the_block_above_stays_in_it() {
+        let text = "on: pull_request\nenv:\n  A: 1\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: cargo test\n";
+        let input = Input {
+            path: ".github/workflows/ci.yml".to_owned(),
+            text: text.to_owned(),
+        };
+        let options = Options {
+            ignore: Vec::new(),
+            today: Day::from_days_since_epoch(20_783),
+        };
+        let settled = settle(vec![input], &options, Safety::Safe, &|_| true);
+        let after = &settled.changed[0].after;
+        let expected = "  A: 1\n  CARGO_PROFILE_DEV_DEBUG: 1\nconcurrency:\n  group:";
+        assert!(after.contains(expected), "{after}");
+        assert_eq!(after.matches("CARGO_PROFILE").count(), 1, "{after}");
+    }
 }

@@ -21,10 +21,12 @@ pub mod fix;
 pub mod init;
 pub mod minutes;
 pub mod model;
+mod pins;
 pub mod providers;
 pub mod render;
 pub mod shell;
 mod silence;
+mod strangers;
 pub mod switch;
 pub mod yaml;
 

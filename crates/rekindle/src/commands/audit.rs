@@ -236,7 +236,9 @@ fn is_input(name: &str, dir: &Path) -> bool {
     let yaml = name.ends_with(".yml") || name.ends_with(".yaml");
     match name {
         "Cargo.toml" | "action.yml" | "action.yaml" => true,
-        "Cargo.lock" | "rust-toolchain" | "rust-toolchain.toml" => dir.as_os_str().is_empty(),
+        "Cargo.lock" | "Cross.toml" | "rust-toolchain" | "rust-toolchain.toml" => {
+            dir.as_os_str().is_empty()
+        }
         "config.toml" | "config" => dir == Path::new(".cargo"),
         _ => yaml && dir == Path::new(".github/workflows"),
     }

@@ -149,13 +149,18 @@ fn project(surroundings: &Surroundings, checkout: &Checkout) -> Result<Project, 
     let lock = kept_lock(root);
     let config =
         read(&root.join(".cargo/config.toml")).or_else(|| read(&root.join(".cargo/config")));
+    let manifest = read(&root.join("Cargo.toml"));
+    let used = used(surroundings, root);
     let branch = checkout.branch();
     let has = |file: &str| fsx::exists(&root.join(file));
     let inputs = Inputs {
         metadata: &text,
         lock: lock.as_deref(),
+        used: used.as_deref(),
         config: config.as_deref(),
         has_toolchain_file: has("rust-toolchain.toml") || has("rust-toolchain"),
+        manifest: manifest.as_deref(),
+        has_prepared_queries: has(".sqlx"),
         libraries: &libraries,
         branch: &branch,
     };
@@ -174,6 +179,33 @@ fn kept_lock(root: &Path) -> Option<String> {
 
 fn read(path: &Path) -> Option<String> {
     fsx::read_to_string(path).ok()
+}
+
+/// The packages that a build compiles, by `cargo tree`: a lock file also has those of features that nobody asks for.
+/// `None` where cargo would have to fetch something first.
+fn used(surroundings: &Surroundings, root: &Path) -> Option<Vec<String>> {
+    let cargo = surroundings.non_empty("CARGO").unwrap_or("cargo".as_ref());
+    let arguments = [
+        "tree",
+        "--workspace",
+        "--locked",
+        "--offline",
+        "--target",
+        "x86_64-unknown-linux-gnu",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let output = Command::new(cargo)
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    Some(names.map(str::to_owned).collect())
 }
 
 fn metadata(surroundings: &Surroundings) -> Result<String, CommandError> {

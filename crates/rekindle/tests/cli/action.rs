@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 /// Whether node runs here; a skip of the test where it does not.
-fn has_node(test: &str) -> bool {
+pub(crate) fn has_node(test: &str) -> bool {
     let works = Command::new("node")
         .arg("--version")
         .output()
@@ -32,10 +32,10 @@ fn has_node(test: &str) -> bool {
 }
 
 /// One job of a workflow, with the runner's files in a directory of its own.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     project: &'a Project,
     name: &'a str,
-    workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     /// What the runner and the workflow set.
     given: BTreeMap<String, String>,
 }
@@ -43,7 +43,7 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     /// A job with a fresh checkout of the project's sources, where every job has it, on a machine of one's own: its
     /// tools' directory stays.
-    fn new(project: &'a Project, name: &'a str) -> Self {
+    pub(crate) fn new(project: &'a Project, name: &'a str) -> Self {
         let workspace = project.path("work");
         if workspace.exists() {
             std::fs::remove_dir_all(&workspace).unwrap();
@@ -101,11 +101,11 @@ impl<'a> Job<'a> {
         job
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.given.insert(name.to_owned(), value.to_owned());
     }
 
-    fn input(&mut self, name: &str, value: &str) {
+    pub(crate) fn input(&mut self, name: &str, value: &str) {
         self.set(&format!("INPUT_{}", name.to_uppercase()), value);
     }
 
@@ -113,12 +113,12 @@ impl<'a> Job<'a> {
         self.project.path(&format!("jobs/{}/{name}", self.name))
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.file(name)).unwrap()
     }
 
     /// A command with what the runner gives to each step; the tests' own store is not among it.
-    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = self.project.command(program, arguments);
         command
             .current_dir(&self.workspace)
@@ -139,7 +139,7 @@ impl<'a> Job<'a> {
         command
     }
 
-    fn node(&self, script: &str) -> Done {
+    pub(crate) fn node(&self, script: &str) -> Done {
         let script = root().join("action").join(script);
         let mut command = self.command("node", &[&script.display().to_string()]);
         for (name, value) in variables(&self.text("state")) {
@@ -149,7 +149,7 @@ impl<'a> Job<'a> {
     }
 
     /// A plain step of the job, as `run: cargo …`.
-    fn cargo(&self, arguments: &[&str]) -> Done {
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Done {
         let done: Done = self.command("cargo", arguments).output().unwrap().into();
         done.ok()
     }

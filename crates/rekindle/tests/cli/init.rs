@@ -107,7 +107,14 @@ fn a_program_is_built_for_both_architectures() {
             ("src/main.rs", "fn main() {}\n"),
         ],
     );
-    has(&ci, &["cargo test --workspace --locked\n"]);
+    has(
+        &ci,
+        &[
+            "cargo test --workspace --locked\n",
+            "CARGO_PROFILE_DEV_DEBUG: 1\n",
+        ],
+    );
+    lacks(&ci, &["SQLX_OFFLINE"]);
     has(
         &release,
         &["target: x86_64-unknown-linux-musl\n            runner: ubuntu-24.04\n"],
@@ -216,6 +223,55 @@ fn a_static_program_with_its_own_toolchain_is_released() {
             "x86_64-unknown-linux-musl",
         ],
     );
+}
+
+/// What an optional dependency would need is in the lock file, and nothing builds it.
+#[test]
+fn what_no_feature_asks_for_is_not_installed() {
+    let sound = package("alsa-sys", "publish = false\n[workspace]\n");
+    let lock = "version = 4\n\n[[package]]\nname = \"alsa-sys\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"play-a\"\nversion = \"0.1.0\"\ndependencies = [\n \"alsa-sys\",\n]\n";
+    for (optional, expected) in [("true", false), ("false", true)] {
+        let manifest = package(
+            "play-a",
+            &format!(
+                "[workspace]\nexclude = [\"vendor\"]\n[dependencies]\nalsa-sys = {{ path = \"vendor/alsa-sys\", optional = {optional} }}\n"
+            ),
+        );
+        let (ci, release) = init(
+            "init::what_no_feature_asks_for_is_not_installed",
+            &[
+                ("Cargo.toml", &manifest),
+                ("Cargo.lock", lock),
+                ("src/main.rs", "fn main() {}\n"),
+                ("vendor/alsa-sys/Cargo.toml", &sound),
+                ("vendor/alsa-sys/src/lib.rs", NOTHING),
+            ],
+        );
+        assert_eq!(ci.contains("libasound2-dev"), expected, "{ci}");
+        assert_eq!(release.contains("-musl"), !expected, "{release}");
+    }
+}
+
+#[test]
+fn what_a_service_builds_with_is_set_and_installed() {
+    let manifest = package("serve-a", "[profile.dev]\ndebug = 0\n");
+    let (ci, release) = init(
+        "init::what_a_service_builds_with_is_set_and_installed",
+        &[
+            ("Cargo.toml", &manifest),
+            ("src/main.rs", "fn main() {}\n"),
+            (".sqlx/query-1.json", "{}\n"),
+            (
+                ".cargo/config.toml",
+                "[target.x86_64-unknown-linux-gnu]\nrustflags = [\"-C\", \"link-arg=-fuse-ld=mold\"]\n",
+            ),
+        ],
+    );
+    for text in [&ci, &release] {
+        has(text, &["  SQLX_OFFLINE: \"true\"\n", " mold\n"]);
+    }
+    // The manifest says it.
+    lacks(&ci, &["CARGO_PROFILE_DEV_DEBUG"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A linker or compiler is installed, and nothing uses it.
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
-use crate::model::{Project, Run};
+use crate::model::Run;
 
 use super::apt_already_there::packages;
 
@@ -42,7 +42,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                             continue;
                         };
                         // One combination of a matrix may use what another does not.
-                        if runs.iter().any(|run| uses(context.project, run, words)) {
+                        if runs.iter().any(|run| uses(context, run, words)) {
                             continue;
                         }
                         let message = format!(
@@ -56,17 +56,23 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
     }
 }
 
-fn uses(project: &Project, run: &Run<'_>, words: &[&str]) -> bool {
+fn uses(context: &Context<'_>, run: &Run<'_>, words: &[&str]) -> bool {
+    let project = context.project;
     let names = |text: &str| {
         let text = text.to_ascii_lowercase();
-        words.iter().any(|word| text.contains(word)) || text.contains(crate::shell::UNKNOWN)
+        words.iter().any(|word| text.contains(word))
     };
-    let unseen = run.done().any(|did| {
-        did.step
-            .uses
-            .as_ref()
-            .is_some_and(|uses| crate::model::actions::find(&uses.name).is_none())
-    });
+    let unknown = |text: &str| text.contains(crate::shell::UNKNOWN);
+    // Of variables these name linkers and compilers.
+    let may_name = |(name, value): (&String, &String)| {
+        let tool = ["FLAGS", "LINKER", "CC", "CXX", "TARGET", "CARGO_", "RUST"]
+            .iter()
+            .any(|part| name.contains(part));
+        names(value) || tool && !name.starts_with("SCCACHE_") && unknown(value)
+    };
+    let unseen = run
+        .done()
+        .any(|did| super::support::unseen_action(context, did));
     let config = project
         .cargo_config
         .as_ref()
@@ -75,13 +81,23 @@ fn uses(project: &Project, run: &Run<'_>, words: &[&str]) -> bool {
     unseen
         || config
         || run.done().any(|did| {
-            did.env.values().any(|value| names(value))
+            did.env.iter().any(may_name)
                 || did.calls.iter().any(|call| {
                     packages(call).is_empty()
                         && super::apt_already_there::apt(call).is_none()
-                        && (call.words.iter().any(|word| names(word))
-                            || call.env.values().any(|value| names(value))
+                        && (call
+                            .words
+                            .iter()
+                            .any(|word| names(word) || unknown(word) && !prints(call))
+                            || call.env.iter().any(may_name)
                             || !super::support::is_plain(call))
                 })
         })
+}
+
+/// Whether a command only says something.
+fn prints(call: &crate::model::Call) -> bool {
+    call.words
+        .first()
+        .is_some_and(|word| matches!(word.as_str(), "echo" | "printf" | "mkdir"))
 }

@@ -21,21 +21,31 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 .filter(|kept| kept.by_key() && kept.saves && (kept.target || kept.registry))
             {
                 let Some(key) = kept.key() else { continue };
-                if changes(&key) || hashes(&key) {
+                if changes(&key) || hashes(&key, context.project.lock_file) {
                     continue;
                 }
                 let node = kept.did.step.with_node("key").unwrap_or(kept.did.step.node);
-                let message = "a key is saved once and never renewed, and this one stays the same when dependencies change: \
+                let manifest = hashes(&key, false);
+                let message = if manifest {
+                    "a key is saved once and never renewed, and the root's `Cargo.toml` does not change with `cargo update` or a member's dependencies: \
+                     use `hashFiles('**/Cargo.lock')`"
+                } else {
+                    "a key is saved once and never renewed, and this one stays the same when dependencies change: \
                      add `${{ hashFiles('**/Cargo.lock') }}` to it"
-                    .to_owned();
-                sink.at(kept.did.step.source, node.place.line, Some(job), message);
+                };
+                sink.at(
+                    kept.did.step.source,
+                    node.place.line,
+                    Some(job),
+                    message.to_owned(),
+                );
             }
         }
     }
 }
 
 /// It has the digest of cargo's files, or of some that a run knows.
-fn hashes(key: &Template) -> bool {
+fn hashes(key: &Template, lock_file: bool) -> bool {
     key.exprs().any(|expr| {
         let mut found = false;
         expr.visit(&mut |expr| {
@@ -44,8 +54,9 @@ fn hashes(key: &Template) -> bool {
             {
                 found |= arguments.iter().any(|argument| match argument {
                     Expr::Literal(Val::Str(text)) => {
-                        text.contains("Cargo")
-                            || text.contains(".toml")
+                        // The root's manifest alone changes with hardly any dependency of a workspace.
+                        (text.contains("Cargo") || text.contains(".toml"))
+                            && !(lock_file && text == "Cargo.toml")
                             || text.contains(".lock")
                             || text.contains(".rs")
                     }

@@ -24,9 +24,11 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 // What a script of the project's own does cannot be seen.
                 let compiled = calls.iter().any(|call| compiles(call));
                 let used = calls.iter().any(|call| {
-                    wrapper(context.project, &call.env).is_some_and(|wrapper| {
-                        wrapper.contains(cache.tool) || wrapper.contains(crate::shell::UNKNOWN)
-                    }) || wraps_c(&call.env, cache.tool)
+                    reaches(context, call, cache.tool)
+                        && wrapper(context.project, &call.env).is_some_and(|wrapper| {
+                            wrapper.contains(cache.tool) || wrapper.contains(crate::shell::UNKNOWN)
+                        })
+                        || wraps_c(&call.env, cache.tool)
                         || call
                             .words
                             .first()
@@ -36,18 +38,31 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                                 .iter()
                                 .any(|word| word == "cargo" || word == "cc" || word == "build")
                 });
-                if !compiled || used {
+                // What else goes through it, as a tool that is installed, is not what it is there for.
+                let contained = calls
+                    .iter()
+                    .filter(|call| compiles(call))
+                    .all(|call| !reaches(context, call, cache.tool));
+                if !compiled || (used && !contained) {
                     continue;
                 }
-                let message = format!(
-                    "`{}` is set up here, and no compile of the job goes through it: set `RUSTC_WRAPPER: {}` for the job",
-                    cache.tool, cache.tool
-                );
+                let message = if contained {
+                    format!(
+                        "`{}` is set up here, and all of the job's compiles run in `cross`'s container, which neither has it nor gets `RUSTC_WRAPPER`: \
+                         leave it out, or bring both into the container with `Cross.toml`",
+                        cache.tool
+                    )
+                } else {
+                    format!(
+                        "`{}` is set up here, and no compile of the job goes through it: set `RUSTC_WRAPPER: {}` for the job",
+                        cache.tool, cache.tool
+                    )
+                };
                 let edits = edits(workflow, job, run, &cache);
                 let source = cache.did.step.source;
                 let own = std::ptr::eq(source, workflow.source);
                 let finding = sink.at(source, cache.line, Some(job), message);
-                if let Some(edits) = edits.filter(|_| own) {
+                if let Some(edits) = edits.filter(|_| own && !contained) {
                     finding.fix(
                         Safety::Safe,
                         "let compiles go through it",
@@ -57,6 +72,27 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             }
         }
     }
+}
+
+/// Whether a program of the machine's is there for a call: `cross` compiles in a container that has only what its
+/// configuration brings.
+fn reaches(context: &Context<'_>, call: &crate::model::Call, tool: &str) -> bool {
+    let crossed = call
+        .cargo
+        .as_ref()
+        .is_some_and(|cargo| cargo.program == "cross");
+    !crossed
+        || context
+            .project
+            .cross
+            .as_ref()
+            .is_some_and(|text| text.contains(tool) || text.contains("RUSTC_WRAPPER"))
+        || call.env.keys().any(|name| name.starts_with("CROSS_"))
+        || context
+            .project
+            .manifests
+            .values()
+            .any(|file| file.text.contains("metadata.cross"))
 }
 
 /// Variables for the job, where nothing before the cache's step starts a compiler.

@@ -3,7 +3,7 @@
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 use crate::model::Run;
 
-use super::support::is_plain;
+use super::support::{is_plain, unseen_action};
 
 pub(super) const RULE: Rule = Rule {
     id: "database-for-compile",
@@ -43,7 +43,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             })
             .filter_map(|(name, _)| name.str())
             .collect();
-        if named.is_empty() || !runs.iter().all(only_compiles) {
+        if named.is_empty() || !runs.iter().all(|run| only_compiles(context, run)) {
             continue;
         }
         let message = format!(
@@ -55,15 +55,10 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
 }
 
 /// Nothing in it can ask a database: no test, no program of its own, and macros are told not to.
-fn only_compiles(run: &Run<'_>) -> bool {
+fn only_compiles(context: &Context<'_>, run: &Run<'_>) -> bool {
     let mut compiles = false;
-    for did in run.steps.iter() {
-        if did
-            .step
-            .uses
-            .as_ref()
-            .is_some_and(|uses| crate::model::actions::find(&uses.name).is_none())
-        {
+    for did in run.done() {
+        if unseen_action(context, did) {
             return false;
         }
         for call in &did.calls {

@@ -1,8 +1,11 @@
 //! Two workflows run the same checks for the same event.
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
+use crate::model::runner::Host;
 use crate::model::{CargoCall, Run, Workflow};
 use crate::yaml::Node;
+
+use super::support::toolchain;
 
 pub(super) const RULE: Rule = Rule {
     id: "duplicate-check-job",
@@ -20,7 +23,10 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 continue;
             }
             for (job, runs) in later.jobs() {
-                let Some(other) = earlier.jobs().find(|(_, others)| covered(runs, others)) else {
+                let Some(other) = earlier
+                    .jobs()
+                    .find(|(_, others)| covered(context, runs, others))
+                else {
                     continue;
                 };
                 let message = format!(
@@ -89,14 +95,14 @@ pub(super) fn checks<'r>(run: &'r Run<'_>) -> Option<Vec<&'r CargoCall>> {
 }
 
 /// Whether everything that these runs check one of the others' runs checks on the same machine.
-pub(super) fn covered(runs: &[Run<'_>], others: &[Run<'_>]) -> bool {
+pub(super) fn covered(context: &Context<'_>, runs: &[Run<'_>], others: &[Run<'_>]) -> bool {
     runs.iter().all(|run| {
         let Some(calls) = checks(run) else {
             return false;
         };
         others.iter().any(|other| {
-            other.runner.labels == run.runner.labels
-                && super::support::toolchain(other) == super::support::toolchain(run)
+            same_machine(run, other, &calls)
+                && toolchain(context, other) == toolchain(context, run)
                 && calls.iter().all(|wanted| {
                     other.cargo().any(|(did, call, cargo)| {
                         cargo == *wanted
@@ -109,10 +115,34 @@ pub(super) fn covered(runs: &[Run<'_>], others: &[Run<'_>]) -> bool {
     })
 }
 
+/// Whether two runs have machines of one kind. What a check that runs no test says does not depend on the image's age.
+fn same_machine(run: &Run<'_>, other: &Run<'_>, calls: &[&CargoCall]) -> bool {
+    let runs_nothing = calls
+        .iter()
+        .all(|call| matches!(call.subcommand.as_str(), "fmt" | "clippy" | "check"));
+    let (one, two) = (&run.runner, &other.runner);
+    one.labels == two.labels
+        || runs_nothing
+            && one.host == Host::GitHub
+            && two.host == Host::GitHub
+            && (one.os, one.arm) == (two.os, two.arm)
+}
+
 fn same_flags(run: &Run<'_>, wanted: &CargoCall, other: &crate::model::Call) -> bool {
     let own = run
         .cargo()
         .find(|(_, _, cargo)| std::ptr::eq(*cargo, wanted))
         .and_then(|(_, call, _)| call.env.get("RUSTFLAGS"));
+    let links = matches!(wanted.subcommand.as_str(), "test" | "nextest");
     own == other.env.get("RUSTFLAGS")
+        || !links && without_linker(own) == without_linker(other.env.get("RUSTFLAGS"))
+}
+
+/// Flags less those that only choose a linker, which change nothing of what a check says.
+fn without_linker(flags: Option<&String>) -> Vec<&str> {
+    let words = flags.map(String::as_str).unwrap_or_default();
+    words
+        .split_whitespace()
+        .filter(|word| !word.contains("link-arg") && !word.contains("linker") && *word != "-C")
+        .collect()
 }

@@ -5,7 +5,7 @@ use crate::model::actions::{self, Kind};
 use crate::model::{Call, Run};
 use crate::yaml::edit::remove_entry;
 
-use super::support::is_plain;
+use super::support::{is_plain, unseen_action};
 
 pub(super) const RULE: Rule = Rule {
     id: "fetch-depth-needless",
@@ -39,7 +39,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         return;
     }
     for (_, job, runs) in context.jobs() {
-        let all = !runs.is_empty() && runs.iter().all(|run| !looks(run));
+        let all = !runs.is_empty() && runs.iter().all(|run| !looks(context, run));
         for step in job
             .steps
             .iter()
@@ -88,16 +88,16 @@ fn asks_git(context: &Context<'_>) -> bool {
     })
 }
 
-fn looks(run: &Run<'_>) -> bool {
+fn looks(context: &Context<'_>, run: &Run<'_>) -> bool {
     run.done().any(|did| {
         let action = did.step.uses.as_ref().is_some_and(|uses| {
-            actions::find(&uses.name).is_none_or(|known| {
+            actions::find(&uses.name).is_some_and(|known| {
                 matches!(known.kind, Kind::Ship | Kind::BuildAndShip)
                     || uses.name.contains("codecov")
                     || uses.name.contains("paths-filter")
             })
         });
-        action || did.calls.iter().any(asks)
+        action || unseen_action(context, did) || did.calls.iter().any(asks)
     })
 }
 

@@ -1,9 +1,9 @@
 //! A linker is asked for that is not on the machine.
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
-use crate::model::actions::{self, Kind};
+use crate::model::actions::Kind;
 use crate::model::runner::Host;
-use crate::model::{Did, Run};
+use crate::model::{CargoCall, Did, Run};
 
 use super::support::link_flags;
 
@@ -35,7 +35,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         {
             for (did, call, cargo) in run
                 .cargo()
-                .filter(|(_, _, cargo)| cargo.makes_code() && cargo.program == "cargo")
+                .filter(|(_, _, cargo)| links(context, cargo) && cargo.program == "cargo")
             {
                 let flags = link_flags(context.project, &call.env).unwrap_or_default();
                 let linkers = call
@@ -66,7 +66,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                     .take_while(|other| !std::ptr::eq(*other, did))
                     .chain([did])
                     .any(|step| installs(step, name))
-                    || unseen(run, did)
+                    || unseen(context, run, did)
                 {
                     continue;
                 }
@@ -77,6 +77,55 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             }
         }
     }
+}
+
+/// Whether a call links anything: a program, or what the compiler runs, as build scripts and procedural macros are.
+fn links(context: &Context<'_>, cargo: &CargoCall) -> bool {
+    let checks = matches!(
+        cargo.subcommand.as_str(),
+        "check" | "clippy" | "doc" | "hack"
+    );
+    cargo.makes_code() || cargo.subcommand == "install" || checks && runs_while_compiling(context)
+}
+
+/// Packages that are, or always bring, a build script or a procedural macro.
+const RUN: &[&str] = &[
+    "serde_json",
+    "serde_derive",
+    "tokio",
+    "thiserror",
+    "anyhow",
+    "libc",
+    "clap",
+    "sqlx",
+    "tracing",
+    "async-trait",
+    "reqwest",
+    "axum",
+    "hyper",
+    "rustls",
+    "ring",
+    "openssl",
+    "futures",
+    "prost",
+    "tonic",
+    "diesel",
+    "rand",
+];
+
+/// Whether the project has, or surely brings, anything that is linked before its own crates are checked.
+fn runs_while_compiling(context: &Context<'_>) -> bool {
+    let manifests = &context.project.manifests;
+    manifests.values().any(|file| {
+        let named = |table: &toml::Table| {
+            table
+                .get("dependencies")
+                .and_then(toml::Value::as_table)
+                .is_some_and(|found| found.keys().any(|name| RUN.contains(&name.as_str())))
+        };
+        let workspace = file.table.get("workspace").and_then(toml::Value::as_table);
+        named(&file.table) || workspace.is_some_and(named)
+    })
 }
 
 fn installs(did: &Did<'_>, name: &str) -> bool {
@@ -97,16 +146,12 @@ fn installs(did: &Did<'_>, name: &str) -> bool {
 }
 
 /// A step before does what cannot be seen.
-fn unseen(run: &Run<'_>, before: &Did<'_>) -> bool {
+fn unseen(context: &Context<'_>, run: &Run<'_>, before: &Did<'_>) -> bool {
     run.steps
         .iter()
         .take_while(|did| !std::ptr::eq(*did, before))
         .any(|did| {
-            let action =
-                did.step.uses.as_ref().is_some_and(|uses| {
-                    actions::find(&uses.name).is_none() && did.calls.is_empty()
-                });
-            action
+            super::support::unseen_action(context, did) && did.calls.is_empty()
                 || did.calls.iter().any(|call| {
                     call.cargo.is_none() && !super::support::is_plain(call)
                         || call

@@ -35,7 +35,9 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             continue;
         };
         let mut used: Vec<String> = Vec::new();
-        for (_, value) in job.node.entries() {
+        // The job's name shows a value and does nothing with it.
+        let doing = |key: &Node| key.str() != Some("name");
+        for (_, value) in job.node.entries().iter().filter(|(key, _)| doing(key)) {
             scalars(value, &mut |scalar| {
                 let text = scalar.str().unwrap_or_default();
                 let condition = Template::condition(text);
@@ -67,6 +69,20 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             used.iter()
                 .any(|path| *path == name || path.starts_with(&format!("{name}.")))
         };
+        let shown = job
+            .node
+            .get("name")
+            .and_then(Node::str)
+            .map(Template::parse);
+        let is_shown = |name: &str| {
+            let name = format!("matrix.{}", name.to_ascii_lowercase());
+            shown.as_ref().is_some_and(|shown| {
+                shown
+                    .paths()
+                    .iter()
+                    .any(|path| *path == name || path.starts_with(&format!("{name}.")))
+            })
+        };
         let include = matrix.get("include").map(Node::items).unwrap_or_default();
         let joins = |name: &str| include.iter().any(|entry| entry.get(name).is_some());
         for (key, values) in matrix.entries() {
@@ -81,6 +97,9 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 continue;
             }
             let count = values.items().len();
+            if count < 2 && is_shown(name) {
+                continue;
+            }
             let message = if count > 1 {
                 format!(
                     "no step asks for `matrix.{name}`, so the job runs {count} times over, each time the same: use it, or leave it out"
@@ -96,7 +115,11 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 continue;
             };
             // The name of a job shows its values: some are only for that.
-            if is_used(name) || matrix.get(name).is_some() || LABELS.contains(&name) {
+            if is_used(name)
+                || is_shown(name)
+                || matrix.get(name).is_some()
+                || LABELS.contains(&name)
+            {
                 continue;
             }
             told.push(name);

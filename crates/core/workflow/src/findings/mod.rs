@@ -48,6 +48,7 @@ mod self_hosted_fork;
 mod sequential_steps;
 mod serial_gate;
 mod tool_from_source;
+mod toolchain_not_used;
 
 use crate::audit::Rule;
 
@@ -73,6 +74,7 @@ pub static ALL: &[Rule] = &[
     duplicate_check_job::RULE,
     serial_gate::RULE,
     tool_from_source::RULE,
+    toolchain_not_used::RULE,
     apt_already_there::RULE,
     apt_unused::RULE,
     database_for_compile::RULE,

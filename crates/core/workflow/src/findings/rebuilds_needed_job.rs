@@ -4,6 +4,8 @@ use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 use crate::model::caches::wrapper;
 use crate::model::{CargoCall, Run};
 
+use super::support::toolchain;
+
 pub(super) const RULE: Rule = Rule {
     id: "rebuilds-needed-job",
     summary: "a job builds again what a job that it waits for has built",
@@ -31,7 +33,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                         .filter(|(other, _)| needs.contains(&other.id))
                         .find_map(|(other, others)| {
                             others.iter().find_map(|other_run| {
-                                builds(other_run, run, cargo).then_some(other.id)
+                                builds(context, other_run, run, cargo).then_some(other.id)
                             })
                         });
                     if let Some(other) = built {
@@ -53,7 +55,7 @@ fn is_build(cargo: &CargoCall) -> bool {
 }
 
 /// Whether another run makes the same on the same kind of machine.
-fn builds(other: &Run<'_>, run: &Run<'_>, cargo: &CargoCall) -> bool {
+fn builds(context: &Context<'_>, other: &Run<'_>, run: &Run<'_>, cargo: &CargoCall) -> bool {
     other.runner.labels == run.runner.labels
         && other.cargo().any(|(_, call, theirs)| {
             !call.conditional
@@ -66,5 +68,5 @@ fn builds(other: &Run<'_>, run: &Run<'_>, cargo: &CargoCall) -> bool {
                 && theirs.directory == cargo.directory
                 && theirs.toolchain == cargo.toolchain
         })
-        && super::support::toolchain(other) == super::support::toolchain(run)
+        && toolchain(context, other) == toolchain(context, run)
 }

@@ -5,7 +5,7 @@ use crate::model::actions::Kind;
 use crate::model::run::Env;
 use crate::model::{Project, Run};
 
-use super::support::job_env;
+use super::support::{job_env, unseen_action};
 
 pub(super) const RULE: Rule = Rule {
     id: "release-in-ci",
@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink) {
     for (workflow, job, runs) in context.jobs().filter(|(workflow, ..)| workflow.is_ci()) {
-        for run in runs.iter().filter(|run| !ships(run)) {
+        for run in runs.iter().filter(|run| !ships(context, run)) {
             for (did, call, cargo) in run.cargo().filter(|(_, call, _)| !call.conditional) {
                 let slow = slow(context.project, &call.env);
                 if cargo.profile != "release"
@@ -85,14 +85,10 @@ fn plain(value: &toml::Value) -> String {
 }
 
 /// What is built is kept, published, measured or run.
-fn ships(run: &Run<'_>) -> bool {
+fn ships(context: &Context<'_>, run: &Run<'_>) -> bool {
     run.done().any(|did| {
         let action = matches!(did.kind, Kind::Upload | Kind::Ship | Kind::BuildAndShip)
-            || did
-                .step
-                .uses
-                .as_ref()
-                .is_some_and(|uses| crate::model::actions::find(&uses.name).is_none());
+            || unseen_action(context, did);
         action
             || did.calls.iter().any(|call| {
                 let program = call.words.first().map(String::as_str).unwrap_or_default();

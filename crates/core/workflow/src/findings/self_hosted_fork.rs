@@ -2,7 +2,7 @@
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 use crate::model::runner::Host;
-use crate::model::{Job, Workflow};
+use crate::strangers::{self, Flow, Way};
 
 pub(super) const RULE: Rule = Rule {
     id: "self-hosted-fork",
@@ -14,44 +14,35 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink) {
-    for (workflow, job, runs) in context.jobs() {
-        let reachable = workflow.on("pull_request") || workflow.on("pull_request_target");
-        if !reachable
-            || guarded(workflow, job)
-            || !runs.iter().any(|run| {
-                run.runner.host == Host::Own && run.steps.iter().any(|did| did.done != Some(false))
-            })
-        {
-            continue;
-        }
-        let line = job
-            .node
-            .entry("runs-on")
-            .map_or(job.line(), |(key, _)| key.place.line);
-        let message = "in a public repository anybody's pull request runs its code on this machine and may leave something there: use GitHub's machines for \
-             pull requests, or ask for `github.event.pull_request.head.repo.full_name == github.repository`"
-            .to_owned();
-        sink.at(workflow.source, line, Some(job), message);
-    }
-}
-
-/// A condition of the job, or of one that it waits for, looks at whose code it is.
-fn guarded(workflow: &Workflow<'_>, job: &Job<'_>) -> bool {
-    let looks = |job: &Job<'_>| {
-        job.condition.as_ref().is_some_and(|condition| {
-            condition.paths().iter().any(|path| {
-                path.contains("head.repo")
-                    || path.contains("event_name")
-                    || path.contains("author_association")
-                    || path.contains("github.ref")
-                    || path.contains("repository")
-            })
+    let flows: Vec<Flow<'_>> = context
+        .workflows
+        .iter()
+        .map(|played| Flow {
+            path: &played.workflow.source.path,
+            root: &played.workflow.document().root,
         })
-    };
-    looks(job)
-        || workflow
-            .all_needs(job)
-            .iter()
-            .filter_map(|id| workflow.job(id))
-            .any(looks)
+        .collect();
+    for (file, played) in context.workflows.iter().enumerate() {
+        for (job, runs) in played.jobs() {
+            let own = runs.iter().any(|run| {
+                run.runner.host == Host::Own && run.steps.iter().any(|did| did.done != Some(false))
+            });
+            if !own {
+                continue;
+            }
+            let Some(Way::Open(_)) = strangers::way_in(&flows, file, job.id, strangers::CODE)
+            else {
+                continue;
+            };
+            let line = job
+                .node
+                .entry("runs-on")
+                .map_or(job.line(), |(key, _)| key.place.line);
+            let message = "in a public repository anybody's pull request runs its code on this machine and may leave something there: use GitHub's machines for \
+                 pull requests, or ask for `github.event.pull_request.head.repo.full_name == github.repository` and have the repository's settings ask for approval \
+                 of all outside contributors"
+                .to_owned();
+            sink.at(played.workflow.source, line, Some(job), message);
+        }
+    }
 }

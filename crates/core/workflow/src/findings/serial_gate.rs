@@ -35,12 +35,15 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 .iter()
                 .filter(|other| other.workflow.on_branch_push())
                 .find_map(|other| {
-                    let (found, _) = other.jobs().find(|(_, others)| covered(runs, others))?;
+                    let (found, _) = other
+                        .jobs()
+                        .find(|(_, others)| covered(context, runs, others))?;
                     Some((found.id, other.workflow.source.path.as_str()))
                 });
             if let Some((id, path)) = ci {
+                let verb = if waiting.len() == 1 { "waits" } else { "wait" };
                 let message = format!(
-                    "`{}` waits for checks here that job `{id}` of `{path}` makes when the commit is pushed: ask for its result, or let both run beside each other",
+                    "`{}` {verb} for checks here that job `{id}` of `{path}` makes when the commit is pushed: ask for its result, or let both run beside each other",
                     waiting.join("`, `")
                 );
                 sink.at(played.workflow.source, job.line(), Some(job), message);

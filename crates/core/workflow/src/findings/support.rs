@@ -89,6 +89,24 @@ pub(super) fn has_dependencies(context: &Context<'_>, cargo: &crate::model::Carg
     })
 }
 
+/// Whether a step's action does what the files do not say: none that is known, and none of the project's own steps.
+pub(super) fn unseen_action(context: &Context<'_>, did: &Did<'_>) -> bool {
+    did.step.uses.as_ref().is_some_and(|uses| {
+        crate::model::actions::find(&uses.name).is_none()
+            && did.kind != crate::model::actions::Kind::Rekindle
+            && !followed(context, uses)
+    })
+}
+
+/// Whether an action is a local one whose steps are read as the job's own.
+fn followed(context: &Context<'_>, uses: &Uses<'_>) -> bool {
+    uses.local()
+        && context
+            .project
+            .action(&uses.name)
+            .is_some_and(|source| source.document.root.at(&["runs", "steps"]).is_some())
+}
+
 /// Whether an action, whose name is all that is known of it, may keep things between runs.
 pub(super) fn may_cache(context: &Context<'_>, run: &Run<'_>) -> bool {
     use crate::model::actions;
@@ -103,9 +121,9 @@ pub(super) fn may_cache(context: &Context<'_>, run: &Run<'_>) -> bool {
                 })
             });
         };
-        let unknown = actions::find(&uses.name).is_none();
+        let unknown = actions::find(&uses.name).is_none() && !followed(context, uses);
         unknown
-            && (uses.local() && context.project.action(&uses.name).is_none()
+            && (uses.local()
                 || ["cache", "rust", "nix", "stickydisk", "rekindle"]
                     .iter()
                     .any(|part| uses.name.contains(part)))
@@ -152,8 +170,27 @@ pub(super) fn is_plain(call: &Call) -> bool {
         ) && !first.starts_with("./")
 }
 
-/// Which toolchain a run says it takes, in whatever words: two runs that say the same take the same.
-pub(super) fn toolchain(run: &Run<'_>) -> Vec<String> {
+/// Which toolchain a run takes: two runs that take the same say the same. The project's file goes before what
+/// `dtolnay/rust-toolchain` installs, which is only rustup's default.
+pub(super) fn toolchain(context: &Context<'_>, run: &Run<'_>) -> Vec<String> {
+    use crate::model::actions::Kind;
+    let defaults = run.done().all(|did| {
+        let other = matches!(did.kind, Kind::Toolchain | Kind::ToolchainAndCache)
+            && did.step.action() != "dtolnay/rust-toolchain";
+        let rustup = did
+            .calls
+            .iter()
+            .any(|call| call.words.first().is_some_and(|word| word == "rustup"));
+        !other && !rustup
+    });
+    match &context.project.toolchain {
+        Some(file) if defaults => vec![file.clone()],
+        _ => said_toolchain(run),
+    }
+}
+
+/// Which toolchain a run's steps name, in whatever words.
+fn said_toolchain(run: &Run<'_>) -> Vec<String> {
     use crate::model::actions::Kind;
     let mut said = Vec::new();
     for did in run.done() {
@@ -247,7 +284,7 @@ pub(super) fn floating_stable(
     if let Some(channel) = &project.toolchain {
         return floating(channel) || newer_than(channel, 90);
     }
-    toolchain(run)
+    said_toolchain(run)
         .iter()
         .all(|said| floating(said) || newer_than(said, 90))
 }

@@ -2,11 +2,11 @@
 
 use crate::yaml::edit::plain;
 
-use super::actions::Pin;
 use super::steps::{
     Job, Lines, READ, RUNNER, Toolchain, apt, checkout, locked, rekindle, run, rust,
 };
 use super::{Package, Project};
+use crate::pins::Pin;
 
 /// A target without any system that rustup has the core library for; what builds there needs no `std`.
 const BARE_TARGET: &str = "thumbv7em-none-eabi";
@@ -58,10 +58,25 @@ fn head(project: &Project, lines: &mut Lines) {
             "",
             "env:",
             "  CARGO_TERM_COLOR: always",
-            "",
-            "jobs:",
         ],
     );
+    if !project.says_debug {
+        lines.add(2, ["# Panics keep their lines; what only debuggers read is not written, linked and kept.", "CARGO_PROFILE_DEV_DEBUG: 1"]);
+    }
+    lines.add(2, environment(project).iter().copied());
+    lines.add(0, ["", "jobs:"]);
+}
+
+/// Variables that both workflows' builds need.
+pub(super) fn environment(project: &Project) -> &'static [&'static str] {
+    if project.has_prepared_queries {
+        &[
+            "# Queries are checked by what `cargo sqlx prepare` wrote.",
+            "SQLX_OFFLINE: \"true\"",
+        ]
+    } else {
+        &[]
+    }
 }
 
 /// Changes of these alone need no run. Where tests read Markdown, only what they are not seen to read.
@@ -119,12 +134,18 @@ fn job<'a>(id: &'a str, name: &'a str, timeout_minutes: u32, steps: Vec<String>)
 
 /// What each job begins with.
 fn begin(project: &Project, toolchain: Toolchain<'_>, action: Option<&Pin>) -> Vec<String> {
-    let packages: Vec<&str> = project.apt.iter().map(String::as_str).collect();
+    let packages: Vec<&str> = packages(project);
     let mut steps = vec![checkout()];
     steps.extend(apt(&packages));
     steps.push(rust(project, toolchain));
     steps.extend(rekindle(action, true));
     steps
+}
+
+/// Packages of the system that a build needs, linkers included.
+pub(super) fn packages(project: &Project) -> Vec<&str> {
+    let all = project.apt.iter().chain(&project.linkers);
+    all.map(String::as_str).collect()
 }
 
 fn lint<'a>(project: &Project, action: Option<&Pin>) -> Job<'a> {

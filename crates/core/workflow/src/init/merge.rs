@@ -7,7 +7,7 @@ use crate::shell::{Word, commands};
 use crate::yaml::edit::{Edit, add_entry, add_entry_before, add_item, apply};
 use crate::yaml::{Document, Node, SyntaxError};
 
-use super::actions::Pin;
+use crate::pins::Pin;
 
 /// Minutes after which a job that says nothing is ended; GitHub's own limit is six hours.
 const TIMEOUT_MINUTES: u32 = 60;

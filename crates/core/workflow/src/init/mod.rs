@@ -4,14 +4,13 @@
 //! one that exists what can be added without changing what it does. Every action is pinned to a commit that
 //! `data/actions.toml` has; what crates need of the system comes from `data/system.toml`.
 
-mod actions;
 mod ci;
 mod merge;
 mod project;
 mod release;
 mod steps;
 
-pub use actions::{Pin, PinError};
+pub use crate::pins::{Pin, PinError};
 pub use ci::ci;
 pub use merge::merged;
 pub use project::{Inputs, Package, Project, ProjectError};

@@ -14,10 +14,16 @@ pub struct Inputs<'a> {
     pub metadata: &'a str,
     /// `Cargo.lock`, where it is kept in the repository.
     pub lock: Option<&'a str>,
+    /// The names of the packages that a build compiles, where cargo told; else all of the lock file may be.
+    pub used: Option<&'a [String]>,
     /// `.cargo/config.toml`.
     pub config: Option<&'a str>,
     /// Whether there is a `rust-toolchain.toml` or `rust-toolchain`.
     pub has_toolchain_file: bool,
+    /// The root's `Cargo.toml`.
+    pub manifest: Option<&'a str>,
+    /// Whether there is what `cargo sqlx prepare` writes: a directory `.sqlx`.
+    pub has_prepared_queries: bool,
     /// For each library its package's name and the text of its first source file.
     pub libraries: &'a [(String, String)],
     /// The branch that pull requests go to.
@@ -50,6 +56,8 @@ pub struct Project {
     pub packages: Vec<Package>,
     /// Packages of the system that its dependencies need, without doubles, in order.
     pub apt: Vec<String>,
+    /// Packages of the system with the linkers that `.cargo/config.toml` asks for.
+    pub linkers: Vec<String>,
     /// Whether `--locked` can be asked for.
     pub is_locked: bool,
     /// The oldest compiler that all packages promise to build with.
@@ -60,6 +68,10 @@ pub struct Project {
     pub bare_target: Option<String>,
     /// The branch that pull requests go to.
     pub branch: String,
+    /// Whether queries are checked by what was prepared, as there is no database.
+    pub has_prepared_queries: bool,
+    /// Whether the manifest says how much debug information it wants.
+    pub says_debug: bool,
     /// Markdown files that libraries' documentation is made from: tests read them as well.
     pub documents: Vec<String>,
 }
@@ -174,8 +186,15 @@ impl Project {
         if packages.is_empty() {
             return Err(ProjectError::Empty);
         }
+        let manifest: toml::Table = toml_of("Cargo.toml", inputs.manifest)?;
         Ok(Self {
-            apt: system_packages(&lock),
+            apt: system_packages(&lock, inputs.used),
+            linkers: inputs.config.map(linkers).unwrap_or_default(),
+            has_prepared_queries: inputs.has_prepared_queries,
+            says_debug: ["dev", "test"].iter().any(|profile| {
+                let said = manifest.get("profile").and_then(|all| all.get(profile));
+                said.is_some_and(|said| said.get("debug").is_some())
+            }),
             is_locked: inputs.lock.is_some(),
             msrv: msrv.map(str::to_owned),
             has_toolchain_file: inputs.has_toolchain_file,
@@ -281,6 +300,21 @@ fn is_older(known: &str, other: &str) -> bool {
     numbers(known) < numbers(other)
 }
 
+/// The linkers that a configuration names and GitHub's images do not have, as packages.
+fn linkers(config: &str) -> Vec<String> {
+    let lines = config
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    ["mold", "lld"]
+        .iter()
+        .filter(|name| {
+            text.contains(&format!("-fuse-ld={name}")) || text.contains(&format!("ld-path={name}"))
+        })
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
 fn bare_target(config: Config) -> Option<String> {
     let targets = match config.build.target? {
         OneOrMore::One(target) => vec![target],
@@ -289,7 +323,7 @@ fn bare_target(config: Config) -> Option<String> {
     targets.into_iter().find(|target| target.contains("-none"))
 }
 
-fn system_packages(lock: &Lock) -> Vec<String> {
+fn system_packages(lock: &Lock, used: Option<&[String]>) -> Vec<String> {
     #[derive(Deserialize)]
     struct System {
         crates: BTreeMap<String, Vec<String>>,
@@ -303,6 +337,7 @@ fn system_packages(lock: &Lock) -> Vec<String> {
     let needed = lock
         .package
         .iter()
+        .filter(|package| used.is_none_or(|used| used.contains(&package.name)))
         .filter_map(|package| known.get(&package.name))
         .flatten();
     let needed: BTreeSet<&String> = needed.collect();
@@ -346,9 +381,25 @@ mod tests {
         let lock = "[[package]]\nname = \"openssl-sys\"\n[[package]]\nname = \"zstd-sys\"\n[[package]]\nname = \"alsa-sys\"\n";
         let lock: Lock = toml::from_str(lock).unwrap();
         assert_eq!(
-            system_packages(&lock),
+            system_packages(&lock, Some(&["alsa-sys".to_owned()])),
+            ["libasound2-dev", "pkg-config"]
+        );
+        assert_eq!(
+            system_packages(&lock, None),
             ["libasound2-dev", "libssl-dev", "pkg-config"]
         );
+    }
+
+    #[test]
+    fn linkers_are_seen_in_the_configuration() {
+        let check =
+            |config: &str, expected: &[&str]| assert_eq!(linkers(config), expected, "{config}");
+        check(
+            "rustflags = [\"-C\", \"link-arg=-fuse-ld=mold\"]",
+            &["mold"],
+        );
+        check("rustflags = [\"-Clink-arg=-fuse-ld=lld\"]", &["lld"]);
+        check("# -fuse-ld=mold\nlinker = \"clang\"", &[]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `release.yml`: what a version's tag makes.
 
-use super::actions::{Pin, pin};
 use super::steps::{
     Job, Lines, READ, RUNNER, Toolchain, apt, checkout, locked, rekindle, run, rust, step,
 };
 use super::{Package, Project};
+use crate::pins::{Pin, pin};
 
 /// A target, and the runner of its own architecture: nothing is emulated, and C code is compiled by a native compiler.
 const STATIC: &[(&str, &str)] = &[
@@ -47,10 +47,10 @@ pub fn release(project: &Project, action: Option<&Pin>) -> Option<String> {
             "",
             "env:",
             "  CARGO_TERM_COLOR: always",
-            "",
-            "jobs:",
         ],
     );
+    lines.add(2, super::ci::environment(project).iter().copied());
+    lines.add(0, ["", "jobs:"]);
     let build = if programs.is_empty() {
         package(project, &sources)
     } else {
@@ -87,6 +87,7 @@ fn build<'a>(project: &Project, programs: &[&Package], action: Option<&Pin>) -> 
     if packages.is_empty() {
         packages.push("musl-tools");
     }
+    packages.extend(project.linkers.iter().map(String::as_str));
     let mut steps = vec![checkout()];
     steps.extend(apt(&packages));
     steps.push(rust(project, Toolchain::own(Some("\"$TARGET\""))));
@@ -130,7 +131,7 @@ fn build<'a>(project: &Project, programs: &[&Package], action: Option<&Pin>) -> 
 
 /// The sources as cargo packs them, with their checksum.
 fn package<'a>(project: &Project, sources: &[&Package]) -> Job<'a> {
-    let packages: Vec<&str> = project.apt.iter().map(String::as_str).collect();
+    let packages = super::ci::packages(project);
     let mut steps = vec![checkout()];
     steps.extend(apt(&packages));
     steps.push(rust(project, Toolchain::own(None)));

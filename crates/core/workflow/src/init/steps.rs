@@ -3,7 +3,7 @@
 use crate::findings::image_has;
 
 use super::Project;
-use super::actions::{Pin, pin};
+use crate::pins::{Pin, pin};
 
 /// What a job's lines are collected in.
 #[derive(Default)]

@@ -56,8 +56,12 @@ pub struct Project {
     pub cargo_config: Option<TomlFile>,
     /// The channel of `rust-toolchain.toml` or `rust-toolchain`.
     pub toolchain: Option<String>,
+    /// The targets that `rust-toolchain.toml` names.
+    pub targets: Vec<String>,
     /// A `Cargo.lock` is there.
     pub lock_file: bool,
+    /// The text of `Cross.toml`.
+    pub cross: Option<String>,
 }
 
 impl Project {
@@ -85,6 +89,7 @@ impl Project {
                 self.manifests.insert(input.path.clone(), toml_file(input)?);
             }
             "Cargo.lock" => self.lock_file = true,
+            "Cross.toml" => self.cross = Some(input.text.clone()),
             "config.toml" | "config" => self.cargo_config = Some(toml_file(input)?),
             "rust-toolchain" if !input.text.contains('[') => {
                 self.toolchain = Some(input.text.trim().to_owned());
@@ -94,6 +99,7 @@ impl Project {
                 self.toolchain = lookup(&file.table, "toolchain.channel")
                     .and_then(toml::Value::as_str)
                     .map(str::to_owned);
+                project_targets(&file.table, &mut self.targets);
             }
             _ => {
                 let document = Document::parse(&input.text)?;
@@ -144,6 +150,16 @@ impl Project {
             .iter()
             .find(|source| source.action && (source.path == yml || source.path == yaml))
     }
+}
+
+fn project_targets(table: &toml::Table, into: &mut Vec<String>) {
+    let targets = lookup(table, "toolchain.targets").and_then(toml::Value::as_array);
+    into.extend(
+        targets
+            .into_iter()
+            .flatten()
+            .filter_map(|target| target.as_str().map(str::to_owned)),
+    );
 }
 
 impl TomlFile {

@@ -398,7 +398,10 @@ impl<'p, 'w> Player<'p, 'w> {
                 );
             }
             let program = words.first().map(String::as_str).unwrap_or_default();
-            if matches!(program, "" | "export" | "declare") {
+            if matches!(
+                program,
+                "" | "export" | "declare" | "local" | "readonly" | "typeset"
+            ) {
                 let exported =
                     !program.is_empty() || set.iter().any(|(name, _)| known.contains_key(name));
                 if exported || !set.is_empty() {

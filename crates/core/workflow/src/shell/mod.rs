@@ -4,6 +4,7 @@
 //! for another shell gives the commands that both understand), and does not recurse on its input.
 //! Expressions (`${{ … }}`) become pieces of words, so that one reading serves all values of a matrix.
 
+mod functions;
 mod word;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use tree_sitter::{Node, Parser, Tree};
 
 use crate::expr::{Expr, Template};
 
+use self::functions::Functions;
 pub use self::word::{Part, UNKNOWN, Word};
 
 /// A command of a script.
@@ -29,7 +31,7 @@ pub struct Command {
     pub line: u32,
     /// The last line in the script, from 0.
     pub last_line: u32,
-    /// It runs only if something else says so: in `if`, after `||`, in a function.
+    /// It runs only if something else says so: in `if`, after `||`, in a function that nothing calls.
     pub conditional: bool,
     /// It stands in a loop.
     pub looped: bool,
@@ -40,7 +42,7 @@ pub struct Command {
 /// Longer scripts than anybody writes into a workflow are not read.
 const LENGTH_LIMIT: usize = 200_000;
 
-/// The commands of a script, in their order; those of functions and of `$(…)` as well.
+/// The commands of a script, in their order; those of functions where these are called, and of `$(…)` as well.
 #[must_use]
 pub fn commands(script: &str) -> Vec<Command> {
     if script.len() > LENGTH_LIMIT {
@@ -54,8 +56,10 @@ pub fn commands(script: &str) -> Vec<Command> {
         text: &text,
         exprs: &exprs,
         commands: Vec::new(),
+        functions: Functions::default(),
     };
     walk.statement(tree.root_node(), Around::default(), 0);
+    walk.commands.extend(walk.functions.rest());
     walk.commands
 }
 
@@ -116,6 +120,7 @@ struct Walk<'t> {
     text: &'t str,
     exprs: &'t [Option<Expr>],
     commands: Vec<Command>,
+    functions: Functions,
 }
 
 /// Deeper than anybody nests.
@@ -145,7 +150,8 @@ impl Walk<'_> {
                     }
                 }
             }
-            "if_statement" | "case_statement" | "function_definition" => self.each(
+            "function_definition" => self.function(node, depth),
+            "if_statement" | "case_statement" => self.each(
                 node,
                 Around {
                     conditional: true,
@@ -179,6 +185,17 @@ impl Walk<'_> {
         for child in children(node) {
             self.statement(child, around.clone(), depth + 1);
         }
+    }
+
+    fn function(&mut self, node: Node<'_>, depth: usize) {
+        let name = node
+            .child_by_field_name("name")
+            .map(|name| self.source(name).to_owned())
+            .unwrap_or_default();
+        let outside = std::mem::take(&mut self.commands);
+        self.each(node, Around::default(), depth);
+        let commands = std::mem::replace(&mut self.commands, outside);
+        self.functions.define(&name, commands);
     }
 
     fn redirected(&mut self, node: Node<'_>, mut around: Around, depth: usize) {
@@ -317,7 +334,7 @@ impl Walk<'_> {
             }
         }
         if !command.words.is_empty() || (assignments_alone && !command.env.is_empty()) {
-            self.commands.push(command);
+            self.functions.expand(command, &mut self.commands);
         }
         self.substitutions(node, &around, depth);
     }
@@ -529,6 +546,27 @@ mod tests {
         );
         check("export A=1\nB=2", &["A=1|export", "B=2"]);
         check("echo 'cargo install x' # cargo", &["echo|cargo install x"]);
+    }
+
+    #[test]
+    fn functions_run_where_they_are_called() {
+        check(
+            "get() { cargo install \"$1\" --locked; }\nget one\nget two || true",
+            &[
+                "cargo|install|one|--locked",
+                "cargo|install|two|--locked",
+                "true ?",
+            ],
+        );
+        check(
+            "a() {\n  shift\n  cargo \"$@\" -v\n}\nfunction b { if x; then a 1 \"$1 z\" >> f; fi; }\nb y",
+            &["x ?", "cargo|y z|-v > f ?"],
+        );
+        check(
+            "trap() { cargo clean; }\ncargo build",
+            &["cargo|build", "cargo|clean ?"],
+        );
+        check("a() { a; a; }\na", &["a", "a"]);
     }
 
     #[test]

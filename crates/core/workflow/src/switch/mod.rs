@@ -5,11 +5,10 @@
 //! those places alone. Nothing is guessed: what cannot be followed is a warning with its line.
 //!
 //! Parts: `places` finds what names a runner, `write` edits it; `labels` maps an old label to the new one; `expression` takes
-//! expressions apart; `needs` sees what a job needs of its runner; `forks` whether strangers can start a workflow; [`undo`]
+//! expressions apart; `needs` sees what a job needs of its runner; [`undo`]
 //! is the record that takes a switch back.
 
 mod expression;
-mod forks;
 mod labels;
 mod needs;
 mod places;
@@ -17,6 +16,7 @@ pub mod undo;
 mod write;
 
 use crate::providers::{self, Arch, Day, NoLabel};
+use crate::strangers::{self, Flow, Way};
 use crate::yaml::edit::apply;
 use crate::yaml::{Document, Node, SyntaxError};
 
@@ -201,9 +201,9 @@ pub fn plan(files: &[File<'_>], request: &Request<'_>) -> Result<Plan, SwitchErr
         let (key, job) = &opened[file].jobs()[at];
         planner.job(file, key.str().unwrap_or_default(), job)?;
     }
-    let done = planner.finish();
+    let mut done = planner.finish();
     if target.is_own() && request.allow_forks.is_none() {
-        refuse_forks(&opened, &done.touched)?;
+        done.warnings.extend(refuse_forks(&opened, &done.touched)?);
     }
     let mut plan = Plan {
         changes: done.changes,
@@ -251,14 +251,48 @@ fn chosen_jobs(
     }
 }
 
-fn refuse_forks(files: &[Opened<'_>], touched: &[usize]) -> Result<(), SwitchError> {
-    let ways = touched.iter().filter_map(|file| {
-        let way = forks::way_in(files, *file)?;
-        Some(format!("`{}`: {way}", files[*file].path))
-    });
-    let ways: Vec<String> = ways.collect();
+/// Warns of jobs that only a condition keeps from strangers.
+fn refuse_forks(
+    files: &[Opened<'_>],
+    touched: &[(usize, String)],
+) -> Result<Vec<Warning>, SwitchError> {
+    let flows: Vec<Flow<'_>> = files
+        .iter()
+        .map(|file| Flow {
+            path: file.path,
+            root: &file.document.root,
+        })
+        .collect();
+    let mut ways: Vec<String> = Vec::new();
+    let mut warnings = Vec::new();
+    for (file, name) in touched {
+        let path = files[*file].path;
+        let way = match strangers::way_in(&flows, *file, name, strangers::ANY) {
+            Some(Way::Open(way)) => format!("`{path}`: {way}"),
+            Some(Way::Unknown) => format!("`{path}`: it is called by workflows that are not here"),
+            Some(Way::Guarded) => {
+                let job = files[*file]
+                    .jobs()
+                    .iter()
+                    .find(|(key, _)| key.str() == Some(name));
+                warnings.push(Warning {
+                    path: path.to_owned(),
+                    line: job.map_or(1, |(key, _)| key.place.line),
+                    message: format!(
+                        "only a condition keeps strangers' pull requests from job `{name}`, and a pull request may change it: \
+                         have the repository ask for approval of all outside contributors"
+                    ),
+                });
+                continue;
+            }
+            None => continue,
+        };
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
     if ways.is_empty() {
-        Ok(())
+        Ok(warnings)
     } else {
         Err(SwitchError::Forks { ways })
     }

@@ -18,7 +18,7 @@ pub(super) struct Done {
     pub(super) changes: Vec<Change>,
     pub(super) warnings: Vec<Warning>,
     /// Files with a job that gets another runner.
-    pub(super) touched: Vec<usize>,
+    pub(super) touched: Vec<(usize, String)>,
 }
 
 /// Goes through jobs and collects edits.

@@ -438,7 +438,7 @@ fn dead_and_unknown_runners_are_refused() {
 
 #[test]
 fn own_runners_are_refused_where_strangers_start_jobs() {
-    let open = "on: [push, pull_request]\njobs:\n  a:\n    runs-on: ubuntu-latest\n    if: github.event_name == 'push'\n";
+    let open = "on: [push, pull_request]\njobs:\n  a:\n    runs-on: ubuntu-latest\n";
     let unsafe_request = |to| Request {
         allow_forks: None,
         ..request(to)
@@ -460,6 +460,25 @@ fn own_runners_are_refused_where_strangers_start_jobs() {
         &open.replace("[push, pull_request]", "push"),
         &unsafe_request("self-hosted"),
     );
+    // A condition keeps strangers out, as far as the text says.
+    let guarded = format!("{open}    if: github.event_name == 'push'\n");
+    let files = [File {
+        path: CI,
+        text: &guarded,
+    }];
+    let done = plan(&files, &unsafe_request("self-hosted")).unwrap();
+    assert_eq!(
+        (done.files.len(), done.warnings.len()),
+        (1, 1),
+        "{:?}",
+        done.warnings
+    );
+    let other = format!("{open}    if: github.event_name == 'pull_request'\n");
+    let files = [File {
+        path: CI,
+        text: &other,
+    }];
+    assert!(plan(&files, &unsafe_request("self-hosted")).is_err());
     // Called from where strangers come in.
     let called = "on:\n  workflow_call:\njobs:\n  b:\n    runs-on: ubuntu-latest\n";
     let caller = "on:\n  pull_request_target:\njobs:\n  a:\n    uses: ./.github/workflows/b.yml\n";

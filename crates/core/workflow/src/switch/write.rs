@@ -42,7 +42,7 @@ impl<'p> Planner<'p> {
             }
             Fate::New(new) if is_same(&new, labels) => Ok(None),
             Fate::New(new) => {
-                self.done.touched.push(site.file);
+                self.done.touched.push((site.file, site.name.to_owned()));
                 if current.is_guess {
                     let message = format!(
                         "`{}` is not known: it was taken for {} on {}",

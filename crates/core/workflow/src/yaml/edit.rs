@@ -272,7 +272,9 @@ fn last_line(document: &Document, key: &Node, value: &Node) -> u32 {
     document.line_of(end.saturating_sub(1))
 }
 
-fn newline(text: &str) -> &'static str {
+/// The line end that a text uses.
+#[must_use]
+pub fn newline(text: &str) -> &'static str {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => "\r\n",
         _ => "\n",

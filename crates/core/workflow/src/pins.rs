@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-const DATA: &str = include_str!("../../data/actions.toml");
+const DATA: &str = include_str!("../data/actions.toml");
 /// A commit's digits.
 const COMMIT_LENGTH: usize = 40;
 
@@ -73,10 +73,32 @@ struct Entry {
     version: String,
 }
 
-/// The pin of an action of the data file.
-pub(super) fn pin(name: &str) -> &'static Pin {
+/// The pin that the data file names so.
+pub(crate) fn pin(name: &str) -> &'static Pin {
+    pins()
+        .get(name)
+        .unwrap_or_else(|| panic!("data/actions.toml has no `{name}`"))
+}
+
+/// The pin of an action, by `OWNER/REPOSITORY` in whatever case, if the data file has one.
+pub(crate) fn of_action(uses: &str) -> Option<&'static Pin> {
+    pins()
+        .values()
+        .find(|pin| pin.uses.eq_ignore_ascii_case(uses))
+}
+
+impl Pin {
+    /// The commit and its version, if a reference such as `v2` or `v2.8` is a name of that version's line.
+    pub(crate) fn of_line(&self, reference: &str) -> Option<(&str, &str)> {
+        let version = self.version.as_deref()?;
+        let rest = version.strip_prefix(reference)?;
+        (rest.is_empty() || rest.starts_with('.')).then_some((self.commit.as_str(), version))
+    }
+}
+
+fn pins() -> &'static BTreeMap<String, Pin> {
     static PARSED: OnceLock<BTreeMap<String, Pin>> = OnceLock::new();
-    let pins = PARSED.get_or_init(|| {
+    PARSED.get_or_init(|| {
         let table: toml::Table =
             toml::from_str(DATA).unwrap_or_else(|error| panic!("data/actions.toml: {error}"));
         let entries = table.into_iter().filter(|(_, value)| value.is_table());
@@ -91,9 +113,7 @@ pub(super) fn pin(name: &str) -> &'static Pin {
             (name, pin)
         });
         entries.collect()
-    });
-    pins.get(name)
-        .unwrap_or_else(|| panic!("data/actions.toml has no `{name}`"))
+    })
 }
 
 #[cfg(test)]
@@ -115,6 +135,10 @@ mod tests {
             assert!(text.parse::<Pin>().is_err(), "{text}");
         }
         assert!(format!("a/b@{commit} # v1\n  x: y").parse::<Pin>().is_err());
+        let cache = of_action("swatinem/rust-cache").unwrap();
+        assert!(cache.of_line("v2").is_some() && cache.of_line("v2.8").is_some());
+        assert!(cache.of_line("v1").is_none() && cache.of_line("v2.7").is_none());
+        assert!(cache.of_line("v").is_none() && cache.of_line("v2.").is_none());
         assert!(pin("checkout").to_string().starts_with("actions/checkout@"));
     }
 }
