@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use rekindle_report::html::{Prose, Text};
 use rekindle_report::words::{count, duration};
 
 use crate::model::Run;
@@ -61,7 +62,7 @@ pub fn page(overview: &Overview, title: &str) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{title}</title><style>{STYLE}</style></head><body><main>\n<h1>{title}</h1>\n",
-        title = escaped(title)
+        title = Text(title)
     );
     match (overview.runs.first(), overview.runs.last()) {
         (Some(first), Some(last)) => {
@@ -100,7 +101,7 @@ fn worse(page: &mut String, found: &[Regression]) {
     }
     page.push_str("<ul class=\"worse\">\n");
     for regression_found in found {
-        let _ = writeln!(page, "<li>{}</li>", marked(&regression(regression_found)));
+        let _ = writeln!(page, "<li>{}</li>", Prose(&regression(regression_found)));
     }
     page.push_str("</ul>\n");
 }
@@ -115,7 +116,7 @@ fn table(page: &mut String, head: &[&str], rows: &[Vec<String>], left: usize) {
     for row in rows {
         page.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
-            let _ = write!(page, "<td{}>{}</td>", class(column), escaped(cell));
+            let _ = write!(page, "<td{}>{}</td>", class(column), Text(cell));
         }
         page.push_str("</tr>\n");
     }
@@ -193,8 +194,8 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     let _ = write!(
         page,
         "<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        marked(name),
-        escaped(&label)
+        Prose(name),
+        Text(&label)
     );
     axes(page, &scale, (first.began_ms, last.began_ms), longest);
     for run in runs {
@@ -210,7 +211,7 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
             scale.y(run.wall_ms),
             stamp(run.began_ms),
             duration(run.wall_ms),
-            escaped(
+            Text(
                 run.commit
                     .as_deref()
                     .and_then(|commit| commit.get(..9))
@@ -270,36 +271,6 @@ fn medians(page: &mut String, scale: &Scale, runs: &[&Run]) {
         "<polyline class=\"median\" points=\"{}\"/>",
         points.join(" ")
     );
-}
-
-/// A sentence with names in backquotes.
-fn marked(text: &str) -> String {
-    let mut marked = String::new();
-    for (at, part) in text.split('`').enumerate() {
-        let part = escaped(part);
-        if at % 2 == 1 {
-            let _ = write!(marked, "<code>{part}</code>");
-        } else {
-            marked.push_str(&part);
-        }
-    }
-    marked
-}
-
-/// Text as HTML has it, also within quotation marks.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

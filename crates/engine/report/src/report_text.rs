@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::advice::Advice;
 use crate::headline::Headline;
 use crate::timeline::{Bar, Timeline};
+use crate::traffic;
 use crate::words::{percent, time};
 
 /// So many of the slowest are named.
@@ -25,6 +26,7 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
+    add_since(&mut text, timeline);
     add_parts(&mut text, timeline);
     add_slowest(&mut text, timeline);
     if timeline.critical_us > 0 {
@@ -36,6 +38,7 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
             timeline.critical.len()
         );
     }
+    add_traffic(&mut text, timeline);
     if timeline.summary.saved_us > 0 {
         let _ = writeln!(
             text,
@@ -85,6 +88,33 @@ fn add_parts(text: &mut String, timeline: &Timeline) {
             time(time_us),
             percent(share(time_us))
         );
+    }
+}
+
+fn add_since(text: &mut String, timeline: &Timeline) {
+    let Some(since) = &timeline.since else {
+        return;
+    };
+    let lines = since.lines();
+    if lines.is_empty() {
+        let _ = writeln!(text, "\n{}: no change worth a line", since.title());
+        return;
+    }
+    let _ = writeln!(text, "\n{}", since.title());
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+fn add_traffic(text: &mut String, timeline: &Timeline) {
+    let stores = traffic::of(&timeline.summary);
+    if stores.iter().all(|one| one.in_bytes + one.out_bytes == 0) {
+        return;
+    }
+    let _ = writeln!(text, "\nBytes");
+    let width = stores.iter().map(|one| one.store.len()).max().unwrap_or(0);
+    for one in stores {
+        let _ = writeln!(text, "  {:<width$}  {}", one.store, one.figures());
     }
 }
 

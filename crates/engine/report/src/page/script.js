@@ -7,11 +7,11 @@ const report = JSON.parse($("data").textContent);
 const units = report.units;
 const critical = new Set(report.critical_path);
 const GROUP = {
-  lookup: "store", restore_unit: "store", materialise: "store", publish: "store", frontend: "frontend",
+  lookup: "store", restore_unit: "store", materialise: "store", remote_wait: "remote", publish: "store", frontend: "frontend",
   codegen: "codegen", compile: "compile", link: "link", script: "script", unnamed: "unnamed",
 };
 const TITLE = {
-  lookup: "look-up", restore_unit: "restoring", materialise: "placeholders", publish: "storing",
+  lookup: "look-up", restore_unit: "restoring", materialise: "placeholders", remote_wait: "waiting for the remote", publish: "storing",
   frontend: "front end", codegen: "code generation", compile: "compiling", link: "linking",
   script: "running", unnamed: "not accounted for",
 };
@@ -104,7 +104,7 @@ let view = { from: 0, to: wall }, chosen = -1, hovered = -1, layout = null, colo
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["ink", "soft", "faint", "line", "raised", "ember", "frontend", "codegen", "compile", "link",
-    "script", "store", "cargo", "own", "unnamed", "running", "waiting", "cpu", "memory"]) {
+    "script", "store", "remote", "cargo", "own", "unnamed", "running", "waiting", "cpu", "memory"]) {
     colours[name] = style.getPropertyValue("--" + name).trim();
   }
 }

@@ -32,7 +32,7 @@ mod restore;
 
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{Digest, DigestHasher};
+use rekindle_base::{Digest, DigestHasher, progress};
 use rekindle_fsx as fsx;
 use rekindle_outputs::sparse::Filled;
 use rekindle_store::{LocalStore, StoreError};
@@ -181,6 +181,7 @@ fn read_lock(path: &Path) -> Result<Option<(String, lockfile::Lock)>, RegistryEr
 /// Does `work` for every item, several at once, in no order.
 fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    progress().expect(items.len() as u64);
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -190,6 +191,7 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> 
                     let mut done = Vec::new();
                     while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
                         done.push(work(item));
+                        progress().did(1);
                     }
                     done
                 })
