@@ -47,7 +47,7 @@ h2{margin:52px 0 12px;font-size:17px;font-weight:620}\
 .wide{overflow-x:auto}table{border-collapse:collapse;white-space:nowrap}\
 :focus-visible{outline:2px solid var(--ember);outline-offset:2px;border-radius:4px}\
 th,td{padding:4px 18px 4px 0;text-align:right;border-bottom:1px solid var(--line)}\
-th{color:var(--soft);font-weight:500}th.word,td.word{text-align:left}\
+th{color:var(--soft);font-weight:500}th.word,td.word{text-align:left}td.word{white-space:normal;overflow-wrap:anywhere;min-width:6em}\
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:24px 40px}\
 code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 figure{margin:0}figcaption{overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}\
@@ -182,7 +182,7 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     let scale = Scale {
         from_ms: first.began_ms,
         span_ms: (last.began_ms - first.began_ms).max(1),
-        top_ms: longest.max(1),
+        top_ms: top_ms(longest),
     };
     let median = Percentiles::of(runs.iter().map(|run| run.wall_ms).collect());
     let label = format!(
@@ -197,7 +197,7 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
         Prose(name),
         Text(&label)
     );
-    axes(page, &scale, (first.began_ms, last.began_ms), longest);
+    axes(page, &scale, (first.began_ms, last.began_ms));
     for run in runs {
         let _ = write!(
             page,
@@ -232,8 +232,23 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     page.push_str("</svg></figure>\n");
 }
 
-fn axes(page: &mut String, scale: &Scale, (from_ms, until_ms): (u64, u64), longest: u64) {
-    for part in [0, longest / 2, longest] {
+/// The top of a plot: the next time that people count in, whose half is one, too.
+fn top_ms(longest: u64) -> u64 {
+    const UNITS_MS: [u64; 4] = [1, 1_000, 60_000, 3_600_000];
+    const STEPS: [u64; 16] = [
+        2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 100, 200, 500,
+    ];
+    let times = UNITS_MS.into_iter().flat_map(|unit_ms| {
+        let steps = STEPS.into_iter().map(move |step| step * unit_ms);
+        // Beyond that the next unit has them.
+        steps.filter(move |ms| unit_ms != 1_000 && unit_ms != 60_000 || *ms < 60 * unit_ms)
+    });
+    let mut fitting = times.filter(|ms| *ms >= longest);
+    fitting.next().unwrap_or(longest)
+}
+
+fn axes(page: &mut String, scale: &Scale, (from_ms, until_ms): (u64, u64)) {
+    for part in [0, scale.top_ms / 2, scale.top_ms] {
         let y = scale.y(part);
         let _ = write!(
             page,
@@ -276,6 +291,22 @@ fn medians(page: &mut String, scale: &Scale, runs: &[&Run]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plots_end_where_people_count() {
+        for (longest, top) in [
+            (0, 2),
+            (900, 2_000),
+            (1_500, 2_000),
+            (59_000, 120_000),
+            (607_000, 720_000),
+            (1_108_000, 1_200_000),
+            (3_500_000, 7_200_000),
+            (u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(top_ms(longest), top, "{longest}");
+        }
+    }
     use crate::fixtures::{job, run};
     use crate::overview::Filter;
 

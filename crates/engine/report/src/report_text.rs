@@ -6,7 +6,7 @@ use crate::advice::Advice;
 use crate::headline::Headline;
 use crate::timeline::{Bar, Timeline};
 use crate::traffic;
-use crate::words::{percent, time};
+use crate::words::{COLUMNS, add_wrapped, percent, shortened, time};
 
 /// So many of the slowest are named.
 const SLOWEST: usize = 8;
@@ -21,9 +21,10 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
         let gain = one
             .gain()
             .map_or(String::new(), |gain| format!(" ({gain})"));
-        let _ = writeln!(text, "\n{}{gain}", one.title);
+        text.push('\n');
+        add_wrapped(&mut text, 0, &format!("{}{gain}", one.title));
         for line in one.remedy.iter().chain(&one.evidence) {
-            let _ = writeln!(text, "  {line}");
+            add_wrapped(&mut text, 2, line);
         }
     }
     add_since(&mut text, timeline);
@@ -47,7 +48,8 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
         );
     }
     for warning in &timeline.summary.warnings {
-        let _ = writeln!(text, "\nwarning: {}", warning.message);
+        text.push('\n');
+        add_wrapped(&mut text, 0, &format!("warning: {}", warning.message));
     }
     text
 }
@@ -102,7 +104,7 @@ fn add_since(text: &mut String, timeline: &Timeline) {
     }
     let _ = writeln!(text, "\n{}", since.title());
     for line in lines {
-        let _ = writeln!(text, "  {line}");
+        add_wrapped(text, 2, &line);
     }
 }
 
@@ -132,6 +134,9 @@ fn add_slowest(text: &mut String, timeline: &Timeline) {
         } else {
             ""
         };
-        let _ = writeln!(text, "  {:>12}  {}{mark}", time(bar.time_us), bar.name());
+        // What is before the name takes so many columns.
+        let room = COLUMNS - 16 - mark.len();
+        let name = shortened(&bar.name(), room);
+        let _ = writeln!(text, "  {:>12}  {name}{mark}", time(bar.time_us));
     }
 }

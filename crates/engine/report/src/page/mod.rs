@@ -160,7 +160,8 @@ fn help(advice: &[Advice]) -> String {
         };
         let mut remedy = String::new();
         for way in &one.remedy {
-            let _ = write!(remedy, "<p class=\"do\">{}.</p>", html::Prose(way));
+            let way = sentence(way);
+            let _ = write!(remedy, "<p class=\"do\">{}</p>", html::Prose(&way));
         }
         let _ = write!(
             items,
@@ -175,12 +176,24 @@ fn help(advice: &[Advice]) -> String {
     )
 }
 
+/// A rule's words as a sentence. What begins with a name, or with a package's, stays as it is.
+fn sentence(words: &str) -> String {
+    let first = words.split([' ', ',']).next().unwrap_or_default();
+    let is_word = !first.is_empty() && first.chars().all(|char| char.is_ascii_lowercase());
+    // "syn is compiled in 2 versions": who wrote the rule begins with the package.
+    let is_name = words[first.len()..].starts_with(" is compiled");
+    match words.get(..1).filter(|_| is_word && !is_name) {
+        Some(letter) => format!("{}{}.", letter.to_ascii_uppercase(), &words[1..]),
+        None => format!("{words}."),
+    }
+}
+
 /// The first figure, and the others behind a fold.
 fn evidence(evidence: &[String]) -> String {
     let Some((first, others)) = evidence.split_first() else {
         return String::new();
     };
-    let mut text = format!("<p>{}.</p>", html::Prose(first));
+    let mut text = format!("<p>{}</p>", html::Prose(&sentence(first)));
     if !others.is_empty() {
         let _ = write!(
             text,
@@ -188,7 +201,7 @@ fn evidence(evidence: &[String]) -> String {
             counted(others.len() as u64, "figure", "figures")
         );
         for other in others {
-            let _ = write!(text, "<p>{}.</p>", html::Prose(other));
+            let _ = write!(text, "<p>{}</p>", html::Prose(&sentence(other)));
         }
         text.push_str("</details>");
     }
