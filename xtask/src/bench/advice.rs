@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::measure::{self, Taken};
-use super::projects::{self, Project, Registry, Sources, remove, write};
+use super::projects::{self, Project, Registry, copy, remove, stand_alone, write};
 use super::tools::{Kind, Tool};
 use super::{number, scratch};
 use crate::Failure;
@@ -112,6 +112,8 @@ struct Bench {
     tool: Tool,
     home: PathBuf,
     dir: PathBuf,
+    /// The project's source.
+    source: PathBuf,
 }
 
 pub(super) fn run(mut arguments: Args) -> Result<(), Failure> {
@@ -135,16 +137,18 @@ pub(super) fn run(mut arguments: Args) -> Result<(), Failure> {
         Some(program) => Tool::at(Kind::Rekindle, program, &scratch)?,
         None => Tool::find(Kind::Rekindle, &scratch, None)?,
     };
-    let sources = Sources::fetch(&scratch, &[project])?;
+    let registry = Registry::open(&scratch)?;
     let bench = Bench {
         tool,
-        home: sources.home.clone(),
+        home: registry.home.clone(),
         dir: scratch.join("advice"),
+        source: fetched(&registry, &project, &scratch)?,
     };
+    projects::make_dir(&bench.dir)?;
     println!("| change | predicted | measured, processor time | measured, wall | apart |");
     println!("|---|---|---|---|---|");
     for change in CHANGES.iter().filter(wanted) {
-        let all = bench.all(change, (&sources, &project), &scratch, rounds)?;
+        let all = bench.all(change, &registry, rounds)?;
         println!("{}", line(change, &all));
     }
     Ok(())
@@ -155,8 +159,7 @@ impl Bench {
     fn all(
         &self,
         change: &Change,
-        (sources, project): (&Sources, &Project),
-        scratch: &Path,
+        registry: &Registry,
         rounds: u64,
     ) -> Result<[Vec<Built>; 2], Failure> {
         let mut all = [Vec::new(), Vec::new()];
@@ -167,11 +170,15 @@ impl Bench {
                     Way::After => "after",
                 });
                 if change.name == "duplicate" {
-                    duplicate(scratch, &checkout, way)?;
+                    duplicate(registry, &checkout, way)?;
                 } else {
-                    sources.check_out(project, project.version, &checkout)?;
+                    remove(&checkout)?;
+                    projects::make_dir(&self.dir.join(change.name))?;
+                    copy(&self.source, &checkout, false)?;
                 }
                 built.push(self.one(change, way, &checkout)?);
+                // One at a time: disks fill.
+                remove(&checkout)?;
             }
         }
         Ok(all)
@@ -241,6 +248,20 @@ fn predicted(report: &str, rule: &str) -> Result<Option<f64>, Failure> {
     Ok(gain_ms.map(|gain_ms| gain_ms * 100.0 / wall_ms))
 }
 
+/// The project's source with all that it is built from, fetched once.
+fn fetched(registry: &Registry, project: &Project, scratch: &Path) -> Result<PathBuf, Failure> {
+    let sources = scratch.join("sources");
+    let source = sources.join(format!("{}-{}", project.name, project.version));
+    let done = sources.join(format!("{}-{}.fetched", project.name, project.version));
+    if !done.exists() {
+        registry.unpack(project.name, project.version, &source)?;
+        stand_alone(&source)?;
+        registry.fetch(&source, &["--locked"])?;
+        write(&done, "")?;
+    }
+    Ok(source)
+}
+
 /// Gives every source other bytes that mean the same.
 fn touch(dir: &Path) -> Result<(), Failure> {
     for path in projects::entries(dir)? {
@@ -257,7 +278,7 @@ fn touch(dir: &Path) -> Result<(), Failure> {
 }
 
 /// A program that is given one package in two versions, or the newer one alone.
-fn duplicate(scratch: &Path, checkout: &Path, way: Way) -> Result<(), Failure> {
+fn duplicate(registry: &Registry, checkout: &Path, way: Way) -> Result<(), Failure> {
     let (package, older, newer) = DUPLICATE;
     let line = |name: &str, version: &str| {
         format!(
@@ -275,7 +296,7 @@ fn duplicate(scratch: &Path, checkout: &Path, way: Way) -> Result<(), Failure> {
     projects::make_dir(&checkout.join("src"))?;
     write(&checkout.join("src/main.rs"), "fn main() {}\n")?;
     write(&checkout.join("Cargo.toml"), &manifest)?;
-    Registry::open(scratch)?.fetch(checkout, &[])
+    registry.fetch(checkout, &[])
 }
 
 /// A line of the table.

@@ -15,17 +15,23 @@ fn a_branch_is_compared_with_the_default_one_by_a_machine_born_now() {
     let checkout = project.path("second/src");
     let checkout = checkout.to_str().unwrap();
     git(&project, &["-C", checkout, "checkout", "-q", "-b", "topic"]);
+    let edit = |text: &str| {
+        let program = format!("fn main() {{ println!(\"{text}\"); }}");
+        std::fs::write(project.path("second/src/app/src/main.rs"), program).unwrap();
+    };
     let build = || {
         let done: Done = second.command(&["build"]).output().unwrap().into();
         done.ok().stderr
     };
+    edit("one");
     let said = build();
-    // Nothing was compiled where all was before.
     let (_, since) = said
         .split_once("Since the last run on `")
         .unwrap_or_else(|| panic!("{said}"));
-    assert!(since.contains("0 compiled where it was"), "{said}");
+    // All was compiled there, and one unit here.
+    assert!(since.contains("1 compiled where it was"), "{said}");
     // It is no run of the default branch: the next one is compared with the same.
+    edit("two");
     let again = build();
     assert!(again.contains("Since the last run on `"), "{again}");
     let report: Done = second
