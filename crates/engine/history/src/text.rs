@@ -258,8 +258,8 @@ mod tests {
         let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
             said.contains(
-                "`build` on main in test is slower since 2026-09-21 (commit 000000000): the median of the last 5 \
-                 runs is 2m 30s, of the 12 before it was 1m 40s, with a scatter of 0ms"
+                "`build` on main in test is slower since 2026-09-21 (commits 000000000..000000000): the median of \
+                 the last 5 runs is 2m 30s, of the 12 before it was 1m 40s, with a scatter of 0ms"
             ),
             "{text}"
         );

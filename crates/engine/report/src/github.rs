@@ -346,7 +346,7 @@ mod tests {
             bar.message = Some(long.clone());
             bar.package = long.clone();
         }
-        let text = summary(&timeline, &[], None, None);
+        let text = summary(&timeline, &[], None);
         assert!(text.len() <= SUMMARY_MAX_BYTES + 64, "{}", text.len());
         let count = |what| text.matches(what).count();
         assert_eq!(count("<details>"), count("</details>"));
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn a_run_that_built_nothing_is_one_line() {
         let events = log(vec![started("r"), finished(Some(7))]);
-        let text = summary(&Timeline::of_run("r", &events), &[], None, None);
+        let text = summary(&Timeline::of_run("r", &events), &[], None);
         assert_eq!(
             text,
             "<!-- rekindle run r -->\n### 🔥 <code>cargo build</code>\n\n**Built in 4.0 s: 7 units fresh**\n"
@@ -370,7 +370,9 @@ mod tests {
             Timeline::of_run("r", &log(vec![started("r"), EventKind::Unit(unit)]))
         };
         let changes = Changes::between(&run(3), &run(9));
-        let text = summary(&run(9), &[], Some(&changes), None);
+        let mut now = run(9);
+        now.since = Some(Since::here(changes));
+        let text = summary(&now, &[], None);
         assert!(
             text.contains("- <code>app 1.0.0</code> 9.0 s, 6.0 s more than 3.0 s"),
             "{text}"
