@@ -1,12 +1,13 @@
 //! What advice says that a change saves, against what it saves: each change is taken, and both ways are built in turns.
 //!
-//! One job at a time (`-j1`), so that a build's wall is its processor time where the machine is quiet, and its processor time
-//! tells nearly the same where it is not. The prediction is that of the report of the build without the change, as a share of
+//! All is built on one processor (`taskset`; `-j1` would do, but the report plays a run on the processors that there were), so that a
+//! build's wall is its processor time where the machine is quiet, and its processor time tells nearly the same where it is not. The prediction is that of the report of the build without the change, as a share of
 //! its wall; what is measured is the share of the least processor time, and of the least wall, of all rounds.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -192,8 +193,8 @@ impl Bench {
             touch(&checkout.join("src"))?;
         }
         let taken = measure::build(&mut self.command(change, way, checkout), checkout, &log)?;
-        let mut report = self.tool.build(checkout, &self.home, &[]);
-        report = bare(&report);
+        let like = self.tool.build(checkout, &self.home, &[]);
+        let mut report = bare(&like, like.get_program());
         let report = capture(report.args(["report", "--format", "json"]))?;
         Ok(Built {
             taken,
@@ -209,7 +210,6 @@ impl Bench {
             change.after
         };
         command
-            .arg("-j1")
             .env("CI", "true")
             .env("REKINDLE_REPORT", "0")
             .env("REKINDLE_SNAPSHOT", "0")
@@ -217,14 +217,24 @@ impl Bench {
             .env("REKINDLE_LINKER", "system")
             .env("CARGO_INCREMENTAL", "0")
             .envs(variables.iter().copied());
-        command
+        pinned(&command)
     }
 }
 
-/// The same program in the same surroundings, without arguments.
-fn bare(command: &Command) -> Command {
-    let mut bare = Command::new(command.get_program());
-    bare.env_clear();
+/// The same command on one processor.
+fn pinned(command: &Command) -> Command {
+    let mut pinned = bare(command, "taskset");
+    pinned
+        .args(["-c", "0"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    pinned
+}
+
+/// Another program in the same surroundings, without arguments.
+fn bare(command: &Command, program: impl AsRef<OsStr>) -> Command {
+    let mut bare = Command::new(program);
+    bare.env_clear().stdin(Stdio::null());
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             bare.env(name, value);

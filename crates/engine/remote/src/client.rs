@@ -310,7 +310,7 @@ impl Client {
                 let nonsense = BlobError::Nonsense("it found what was not asked for".to_owned());
                 return Err(nonsense.into());
             }
-            self.came(&bytes);
+            self.came(bytes);
         }
         Ok(found)
     }
