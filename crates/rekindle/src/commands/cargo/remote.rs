@@ -129,12 +129,14 @@ impl Remote {
         drop(self.broker.take());
         beyond::unset();
         let mut events = Vec::new();
+        // A run that was interrupted, or failed, is compared with nothing.
+        let compares = self.compares && made.is_some();
         if let Some((wanted, lock)) = made.filter(|_| self.opened.writes) {
             let began = Instant::now();
             events.extend(self.save(&wanted, lock));
             let left = self.settings.linger.saturating_sub(began.elapsed());
             events.extend(self.with_history(remote_history::give, left));
-        } else if self.compares {
+        } else if compares {
             // Where it is not had in time the report compares with what is here.
             let _ = self.with_history(remote_history::take, HISTORY);
         }
