@@ -7,6 +7,7 @@ mod clock;
 mod digest;
 pub mod env;
 mod error;
+pub mod parallel;
 mod progress;
 mod size;
 mod text;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_events::{MissReason, UncacheableReason};
+use rekindle_fsx::place::{self, PlaceError, Wish};
 use rekindle_fsx::scan;
 use rekindle_key::depinfo::DepInfo;
 use rekindle_key::entry::{Entry, Line, Output};
@@ -169,16 +170,23 @@ fn store(
             .to_string_lossy()
             .into_owned();
         let executable = rekindle_fsx::stat(path)?.is_executable();
-        let wish = restore::wish(&name, unit.invocation.emit.metadata, executable);
+        let is_script = scripts::stands_in(unit, executable);
+        let mut wish = restore::wish(&name, unit.invocation.emit.metadata, executable);
+        // What takes its place leaves the bytes to the store alone.
+        wish.hardlink |= is_script;
         let stored = store.put_object(path, wish)?;
         // The signature is taken after storing: a hardlink made by it sets the change time.
         let sig = rekindle_fsx::stat(path)?;
         unit.files
             .remember_output(path, sig, stored.digest, inputs.closure, &externs);
-        debug::localise(unit, path)?;
-        if scripts::stands_in(unit, executable) {
-            let bytes = (stored.digest, stored.size);
-            scripts::stand_in(unit, path, bytes, (inputs.closure, Some(sig.mtime_ns)));
+        let bytes = (stored.digest, stored.size);
+        let stands_in =
+            is_script && scripts::stand_in(unit, path, bytes, (inputs.closure, Some(sig.mtime_ns)));
+        if !stands_in {
+            if is_script {
+                own(path)?;
+            }
+            debug::localise(unit, path)?;
         }
         published.bytes += stored.size;
         refs.push(stored.digest);
@@ -192,6 +200,20 @@ fn store(
     store.put_record(Space::Entries, &published.key, &refs, &made.entry.encode())?;
     promote(unit, inputs, made.set)?;
     remember_latest(unit, &published.key)
+}
+
+/// Parts a program from the store, with which it shares its bytes: it is about to be changed in place.
+fn own(program: &Path) -> std::io::Result<()> {
+    let wish = Wish {
+        hardlink: false,
+        executable: true,
+    };
+    let temporary = rekindle_fsx::atomic::beside(program);
+    match place::place(program, program, &temporary, None, wish) {
+        Ok(_) => Ok(()),
+        Err(PlaceError::Io(error)) => Err(error),
+        Err(error) => Err(std::io::Error::other(error)),
+    }
 }
 
 /// Makes an output known to the units that are compiled with it.

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{Digest, DigestHasher};
+use rekindle_base::{Digest, DigestHasher, parallel};
 use rekindle_fsx::{FileKind, StatSig};
 use serde::{Deserialize, Serialize};
 
@@ -178,18 +178,23 @@ fn hash(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<M
         .push((lib.clone(), parts(rekindle_fsx::stat_follow(&lib)?)));
     paths.sort_unstable();
     paths.dedup();
+    // Half a gigabyte: with a new store, the first thing that a build waits for.
+    let digests = parallel::map(&paths, |path| {
+        let sig = rekindle_fsx::stat_follow(path)?;
+        let is_file = sig.kind() == FileKind::File;
+        let digest = is_file.then(|| rekindle_fsx::hash_file(path)).transpose()?;
+        std::io::Result::Ok(digest.map(|(digest, _)| (parts(sig), digest)))
+    });
     let mut hasher = DigestHasher::new();
-    for path in paths {
-        let sig = rekindle_fsx::stat_follow(&path)?;
-        if sig.kind() != FileKind::File {
+    for (path, digest) in paths.into_iter().zip(digests) {
+        let Some((seen, digest)) = digest? else {
             continue;
-        }
-        let (digest, _) = rekindle_fsx::hash_file(&path)?;
+        };
         let name = path.strip_prefix(sysroot).unwrap_or(&path);
         hasher
             .field(name.as_os_str().as_bytes())
             .field(digest.as_bytes());
-        memo.files.push((path, parts(sig)));
+        memo.files.push((path, seen));
     }
     memo.identity = hasher.finish();
     Ok(memo)

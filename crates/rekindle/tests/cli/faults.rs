@@ -133,6 +133,16 @@ impl Field {
         self.project.path(name)
     }
 
+    /// Our programs in a directory of their own. The path of `rekindle`.
+    pub(crate) fn install(&self, name: &str) -> PathBuf {
+        let dir = self.path(name);
+        std::fs::create_dir(&dir).unwrap();
+        for program in ["rekindle", "rekindle-rustc"] {
+            std::fs::copy(program_dir().join(program), dir.join(program)).unwrap();
+        }
+        dir.join("rekindle")
+    }
+
     /// A fresh checkout.
     pub(crate) fn checkout(&self, name: &str) -> Checkout<'_> {
         let checkout = Checkout {
@@ -250,6 +260,12 @@ impl Checkout<'_> {
             done.stderr
         );
         done
+    }
+
+    /// `rekindle build` works, by this `rekindle`.
+    pub(crate) fn build_by(&self, rekindle: &Path) -> Done {
+        let mut command = self.command(rekindle.to_str().unwrap(), &["build"]);
+        Done::from(command.output().unwrap()).ok()
     }
 
     /// Runs cargo without Rekindle.

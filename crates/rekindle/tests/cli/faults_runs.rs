@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rekindle_events::{Fate, MissReason};
 
 use crate::faults::{Field, OUTPUT, UNITS, assert_all_hits, count, misses, shown};
-use crate::project::{Done, program_dir};
+use crate::project::Done;
 
 #[test]
 fn two_builds_at_once_share_a_store() {
@@ -186,27 +186,18 @@ fn holds(bytes: &[u8], path: &Path) -> bool {
 #[test]
 fn a_wrapper_that_is_gone_or_of_another_version_fails_no_later_build() {
     let field = Field::new();
-    let bin = field.path("bin");
-    std::fs::create_dir(&bin).unwrap();
-    for name in ["rekindle", "rekindle-rustc"] {
-        std::fs::copy(program_dir().join(name), bin.join(name)).unwrap();
-    }
-    let installed = bin.join("rekindle");
-    let build = |checkout: &crate::faults::Checkout<'_>| {
-        let mut command = checkout.command(installed.to_str().unwrap(), &["build"]);
-        Done::from(command.output().unwrap()).ok()
-    };
+    let installed = field.install("bin");
     let one = field.steady("one");
-    build(&one);
+    one.build_by(&installed);
     one.assert_fresh("the installation in another place");
     // Deleted during the build: cargo cannot start it, and says so. The next build goes on.
-    let wrapper = bin.join("rekindle-rustc");
+    let wrapper = installed.with_file_name("rekindle-rustc");
     let kept = field.path("rekindle-rustc");
     std::fs::rename(&wrapper, &kept).unwrap();
-    let done = build(&one);
+    let done = one.build_by(&installed);
     assert!(!done.stderr.contains("Compiling"), "{}", done.stderr);
     let two = field.steady("two");
-    let done = build(&two);
+    let done = two.build_by(&installed);
     let warnings = done
         .stderr
         .lines()
@@ -216,7 +207,7 @@ fn a_wrapper_that_is_gone_or_of_another_version_fails_no_later_build() {
     two.assert_fresh("without a wrapper");
     std::fs::rename(&kept, &wrapper).unwrap();
     let three = field.steady("three");
-    build(&three);
+    three.build_by(&installed);
     assert_all_hits(&field.units(), UNITS);
     // Settings of another version are not obeyed: the wrapper reads its own.
     let foreign = field.path("foreign");

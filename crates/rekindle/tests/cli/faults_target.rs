@@ -124,6 +124,27 @@ fn what_strip_does_to_outputs_stays_there() {
     );
 }
 
+/// The kernel starts no launcher from a path with a space, so that the program itself stays in place.
+#[test]
+fn a_build_scripts_program_without_a_launcher_shares_nothing_with_the_store() {
+    let field = Field::new();
+    let installed = field.install("with a space");
+    let one = field.steady("one");
+    one.build_by(&installed);
+    let script = one.outputs("build", "app-", "").into_iter();
+    let script = script.map(|dir| dir.join("build-script-build"));
+    let script = script.filter(|path| path.exists()).collect::<Vec<_>>();
+    let [script] = script.as_slice() else {
+        panic!("{script:?}");
+    };
+    assert!(std::fs::read(script).unwrap().starts_with(b"\x7fELF"));
+    BREAK(script);
+    field.assert_sound("after a script's program was overwritten");
+    let two = field.steady("two");
+    two.build_by(&installed);
+    assert_all_hits(&field.units(), UNITS);
+}
+
 fn set_modified(path: &Path, time: SystemTime) {
     let file = OpenOptions::new().append(true).open(path).unwrap();
     file.set_modified(time).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rekindle_base::{Digest, Moment};
+use rekindle_base::{Digest, Moment, parallel};
 use rekindle_fsx as fsx;
 use rekindle_fsx::StatSig;
 use rekindle_fsx::place::Wish;
@@ -15,8 +15,7 @@ use sha2::Digest as _;
 use super::lockfile::{Lock, Locked};
 use super::package::{self, Package, Source};
 use super::{
-    Captured, Left, Registry, RegistryError, VERSION, git, in_parallel, index, key_of, read_lock,
-    registry_key,
+    Captured, Left, Registry, RegistryError, VERSION, git, index, key_of, read_lock, registry_key,
 };
 
 /// A `.crate` larger than this is left to cargo: registries take none of a tenth of it.
@@ -207,12 +206,7 @@ struct Home<'a> {
 
 impl Home<'_> {
     fn capture_all(&self, packages: &[&Locked]) -> Vec<Result<Option<u64>, String>> {
-        let numbered: Vec<_> = packages.iter().enumerate().collect();
-        let mut done = in_parallel(&numbered, |(number, package)| {
-            (*number, self.capture(package))
-        });
-        done.sort_unstable_by_key(|(number, _)| *number);
-        done.into_iter().map(|(_, result)| result).collect()
+        parallel::map_counted(packages, |package| self.capture(package))
     }
 
     /// Stores a package; the bytes that are new, or `None` where the store has it, or why it is left.

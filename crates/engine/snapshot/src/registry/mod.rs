@@ -32,7 +32,7 @@ mod restore;
 
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{Digest, DigestHasher, progress};
+use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx as fsx;
 use rekindle_outputs::sparse::Filled;
 use rekindle_store::{LocalStore, StoreError};
@@ -176,31 +176,4 @@ fn read_lock(path: &Path) -> Result<Option<(String, lockfile::Lock)>, RegistryEr
     let text = String::from_utf8(bytes).map_err(|error| RegistryError::Lock(error.to_string()))?;
     let lock = lockfile::parse(&text)?;
     Ok(Some((text, lock)))
-}
-
-/// Does `work` for every item, several at once, in no order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    progress().expect(items.len() as u64);
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(items.len()))
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut done = Vec::new();
-                    while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        done.push(work(item));
-                        progress().did(1);
-                    }
-                    done
-                })
-            })
-            .collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<R>>| match worker.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        workers.into_iter().flat_map(join).collect()
-    })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rekindle_base::parallel;
 use rekindle_fsx as fsx;
 use rekindle_outputs::archive::CARGO_OK;
 use rekindle_outputs::sparse::note::Note;
@@ -12,8 +13,7 @@ use rekindle_store::{LocalStore, Space, Store};
 use super::lockfile::{Lock, Locked};
 use super::package::{self, Package, Source};
 use super::{
-    Left, Registry, RegistryError, Restored, git, in_parallel, index, lock_packages, read_lock,
-    registry_key,
+    Left, Registry, RegistryError, Restored, git, index, lock_packages, read_lock, registry_key,
 };
 
 /// Which packages have to be whole: by name and version, asked of those that are missing or sparse.
@@ -60,7 +60,7 @@ pub fn restore(
     for (registry, _) in &homes {
         place_config(cargo_home, registry)?;
     }
-    for done in in_parallel(&jobs, Job::run) {
+    for done in parallel::map_counted(&jobs, Job::run) {
         restored += done;
     }
     git::restore(cargo_home, store, &git, &mut restored);

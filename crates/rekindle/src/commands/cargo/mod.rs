@@ -8,6 +8,7 @@
 //! machine did.
 //! A fault of ours costs a warning, and cargo runs as if Rekindle were not there.
 
+mod beforehand;
 mod build_scripts;
 mod child;
 mod ci_report;
@@ -32,6 +33,7 @@ use rekindle_events::{Event, EventKind, PhaseName, RunFinished};
 use rekindle_report::{Summary, closing};
 use rekindle_store::LocalStore;
 
+use self::beforehand::Beforehand;
 use self::child::Ended;
 use self::ci_report::CiReport;
 use self::messages::Reading;
@@ -163,6 +165,9 @@ fn with_wrapper(
     command.envs(wiring.variables());
     // What was restored is older, by as little as one tick.
     let began_ns = rekindle_fsx::time::coarse_ns();
+    let beforehand = snapshots.as_ref().zip(wiring.run_dir.as_deref());
+    let beforehand = beforehand
+        .map(|(snapshots, dir)| Beforehand::start(&store, (&cargo_home, snapshots.lock()), dir));
     let ended = run_and_collect(
         &mut command,
         reading,
@@ -174,6 +179,9 @@ fn with_wrapper(
     let mut made = None;
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         let bar = bars.begin(Work::CAPTURE);
+        if let Some(beforehand) = beforehand {
+            beforehand.end();
+        }
         wiring.log(snapshots.capture(&wiring.events()));
         drop(bar);
         wiring.log([recording.ended(PhaseName::Capture)]);
