@@ -174,12 +174,14 @@ variables! {
     ACTIONS_CACHE_URL = Alias;
     /// What the job may do with that service: `none`, `read`, `write` or `write-only`.
     ACTIONS_CACHE_MODE = Alias;
-    /// Where GitHub's ordinary interface is, for `rekindle cache` on its cache service.
+    /// Where GitHub's ordinary interface is, for `rekindle cache` on its cache service and `rekindle history import github`.
     GITHUB_API_URL = Alias;
     /// The repository whose caches are listed and removed.
     GITHUB_REPOSITORY = Alias;
-    /// The token for listing and removing them.
+    /// The token for listing and removing them, and for `rekindle history import github --repo`.
     GITHUB_TOKEN = Alias;
+    /// As `GITHUB_TOKEN` for `rekindle history import github --repo`, when that is unset.
+    GH_TOKEN = Alias;
     /// Who asks S3. Without it: the profile, web identity, the container's or the machine's role, in this order.
     AWS_ACCESS_KEY_ID = Alias;
     /// The secret to `AWS_ACCESS_KEY_ID`.

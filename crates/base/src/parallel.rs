@@ -40,6 +40,16 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// As [`map`], with each item in what a person is shown of the progress.
+pub fn map_counted<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    crate::progress().expect(items.len() as u64);
+    map(items, |item| {
+        let done = work(item);
+        crate::progress().did(1);
+        done
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

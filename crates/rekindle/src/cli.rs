@@ -22,6 +22,12 @@ anything but its outputs, or cannot be observed. Its exit code is the exit code.
 const DOCTOR_HELP: &str = "\
 Every finding is explained in docs/doctor.md. The exit code is 1 where a finding of severity error remains.";
 
+/// What `rekindle history import github --help` says of asking.
+const HISTORY_GITHUB_HELP: &str = "\
+With `--repo` the token is taken from GITHUB_TOKEN or GH_TOKEN, and needs no more than to read actions; public \
+repositories answer without one, sixty times an hour. What was read is not asked for again; where GitHub wants to be \
+left alone, the next time goes on from there. GITHUB_API_URL names another GitHub.";
+
 /// What `rekindle init --help` says of the command.
 const INIT_HELP: &str = "\
 It looks at the workspace, its targets, the libraries of the system that its dependencies need, its oldest \
@@ -190,15 +196,27 @@ pub(crate) enum HistoryCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HistoryImport {
-    /// Reads answers of GitHub's API, saved as they come: `/repos/OWNER/REPO/actions/runs` and `…/runs/ID/jobs`.
+    /// Asks GitHub, or reads its API's answers, saved as they come: `/repos/OWNER/REPO/actions/runs` and `…/runs/ID/jobs`.
+    #[command(after_help = HISTORY_GITHUB_HELP)]
     Github(HistoryGithub),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HistoryGithub {
     /// Files; one may hold several answers, as `gh api --paginate` writes them.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "repo", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Ask GitHub for this repository's runs instead.
+    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "files")]
+    pub(crate) repo: Option<String>,
+    /// How far back it is asked.
+    #[arg(
+        long,
+        default_value_t = 30,
+        value_name = "DAYS",
+        conflicts_with = "files"
+    )]
+    pub(crate) days: u32,
     /// As cargo's: which project's history they go to.
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,

@@ -11,6 +11,8 @@ mod action;
 mod action_story;
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/bar.rs"]
+mod bar;
 #[path = "cli/cargo.rs"]
 mod cargo;
 #[path = "cli/cc.rs"]
@@ -47,6 +49,8 @@ mod faults_target;
 mod graph;
 #[path = "cli/history.rs"]
 mod history;
+#[path = "cli/history_github.rs"]
+mod history_github;
 #[path = "cli/incremental.rs"]
 mod incremental;
 #[path = "cli/init.rs"]
@@ -105,6 +109,8 @@ mod scripts_system;
 mod scripts_uses;
 #[path = "cli/second_machine.rs"]
 mod second_machine;
+#[path = "cli/since.rs"]
+mod since;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
 #[path = "cli/stand_in.rs"]

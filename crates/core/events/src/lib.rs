@@ -18,7 +18,7 @@ pub use machine::{
     ImportedEvent, MachineEvent, PhaseEvent, PhaseName, SamplesEvent, ScriptRanEvent,
 };
 pub use reason::{Change, ChangeKind, MissReason, UncacheableReason};
-pub use remote::{RemotePulled, RemotePushed, RemoteUsed};
+pub use remote::{RemotePulled, RemotePushed, RemoteUsed, StoreUsed};
 pub use snapshot::{
     Collected, PackagesRestored, ProfileSkipped, SnapshotCaptured, SnapshotRestored, UnitLeft,
 };
@@ -146,6 +146,8 @@ pub struct UnitTimes {
     pub publish_us: u64,
     /// Putting bytes in the place of placeholders.
     pub materialise_us: u64,
+    /// Of restoring and of placeholders, waiting for a remote.
+    pub remote_us: u64,
     /// CPU time of the wrapper itself, children apart.
     pub wrapper_cpu_us: u64,
 }

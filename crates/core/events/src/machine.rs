@@ -36,6 +36,8 @@ impl MachineEvent {
 pub enum PhaseName {
     /// Settings read, where cargo builds found out, the run's directory made.
     Prepare,
+    /// A remote asked for a save, and its records taken in.
+    Pull,
     /// Snapshot and packages restored.
     Restore,
     /// cargo, from its start to its end.
@@ -44,6 +46,8 @@ pub enum PhaseName {
     Collect,
     /// The target captured.
     Capture,
+    /// What was made saved to a remote, for as long as the command waits for that.
+    Push,
     /// Log read, lines printed, reports written, the store kept within its size.
     Finish,
     /// One that this version does not know.

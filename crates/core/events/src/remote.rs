@@ -56,4 +56,23 @@ pub struct RemoteUsed {
     pub unread_bytes: u64,
     /// Time that somebody waited for objects, in microseconds, added up.
     pub waited_us: u64,
+    /// What was asked of each remote, the nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreUsed>,
+}
+
+/// What a run asked of one remote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoreUsed {
+    /// What kind, as its address begins: `s3`, `file`. Nothing else of the address, which may hold secrets.
+    pub kind: String,
+    /// Requests, each try for itself.
+    pub requests: u64,
+    /// Of these, those that came to nothing.
+    pub failed: u64,
+    /// Bytes read.
+    pub bytes_down: u64,
+    /// Bytes written.
+    pub bytes_up: u64,
 }

@@ -30,6 +30,8 @@ pub struct StepTimes {
     pub lookup_us: u64,
     /// Placing outputs.
     pub restore_us: u64,
+    /// Of that, waiting for a remote.
+    pub remote_us: u64,
     /// The program's run.
     pub run_us: u64,
     /// Judging what was seen, and storing outputs.

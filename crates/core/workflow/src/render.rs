@@ -1,5 +1,6 @@
 //! Findings as text, JSON, SARIF 2.1.0 and GitHub's annotations.
 
+use rekindle_base::{CommandMessage, CommandProperty};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -118,26 +119,14 @@ pub fn github(findings: &[Finding]) -> String {
             };
             format!(
                 "::{level} file={},line={},col={},title={}::{}\n",
-                property(&finding.file),
+                CommandProperty(&finding.file),
                 finding.line,
                 finding.column,
-                property(&format!("rekindle: {}", finding.rule)),
-                finding
-                    .message
-                    .replace('%', "%25")
-                    .replace('\r', "%0D")
-                    .replace('\n', "%0A")
+                CommandProperty(&format!("rekindle: {}", finding.rule)),
+                CommandMessage(&finding.message)
             )
         })
         .collect()
-}
-
-fn property(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-        .replace(':', "%3A")
-        .replace(',', "%2C")
 }
 
 /// A SARIF 2.1.0 log with one run; `version` is the program's.

@@ -321,6 +321,7 @@ impl Call<'_> {
 
     fn finish(&self, mut event: StepEvent) {
         event.times.total_us = micros(self.start.elapsed());
+        event.times.remote_us = rekindle_store::beyond::waited_us();
         self.journal.write(EventKind::Step(Box::new(event)));
     }
 }

@@ -570,6 +570,7 @@ impl Call<'_> {
 
     fn finish(&self, mut event: UnitEvent) {
         event.times.total_us = micros(self.start.elapsed());
+        event.times.remote_us = rekindle_store::beyond::waited_us();
         event.times.wrapper_cpu_us = rekindle_fsx::time::own_cpu_us();
         Journal::open(self.context).write(EventKind::Unit(Box::new(event)));
     }

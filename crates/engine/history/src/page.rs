@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use rekindle_report::html::{Prose, Text};
 use rekindle_report::words::{count, duration};
 
 use crate::model::Run;
@@ -46,7 +47,7 @@ h2{margin:52px 0 12px;font-size:17px;font-weight:620}\
 .wide{overflow-x:auto}table{border-collapse:collapse;white-space:nowrap}\
 :focus-visible{outline:2px solid var(--ember);outline-offset:2px;border-radius:4px}\
 th,td{padding:4px 18px 4px 0;text-align:right;border-bottom:1px solid var(--line)}\
-th{color:var(--soft);font-weight:500}th.word,td.word{text-align:left}\
+th{color:var(--soft);font-weight:500}th.word,td.word{text-align:left}td.word{white-space:normal;overflow-wrap:anywhere;min-width:6em}\
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:24px 40px}\
 code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 figure{margin:0}figcaption{overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}\
@@ -61,7 +62,7 @@ pub fn page(overview: &Overview, title: &str) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{title}</title><style>{STYLE}</style></head><body><main>\n<h1>{title}</h1>\n",
-        title = escaped(title)
+        title = Text(title)
     );
     match (overview.runs.first(), overview.runs.last()) {
         (Some(first), Some(last)) => {
@@ -100,7 +101,7 @@ fn worse(page: &mut String, found: &[Regression]) {
     }
     page.push_str("<ul class=\"worse\">\n");
     for regression_found in found {
-        let _ = writeln!(page, "<li>{}</li>", marked(&regression(regression_found)));
+        let _ = writeln!(page, "<li>{}</li>", Prose(&regression(regression_found)));
     }
     page.push_str("</ul>\n");
 }
@@ -115,7 +116,7 @@ fn table(page: &mut String, head: &[&str], rows: &[Vec<String>], left: usize) {
     for row in rows {
         page.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
-            let _ = write!(page, "<td{}>{}</td>", class(column), escaped(cell));
+            let _ = write!(page, "<td{}>{}</td>", class(column), Text(cell));
         }
         page.push_str("</tr>\n");
     }
@@ -181,7 +182,7 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     let scale = Scale {
         from_ms: first.began_ms,
         span_ms: (last.began_ms - first.began_ms).max(1),
-        top_ms: longest.max(1),
+        top_ms: top_ms(longest),
     };
     let median = Percentiles::of(runs.iter().map(|run| run.wall_ms).collect());
     let label = format!(
@@ -193,10 +194,10 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     let _ = write!(
         page,
         "<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        marked(name),
-        escaped(&label)
+        Prose(name),
+        Text(&label)
     );
-    axes(page, &scale, (first.began_ms, last.began_ms), longest);
+    axes(page, &scale, (first.began_ms, last.began_ms));
     for run in runs {
         let _ = write!(
             page,
@@ -210,7 +211,7 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
             scale.y(run.wall_ms),
             stamp(run.began_ms),
             duration(run.wall_ms),
-            escaped(
+            Text(
                 run.commit
                     .as_deref()
                     .and_then(|commit| commit.get(..9))
@@ -231,8 +232,23 @@ fn plot(page: &mut String, name: &str, runs: &[&Run], since_ms: Option<u64>) {
     page.push_str("</svg></figure>\n");
 }
 
-fn axes(page: &mut String, scale: &Scale, (from_ms, until_ms): (u64, u64), longest: u64) {
-    for part in [0, longest / 2, longest] {
+/// The top of a plot: the next time that people count in, whose half is one, too.
+fn top_ms(longest: u64) -> u64 {
+    const UNITS_MS: [u64; 4] = [1, 1_000, 60_000, 3_600_000];
+    const STEPS: [u64; 16] = [
+        2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 100, 200, 500,
+    ];
+    let times = UNITS_MS.into_iter().flat_map(|unit_ms| {
+        let steps = STEPS.into_iter().map(move |step| step * unit_ms);
+        // Beyond that the next unit has them.
+        steps.filter(move |ms| unit_ms != 1_000 && unit_ms != 60_000 || *ms < 60 * unit_ms)
+    });
+    let mut fitting = times.filter(|ms| *ms >= longest);
+    fitting.next().unwrap_or(longest)
+}
+
+fn axes(page: &mut String, scale: &Scale, (from_ms, until_ms): (u64, u64)) {
+    for part in [0, scale.top_ms / 2, scale.top_ms] {
         let y = scale.y(part);
         let _ = write!(
             page,
@@ -272,39 +288,25 @@ fn medians(page: &mut String, scale: &Scale, runs: &[&Run]) {
     );
 }
 
-/// A sentence with names in backquotes.
-fn marked(text: &str) -> String {
-    let mut marked = String::new();
-    for (at, part) in text.split('`').enumerate() {
-        let part = escaped(part);
-        if at % 2 == 1 {
-            let _ = write!(marked, "<code>{part}</code>");
-        } else {
-            marked.push_str(&part);
-        }
-    }
-    marked
-}
-
-/// Text as HTML has it, also within quotation marks.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plots_end_where_people_count() {
+        for (longest, top) in [
+            (0, 2),
+            (900, 2_000),
+            (1_500, 2_000),
+            (59_000, 120_000),
+            (607_000, 720_000),
+            (1_108_000, 1_200_000),
+            (3_500_000, 7_200_000),
+            (u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(top_ms(longest), top, "{longest}");
+        }
+    }
     use crate::fixtures::{job, run};
     use crate::overview::Filter;
 

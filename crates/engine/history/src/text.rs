@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use rekindle_base::ByteSize;
-use rekindle_report::words::{count, duration};
+use rekindle_report::words::{add_wrapped, count, duration, shortened};
 
 use crate::overview::{Group, JobGroup, Overview, Percentiles};
 use crate::regress::{AFTER, Metric, Regression};
@@ -30,7 +30,8 @@ pub fn text(overview: &Overview) -> String {
         text.push_str(&groups(&overview.groups));
     }
     for found in &overview.regressions {
-        let _ = writeln!(text, "\n{}", regression(found));
+        text.push('\n');
+        add_wrapped(&mut text, 0, &regression(found));
     }
     if !overview.jobs.is_empty() {
         if !text.is_empty() {
@@ -102,9 +103,36 @@ fn times(of: Option<Percentiles>) -> [String; 3] {
     }
 }
 
+/// Letters of a branch with its job, so that a line is no wider than a terminal.
+const WHERE: usize = 26;
+
+/// Two tables, each no wider than a terminal: times, then what the cache did.
 fn groups(groups: &[Group]) -> String {
-    let rows: Vec<Vec<String>> = groups.iter().take(ROWS).map(group_row).collect();
-    let mut text = table(GROUP_HEAD, &rows, 3);
+    let all: Vec<&Group> = groups.iter().take(ROWS).collect();
+    let row = |group: &Group, figures: std::ops::Range<usize>| {
+        let mut cells = group_row(group);
+        let place: Vec<&str> = [&group.branch, &group.job]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        let place = shortened(&place.join(", "), WHERE);
+        let figures: Vec<String> = cells.drain(figures).collect();
+        [vec![cells[0].clone(), place], figures].concat()
+    };
+    let mut text = String::new();
+    // Of `GROUP_HEAD` the columns behind the words.
+    for (figures, is_last) in [(3..8, false), (8..GROUP_HEAD.len(), true)] {
+        let head = [&["command", "branch, job"], &GROUP_HEAD[figures.clone()]].concat();
+        let rows: Vec<Vec<String>> = all
+            .iter()
+            .map(|group| row(group, figures.clone()))
+            .collect();
+        text.push_str(&table(&head, &rows, 2));
+        if !is_last {
+            text.push('\n');
+        }
+    }
     if groups.len() > ROWS {
         let _ = writeln!(
             text,
@@ -176,6 +204,7 @@ pub fn regression(found: &Regression) -> String {
         Metric::HitRate => "hits less",
     };
     let commits = match (&found.last_good_commit, &found.since_commit) {
+        (Some(good), Some(bad)) if good == bad => format!(" (commit {})", short(bad)),
         (Some(good), Some(bad)) => format!(" (commits {}..{})", short(good), short(bad)),
         _ => String::new(),
     };
@@ -215,19 +244,42 @@ mod tests {
         assert_eq!(lines[0], "20 runs from 2026-09-21 to 2026-09-21");
         assert_eq!(
             lines[2],
-            "command  branch  job   runs  failed     p50     p90     p95  hits  linking        in       out    saved"
-        );
-        assert!(
-            lines[3]
-                .starts_with("build    main    test    20       0  1m 40s  2m 30s  2m 30s  75 %"),
-            "{text}"
+            "command  branch, job  runs  failed     p50     p90     p95"
         );
         assert_eq!(
-            lines[5],
-            "`build` on main in test is slower since 2026-09-21 (commits 000000000..000000000): the median of \
-             the last 5 runs is 2m 30s, of the 12 before it was 1m 40s, with a scatter of 0ms"
+            lines[3],
+            "build    main, test     20       0  1m 40s  2m 30s  2m 30s"
+        );
+        assert!(
+            lines[5].starts_with("command  branch, job  hits  linking        in       out"),
+            "{text}"
+        );
+        assert!(lines[6].starts_with("build    main, test   75 %"), "{text}");
+        let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            said.contains(
+                "`build` on main in test is slower since 2026-09-21 (commits 000000000..000000000): the median of \
+                 the last 5 runs is 2m 30s, of the 12 before it was 1m 40s, with a scatter of 0ms"
+            ),
+            "{text}"
         );
         assert!(text.contains("build 50.0s"), "{text}");
+    }
+
+    #[test]
+    fn long_names_do_not_make_lines_longer_than_a_terminal_is_wide() {
+        let runs: Vec<Run> = (0..20)
+            .map(|at| Run {
+                wall_ms: if at < 12 { 3_000_000 } else { 4_500_000 },
+                branch: Some("feature/a-very-long-name-of-a-branch".to_owned()),
+                job: Some("release-x86_64-unknown-linux-gnu".to_owned()),
+                restored_bytes: 1023 << 30,
+                ..run(at)
+            })
+            .collect();
+        let text = text(&Overview::of(runs, &[], &Filter::default()));
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{text}");
     }
 
     #[test]

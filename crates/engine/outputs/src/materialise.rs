@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, progress};
 use rekindle_fsx::lock::{self, FileLock};
 use rekindle_fsx::place::{Method, Wish};
 use rekindle_fsx::{FileKind, StatSig};
@@ -245,12 +245,14 @@ pub fn materialise_ready(paths: &[PathBuf], ready: &Ready) -> Outcome {
 
 fn all(paths: &[PathBuf], beside: Option<&LocalStore>, ready: Option<&Ready>) -> Outcome {
     let files = by_inode(paths);
+    progress().expect(files.len() as u64);
     crate::bring::placeholders(&files);
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Outcome::default());
     let work = || {
         while let Some(names) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let result = one(names, beside, ready);
+            progress().did(1);
             // Nothing below panics while it is held.
             let mut outcome = match outcome.lock() {
                 Ok(outcome) => outcome,

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rekindle_base::progress;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -183,6 +184,15 @@ impl Client {
         }
     }
 
+    /// As [`Client::counts`], of each remote behind it, the nearest first.
+    #[must_use]
+    pub fn counts_of_each(&self) -> Vec<Counts> {
+        if self.tiers.is_empty() {
+            return vec![self.counts()];
+        }
+        self.tiers.iter().map(Self::counts).collect()
+    }
+
     /// Why the remote is left alone, if it is: first for all purposes, then for writing.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
@@ -258,10 +268,27 @@ impl Client {
             }
         };
         let bytes = self.run(Purpose::Read, deadline, attempt).await?;
-        self.counters
-            .bytes_down
-            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.came(&bytes);
         Ok(bytes)
+    }
+
+    fn came(&self, bytes: &Bytes) {
+        let bytes = bytes.len() as u64;
+        self.counters.bytes_down.fetch_add(bytes, Ordering::Relaxed);
+        self.show(bytes);
+    }
+
+    fn went(&self, bytes: &Bytes) {
+        let bytes = bytes.len() as u64;
+        self.counters.bytes_up.fetch_add(bytes, Ordering::Relaxed);
+        self.show(bytes);
+    }
+
+    /// Of several remotes each shows its own.
+    fn show(&self, bytes: u64) {
+        if self.tiers.is_empty() {
+            progress().moved(bytes);
+        }
     }
 
     /// [`Blobs::find`], waited for.
@@ -283,9 +310,7 @@ impl Client {
                 let nonsense = BlobError::Nonsense("it found what was not asked for".to_owned());
                 return Err(nonsense.into());
             }
-            self.counters
-                .bytes_down
-                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.came(bytes);
         }
         Ok(found)
     }
@@ -308,9 +333,7 @@ impl Client {
         let attempt = || self.blobs.write(name, bytes.clone(), kind);
         let written = self.run(Purpose::Write, deadline, attempt).await?;
         if written == Written::New {
-            self.counters
-                .bytes_up
-                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.went(bytes);
         }
         Ok(written)
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, progress};
 use rekindle_store::beyond::{self, Beyond};
 use rekindle_store::{LocalStore, Space};
 
@@ -211,6 +211,7 @@ impl Far {
                 .partition(|frame| flights.under_way.insert(*frame))
         };
         let jobs = self.jobs(&mine);
+        progress().expect(mine.len() as u64);
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -303,6 +304,7 @@ impl Far {
         if failed || !lost.is_empty() {
             self.broken.store(true, Ordering::SeqCst);
         }
+        progress().did(job.frames.len() as u64);
         let mut flights = self.flights();
         for (frame, _) in &job.frames {
             flights.under_way.remove(&(job.pack, *frame));

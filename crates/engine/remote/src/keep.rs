@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
-use rekindle_base::Digest;
+use rekindle_base::{Digest, progress};
 
 use crate::blobs::{Kind, Listed, Name};
 use crate::client::{Client, ClientError};
@@ -69,7 +69,7 @@ pub fn verify(client: &Client, key: Option<&Key>, remove: bool) -> Result<Verifi
     };
     let mut sound: HashSet<Digest> = HashSet::new();
     for kind in KINDS {
-        for blob in client.list(&format!("{kind}/"))? {
+        for blob in expected(client.list(&format!("{kind}/"))?) {
             let bytes = match client.read(&blob.name, None) {
                 Ok(bytes) => bytes,
                 // Removed meanwhile.
@@ -167,7 +167,7 @@ pub fn sweep(client: &Client, (now_ms, keep_ms): (u64, u64)) -> Result<Swept, Sw
         age.is_some_and(|age| age > age_ms)
     };
     let mut live: HashSet<Digest> = HashSet::new();
-    for blob in client.list("tips/")? {
+    for blob in expected(client.list("tips/")?) {
         if is_older(&blob, keep_ms.max(GRACE_MS)) {
             swept.tips += removed(client, &blob, &mut swept.bytes)?;
             continue;
@@ -185,7 +185,7 @@ pub fn sweep(client: &Client, (now_ms, keep_ms): (u64, u64)) -> Result<Swept, Sw
         }
     }
     let mut named: HashSet<Digest> = HashSet::new();
-    for blob in client.list("index/")? {
+    for blob in expected(client.list("index/")?) {
         let is_live = digest_of(&blob.name).is_some_and(|digest| live.contains(&digest));
         if !is_live && is_older(&blob, GRACE_MS) {
             swept.indexes += removed(client, &blob, &mut swept.bytes)?;
@@ -200,7 +200,7 @@ pub fn sweep(client: &Client, (now_ms, keep_ms): (u64, u64)) -> Result<Swept, Sw
             Err(_) => {}
         }
     }
-    for blob in client.list("packs/")? {
+    for blob in expected(client.list("packs/")?) {
         let is_named = digest_of(&blob.name).is_some_and(|digest| named.contains(&digest));
         if is_named || !is_older(&blob, GRACE_MS) {
             swept.kept_bytes += blob.size;
@@ -209,6 +209,15 @@ pub fn sweep(client: &Client, (now_ms, keep_ms): (u64, u64)) -> Result<Swept, Sw
         }
     }
     Ok(swept)
+}
+
+/// Blobs that are dealt with one after the other, counted as the next is asked for.
+fn expected(blobs: Vec<Listed>) -> impl Iterator<Item = Listed> {
+    progress().expect(blobs.len() as u64);
+    let mut is_first = true;
+    blobs.into_iter().inspect(move |_| {
+        progress().did(u64::from(!std::mem::take(&mut is_first)));
+    })
 }
 
 fn removed(client: &Client, blob: &Listed, bytes: &mut u64) -> Result<u64, ClientError> {
@@ -244,7 +253,7 @@ pub fn copy(from: &Client, to: &Client) -> Result<Copied, ClientError> {
             // One that cannot say what it has finds out at each write.
             Err(_) => HashMap::new(),
         };
-        for blob in from.list(&format!("{kind}/"))? {
+        for blob in expected(from.list(&format!("{kind}/"))?) {
             if kind != "tips" && there.get(&blob.name) == Some(&blob.size) {
                 copied.present += 1;
                 continue;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use rekindle_base::Digest;
+use rekindle_base::{Digest, progress};
 use rekindle_store::{LocalStore, Record, Space, Store};
 
 use crate::blobs::{Kind, Name};
@@ -254,6 +254,7 @@ fn upload(
     saved: &mut Saved,
 ) -> Result<Vec<PackEntry>, PushError> {
     let shares = shares(store, objects);
+    progress().expect(objects.len() as u64);
     let next = AtomicUsize::new(0);
     let done: Mutex<Result<Vec<Share>, PushError>> = Mutex::new(Ok(Vec::new()));
     let work = || {
@@ -263,6 +264,7 @@ fn upload(
                 return;
             };
             let result = pack_share(client, store, share);
+            progress().did(share.len() as u64);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match (result, done.as_mut()) {
                 (Ok(packs), Ok(all)) => all.push((at, packs)),

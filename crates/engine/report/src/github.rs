@@ -6,19 +6,20 @@
 
 use std::fmt::{self, Write as _};
 
+use rekindle_base::{CommandMessage, CommandProperty};
+
 use crate::advice::Advice;
-use crate::compare::{Changes, Pair};
 use crate::headline::Headline;
+use crate::since::Since;
 use crate::timeline::{Bar, Timeline};
-use crate::words::{moment, percent, time};
+use crate::traffic;
+use crate::words::{percent, time};
 
 /// No more bytes of a summary than this come from one run.
 pub const SUMMARY_MAX_BYTES: usize = 24 * 1024;
 
 /// Rows of units.
 const SLOWEST: usize = 10;
-/// Units that are named among what changed.
-const CHANGED: usize = 5;
 /// Advice that is given.
 const ADVICE: usize = 3;
 /// Letters of a name.
@@ -43,12 +44,7 @@ pub fn marker(run: &str) -> String {
 
 /// The summary of a run. `page` is where the page was written, if it was.
 #[must_use]
-pub fn summary(
-    timeline: &Timeline,
-    advice: &[Advice],
-    changes: Option<&Changes>,
-    page: Option<&str>,
-) -> String {
+pub fn summary(timeline: &Timeline, advice: &[Advice], page: Option<&str>) -> String {
     let headline = Headline::of(timeline);
     let command = timeline.summary.command.as_deref().unwrap_or("");
     let mut text = marker(timeline.summary.run.as_deref().unwrap_or(""));
@@ -62,7 +58,7 @@ pub fn summary(
     if timeline.bars.is_empty() {
         return text;
     }
-    add_changes(&mut text, changes);
+    add_since(&mut text, timeline.since.as_ref());
     add_advice(&mut text, advice);
     add_parts(&mut text, timeline);
     add_slowest(&mut text, timeline);
@@ -101,63 +97,18 @@ fn cut(mut text: String) -> String {
     text
 }
 
-fn add_changes(text: &mut String, changes: Option<&Changes>) {
-    let Some(changes) = changes else {
+fn add_since(text: &mut String, since: Option<&Since>) {
+    let Some(since) = since else {
         return;
     };
-    let mut said = Vec::new();
-    if changes.wall.is_worth_saying() {
-        said.push(format!("the wall {}", Difference(changes.wall)));
-    }
-    if changes.link.is_worth_saying() {
-        said.push(format!("linking {}", Difference(changes.link)));
-    }
-    let (then, now) = changes.compiled;
-    if then != now {
-        said.push(format!("{now} compiled where it was {then}"));
-    }
-    for (name, pair) in changes.slower.iter().take(CHANGED) {
-        said.push(format!("{} {}", Code(name), Difference(*pair)));
-    }
-    let new = changes
-        .new
-        .iter()
-        .filter(|(_, time_us)| *time_us >= 1_000_000);
-    let new: Vec<String> = new
-        .take(CHANGED)
-        .map(|(name, time_us)| format!("{} {}", Code(name), time(*time_us)))
-        .collect();
-    if !new.is_empty() {
-        said.push(format!("compiled now and not then: {}", new.join(", ")));
-    }
-    let since = moment(changes.since_ms);
-    if said.is_empty() {
-        let _ = write!(
-            text,
-            "\nSince the run of {since}: no change worth a line.\n"
-        );
+    let (title, lines) = (since.title(), since.lines());
+    if lines.is_empty() {
+        let _ = write!(text, "\n{}: no change worth a line.\n", Prose(&title));
         return;
     }
-    let _ = write!(text, "\nSince the run of {since}:\n");
-    for line in said {
-        let _ = writeln!(text, "- {line}");
-    }
-}
-
-/// A time that changed, as in `41.2 s, 3.1 s more than 38.1 s`.
-struct Difference(Pair);
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pair { then_us, now_us } = self.0;
-        let word = if now_us > then_us { "more" } else { "less" };
-        write!(
-            f,
-            "{}, {} {word} than {}",
-            time(now_us),
-            time(now_us.abs_diff(then_us)),
-            time(then_us)
-        )
+    let _ = write!(text, "\n{}:\n", Prose(&title));
+    for line in lines {
+        let _ = writeln!(text, "- {}", Prose(&line));
     }
 }
 
@@ -243,22 +194,16 @@ fn add_cache(text: &mut String, timeline: &Timeline) {
     if let Some(rate) = summary.hit_rate() {
         said.push(format!("hit rate {}", percent(rate)));
     }
-    let bytes = |bytes: u64| rekindle_base::ByteSize(bytes);
-    said.push(format!(
-        "in {}",
-        bytes(summary.restored_bytes + summary.snapshot.placed_bytes + summary.materialised_bytes)
-    ));
-    said.push(format!(
-        "out {}",
-        bytes(summary.published_bytes + summary.snapshot.stored_bytes)
-    ));
+    for one in traffic::of(summary) {
+        said.push(format!("{}: {}", one.store, one.figures()));
+    }
     if summary.saved_us > 0 {
         said.push(format!(
             "about {} of compiling saved, by the times recorded when it was stored",
             time(summary.saved_us)
         ));
     }
-    let _ = write!(text, "\nCache: {}.\n", said.join(", "));
+    let _ = write!(text, "\nCache: {}.\n", said.join("; "));
     if let Some(base) = &summary.snapshot.base {
         let _ = writeln!(text, "Snapshot: {}.", Plain(base));
     }
@@ -330,26 +275,9 @@ impl fmt::Display for Prose<'_> {
 pub fn annotation(title: &str, message: &str) -> String {
     format!(
         "::warning title={}::{}",
-        Data(title, &[':', ',']),
-        Data(message, &[])
+        CommandProperty(title),
+        CommandMessage(message)
     )
-}
-
-/// As `@actions/core` writes it: nothing in it ends the line or begins another command.
-struct Data<'a>(&'a str, &'a [char]);
-
-impl fmt::Display for Data<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars() {
-            match char {
-                '%' | '\r' | '\n' => write!(f, "%{:02X}", u32::from(char))?,
-                char if self.1.contains(&char) => write!(f, "%{:02X}", u32::from(char))?,
-                char if char.is_control() => {}
-                char => f.write_char(char)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -357,6 +285,7 @@ mod tests {
     use rekindle_events::EventKind;
 
     use super::*;
+    use crate::compare::Changes;
     use crate::fixtures::{finished, log, missed, never_seen, started, uncacheable};
 
     const HOSTILE: &str = "a|b`](x)<img src=x onerror=1>\n# @you #1 https://x.y ::error::-->";
@@ -387,8 +316,13 @@ mod tests {
             gain_ms: None,
             gain_is_bound: false,
         };
-        let changes = Changes::between(&hostile(1), &timeline);
-        let text = summary(&timeline, &[advice], Some(&changes), Some(HOSTILE));
+        let mut timeline = timeline;
+        timeline.since = Some(Since {
+            branch: Some(HOSTILE.into()),
+            commit: Some(HOSTILE.into()),
+            ..Since::here(Changes::between(&hostile(1), &timeline))
+        });
+        let text = summary(&timeline, &[advice], Some(HOSTILE));
         for meaning in [
             "<img", "](x)", "
 # ", "@you", " #1", "://", "`",
@@ -412,7 +346,7 @@ mod tests {
             bar.message = Some(long.clone());
             bar.package = long.clone();
         }
-        let text = summary(&timeline, &[], None, None);
+        let text = summary(&timeline, &[], None);
         assert!(text.len() <= SUMMARY_MAX_BYTES + 64, "{}", text.len());
         let count = |what| text.matches(what).count();
         assert_eq!(count("<details>"), count("</details>"));
@@ -421,7 +355,7 @@ mod tests {
     #[test]
     fn a_run_that_built_nothing_is_one_line() {
         let events = log(vec![started("r"), finished(Some(7))]);
-        let text = summary(&Timeline::of_run("r", &events), &[], None, None);
+        let text = summary(&Timeline::of_run("r", &events), &[], None);
         assert_eq!(
             text,
             "<!-- rekindle run r -->\n### 🔥 <code>cargo build</code>\n\n**Built in 4.0 s: 7 units fresh**\n"
@@ -436,7 +370,9 @@ mod tests {
             Timeline::of_run("r", &log(vec![started("r"), EventKind::Unit(unit)]))
         };
         let changes = Changes::between(&run(3), &run(9));
-        let text = summary(&run(9), &[], Some(&changes), None);
+        let mut now = run(9);
+        now.since = Some(Since::here(changes));
+        let text = summary(&now, &[], None);
         assert!(
             text.contains("- <code>app 1.0.0</code> 9.0 s, 6.0 s more than 3.0 s"),
             "{text}"

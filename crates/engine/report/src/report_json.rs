@@ -41,8 +41,34 @@ pub struct Report {
     pub critical_path_us: u64,
     /// What the machine did.
     pub samples: Samples,
+    /// What changed since the run that it is compared with; `null` where there is none.
+    pub since: Option<Since>,
     /// What would help, best first.
     pub advice: Vec<Advice>,
+}
+
+/// What changed since another run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Since {
+    /// The branch that it was on, the one that work goes to; `null` for the last run of the command in the same directory.
+    pub branch: Option<String>,
+    /// Its commit; `null` where that is not known.
+    pub commit: Option<String>,
+    /// When it began: milliseconds since 1970.
+    pub began_ms: u64,
+    /// What changed, a sentence each; empty where nothing is worth one.
+    pub changes: Vec<String>,
+}
+
+impl From<&crate::since::Since> for Since {
+    fn from(since: &crate::since::Since) -> Self {
+        Self {
+            branch: since.branch.clone(),
+            commit: since.commit.clone(),
+            began_ms: since.began_ms,
+            changes: since.lines(),
+        }
+    }
 }
 
 /// The run.
@@ -95,7 +121,7 @@ pub struct Part {
 /// A phase of the command.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Phase {
-    /// `prepare`, `restore`, `cargo`, `collect`, `capture` or `finish`.
+    /// `prepare`, `pull`, `restore`, `cargo`, `collect`, `capture`, `push` or `finish`; a name may come several times.
     pub phase: String,
     /// Its begin.
     pub at_us: u64,
@@ -224,6 +250,7 @@ impl Report {
                 cpu_milli: timeline.samples.cpu_milli.clone(),
                 memory_mib: timeline.samples.memory_mib.clone(),
             },
+            since: timeline.since.as_ref().map(Since::from),
             advice: advice.to_vec(),
         }
     }

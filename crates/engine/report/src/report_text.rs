@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::advice::Advice;
 use crate::headline::Headline;
 use crate::timeline::{Bar, Timeline};
-use crate::words::{percent, time};
+use crate::traffic;
+use crate::words::{COLUMNS, add_wrapped, percent, shortened, time};
 
 /// So many of the slowest are named.
 const SLOWEST: usize = 8;
@@ -20,11 +21,13 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
         let gain = one
             .gain()
             .map_or(String::new(), |gain| format!(" ({gain})"));
-        let _ = writeln!(text, "\n{}{gain}", one.title);
+        text.push('\n');
+        add_wrapped(&mut text, 0, &format!("{}{gain}", one.title));
         for line in one.remedy.iter().chain(&one.evidence) {
-            let _ = writeln!(text, "  {line}");
+            add_wrapped(&mut text, 2, line);
         }
     }
+    add_since(&mut text, timeline);
     add_parts(&mut text, timeline);
     add_slowest(&mut text, timeline);
     if timeline.critical_us > 0 {
@@ -36,6 +39,7 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
             timeline.critical.len()
         );
     }
+    add_traffic(&mut text, timeline);
     if timeline.summary.saved_us > 0 {
         let _ = writeln!(
             text,
@@ -44,7 +48,8 @@ pub fn report_text(timeline: &Timeline, advice: &[Advice]) -> String {
         );
     }
     for warning in &timeline.summary.warnings {
-        let _ = writeln!(text, "\nwarning: {}", warning.message);
+        text.push('\n');
+        add_wrapped(&mut text, 0, &format!("warning: {}", warning.message));
     }
     text
 }
@@ -88,6 +93,33 @@ fn add_parts(text: &mut String, timeline: &Timeline) {
     }
 }
 
+fn add_since(text: &mut String, timeline: &Timeline) {
+    let Some(since) = &timeline.since else {
+        return;
+    };
+    let lines = since.lines();
+    if lines.is_empty() {
+        let _ = writeln!(text, "\n{}: no change worth a line", since.title());
+        return;
+    }
+    let _ = writeln!(text, "\n{}", since.title());
+    for line in lines {
+        add_wrapped(text, 2, &line);
+    }
+}
+
+fn add_traffic(text: &mut String, timeline: &Timeline) {
+    let stores = traffic::of(&timeline.summary);
+    if stores.iter().all(|one| one.in_bytes + one.out_bytes == 0) {
+        return;
+    }
+    let _ = writeln!(text, "\nBytes");
+    let width = stores.iter().map(|one| one.store.len()).max().unwrap_or(0);
+    for one in stores {
+        let _ = writeln!(text, "  {:<width$}  {}", one.store, one.figures());
+    }
+}
+
 fn add_slowest(text: &mut String, timeline: &Timeline) {
     let mut slowest: Vec<(usize, &Bar)> = timeline.bars.iter().enumerate().collect();
     slowest.sort_by_key(|(_, bar)| std::cmp::Reverse(bar.time_us));
@@ -102,6 +134,9 @@ fn add_slowest(text: &mut String, timeline: &Timeline) {
         } else {
             ""
         };
-        let _ = writeln!(text, "  {:>12}  {}{mark}", time(bar.time_us), bar.name());
+        // What is before the name takes so many columns.
+        let room = COLUMNS - 16 - mark.len();
+        let name = shortened(&bar.name(), room);
+        let _ = writeln!(text, "  {:>12}  {name}{mark}", time(bar.time_us));
     }
 }

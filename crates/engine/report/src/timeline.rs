@@ -18,6 +18,7 @@ pub use account::{Part, PartTime};
 pub use bars::{Bar, Segment, What};
 
 use crate::Summary;
+use crate::since::Since;
 
 /// A phase of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Timeline {
     pub parts: Vec<PartTime>,
     /// What the machine did.
     pub samples: SamplesEvent,
+    /// What it is compared with; put in by whoever knows other runs.
+    pub since: Option<Since>,
 }
 
 impl Timeline {

@@ -60,9 +60,63 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {noun}")
 }
 
+/// Columns that text for a terminal keeps to.
+pub const COLUMNS: usize = 80;
+
+/// Adds words as lines of at most [`COLUMNS`], each after so many spaces. A word that is longer has a line of its own.
+pub fn add_wrapped(text: &mut String, indent: usize, words: &str) {
+    let mut column = 0;
+    for word in words.split(' ') {
+        let length = word.chars().count();
+        if column == 0 {
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if column + 1 + length > COLUMNS {
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+}
+
+/// Cut to so many letters, the last of which says so.
+#[must_use]
+pub fn shortened(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
+        return name.to_owned();
+    }
+    let kept = name.chars().take(letters.saturating_sub(1));
+    kept.chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_no_longer_than_a_terminal_is_wide() {
+        let mut text = String::new();
+        let words = "see that the store is restored before the build and saved after it, also when the build fails";
+        add_wrapped(&mut text, 2, words);
+        assert!(
+            text.lines()
+                .all(|line| line.chars().count() <= COLUMNS && line.starts_with("  ")),
+            "{text}"
+        );
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), words);
+        assert!(text.ends_with("fails\n"), "{text}");
+        let mut long = String::new();
+        add_wrapped(&mut long, 2, &format!("a {} b", "x".repeat(90)));
+        assert_eq!(long.lines().count(), 3, "{long}");
+        assert_eq!(shortened("abcdef", 6), "abcdef");
+        assert_eq!(shortened("äbcdefg", 6), "äbcde…");
+    }
 
     #[test]
     fn durations_read_well() {

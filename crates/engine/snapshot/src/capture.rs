@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, progress};
 use rekindle_fsx::lock::FileLock;
 use rekindle_outputs::environment::Environment;
 use rekindle_store::LocalStore;
@@ -331,6 +331,7 @@ impl<'a> Work<'a> {
             profile.outputs()?
         };
         let (mut built, mut lost) = (Vec::new(), Lost::default());
+        progress().expect(known.changed.len() as u64);
         for at in &known.changed {
             let place = &places[*at];
             match Capture::new(all, profile, place).unit(&outputs, (&mut inputs, recorder)) {
@@ -341,6 +342,7 @@ impl<'a> Work<'a> {
                     captured.left_out.push((package, id, reason));
                 }
             }
+            progress().did(1);
         }
         Ok(Self {
             profile,

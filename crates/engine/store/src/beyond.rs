@@ -24,8 +24,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rekindle_base::Digest;
 use rekindle_fsx as fsx;
@@ -67,6 +68,15 @@ pub fn set(store_dir: &Path, beyond: Arc<dyn Beyond>) {
 /// That nothing lies beyond any more.
 pub fn unset() {
     *SET.write().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+/// How long this process waited for what it asked its run's command to bring, in microseconds.
+static WAITED_US: AtomicU64 = AtomicU64::new(0);
+
+/// How long this process has waited so far for objects that were beyond this disk, in microseconds; those of threads added up.
+#[must_use]
+pub fn waited_us() -> u64 {
+    WAITED_US.load(Ordering::Relaxed)
 }
 
 /// Whether anything lies beyond any store.
@@ -234,10 +244,13 @@ impl Beyond for Asker {
     }
 
     fn bring(&self, digests: &[Digest]) {
+        let began = Instant::now();
         for some in digests.chunks(MAX_OBJECTS) {
             // What did not come is found out where it is placed.
             let _ = self.ask(&Question::Bring(some.to_vec()), some.len());
         }
+        let waited_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        WAITED_US.fetch_add(waited_us, Ordering::Relaxed);
     }
 
     fn used(&self, space: Space, key: &Digest) {

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{ByteSize, Digest, Moment};
+use rekindle_base::{ByteSize, Digest, Moment, progress};
 use rekindle_fsx::{self as fsx, DirEntry, FileKind};
 use serde::{Deserialize, Serialize};
 
@@ -255,7 +255,9 @@ fn sweep_objects(census: &Census, live: &HashSet<Digest>, bounds: Bounds, report
         .iter()
         .flat_map(|record| &record.refs)
         .collect();
+    progress().expect(census.objects.len() as u64);
     for (digest, seen) in &census.objects {
+        progress().did(1);
         if live.contains(digest) {
             report.kept_bytes += seen.size_bytes;
             continue;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, progress};
 use rekindle_fsx as fsx;
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +101,11 @@ impl LocalStore {
             report: VerifyReport::default(),
             sound: HashMap::new(),
         };
-        for file in files(&self.layout.objects())? {
+        let objects = files(&self.layout.objects())?;
+        progress().expect(objects.len() as u64);
+        for file in objects {
             verifier.object(&file.path);
+            progress().did(1);
         }
         for space in Space::ALL {
             for file in files(&self.layout.records(space))? {

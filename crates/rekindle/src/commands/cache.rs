@@ -8,6 +8,7 @@ use rekindle_base::{ByteSize, Clock, SystemClock};
 use rekindle_store::{BadKind, GcReport, LocalStore, Usage, VerifyReport};
 use serde::Serialize;
 
+use super::bar::Work;
 use super::{cache_remote, print, print_json};
 use crate::cli::{CacheArgs, CacheCommand, CacheGc, Format};
 use crate::error::CommandError;
@@ -44,10 +45,12 @@ pub(crate) fn run(args: &CacheArgs) -> Result<u8, CommandError> {
         CacheCommand::Gc(args) => gc(&resolved, &store, args).map(|()| 0),
         CacheCommand::Verify(args) => {
             // With a remote records are there before their objects.
+            let bar = cache_remote::bars(&resolved, args.format)?.begin(Work::VERIFY);
             let report = match &resolved.remote {
                 Some(_) => store.verify_with_beyond(args.remove),
                 None => store.verify(args.remove),
             };
+            drop(bar);
             let report = report.map_err(|error| failed("read", dir, &error))?;
             show_verified(&report, args.format)?;
             Ok(if report.is_clean() { 0 } else { DAMAGED })
@@ -146,8 +149,11 @@ struct GcJson<'a> {
 
 fn gc(resolved: &Resolved, store: &LocalStore, args: &CacheGc) -> Result<(), CommandError> {
     let budget = args.size.unwrap_or(resolved.size);
-    let report = store
-        .gc(budget, SystemClock::default().now())
+    let bars = cache_remote::bars(resolved, args.format)?;
+    let report = bars
+        .during(Work::CLEAN, || {
+            store.gc(budget, SystemClock::default().now())
+        })
         .map_err(|error| failed("cleaned", &resolved.settings.store_dir, &error))?;
     if args.format == Format::Json {
         return print_json(&GcJson {

@@ -12,6 +12,7 @@ use rekindle_remote::keep::{self, KINDS};
 use rekindle_store::LocalStore;
 use serde::Serialize;
 
+use super::bar::{Bars, Work};
 use super::remote::{Job, Opened};
 use super::snapshot::Project;
 use super::{print, print_json};
@@ -27,6 +28,14 @@ fn configured(resolved: &Resolved) -> Result<&RemoteSettings, CommandError> {
         CommandError::user("no remote is configured, or it is switched off")
             .hint("set REKINDLE_REMOTE, or `remote` in the user's configuration file")
     })
+}
+
+/// How far a command is, shown where nothing reads what it prints.
+pub(super) fn bars(resolved: &Resolved, format: Format) -> Result<Bars, CommandError> {
+    let surroundings = Surroundings::of_process()
+        .map_err(|error| CommandError::environment(format!("no working directory: {error}")))?;
+    let quiet = resolved.quiet || format == Format::Json;
+    Ok(Bars::new(&surroundings, quiet))
 }
 
 fn open(settings: &RemoteSettings) -> Result<Opened, CommandError> {
@@ -66,6 +75,7 @@ pub(super) fn push(args: &CachePush) -> Result<(), CommandError> {
     let project = Project::find(&args.site)?;
     let opened = writable(&project.resolved)?;
     let wanted = &project.selection.wanted;
+    let bar = project.bars(args.format).begin(Work::PUSH);
     let look = opened.look(&project.store, wanted);
     let found = look.map_err(CommandError::environment)?;
     let root = project.layout.workspace_root.clone();
@@ -82,6 +92,7 @@ pub(super) fn push(args: &CachePush) -> Result<(), CommandError> {
         lost: std::collections::HashSet::new(),
     };
     let saved = job.run().map_err(CommandError::environment)?;
+    drop(bar);
     let saved = saved.ok_or_else(|| {
         CommandError::user("nothing was built here that could be saved")
             .hint("run `rekindle build` first; a key that only reads cannot sign")
@@ -140,6 +151,7 @@ struct PullJson {
 pub(super) fn pull(args: &CachePull) -> Result<(), CommandError> {
     let project = Project::find(&args.site)?;
     let opened = open(configured(&project.resolved)?)?;
+    let bar = project.bars(args.format).begin(Work::PULL);
     let look = opened.look(&project.store, &project.selection.wanted);
     let found = look.map_err(CommandError::environment)?;
     let mut json = PullJson {
@@ -162,6 +174,7 @@ pub(super) fn pull(args: &CachePull) -> Result<(), CommandError> {
         }
         json.fetched = far.fetched().objects;
     }
+    drop(bar);
     let counts = opened.counts();
     (json.requests, json.bytes_down) = (counts.requests, counts.bytes_down);
     if args.format == Format::Json {
@@ -239,7 +252,10 @@ struct GcJson {
 pub(super) fn gc(resolved: &Resolved, keep: Age, format: Format) -> Result<(), CommandError> {
     let opened = writable(resolved)?;
     let now_ms = SystemClock::default().now().0;
-    let swept = keep::sweep(&opened.client, (now_ms, keep.0));
+    let bars = bars(resolved, format)?;
+    let swept = bars.during(Work::SWEEP, || {
+        keep::sweep(&opened.client, (now_ms, keep.0))
+    });
     let swept = swept
         .map_err(|error| CommandError::environment(format!("the remote was not swept: {error}")))?;
     if format == Format::Json {
@@ -289,7 +305,10 @@ pub(super) fn verify(
     } else {
         open(configured(resolved)?)?
     };
-    let verified = keep::verify(&opened.client, opened.key.as_ref(), remove).map_err(failed)?;
+    let verified = bars(resolved, format)?.during(Work::READ, || {
+        keep::verify(&opened.client, opened.key.as_ref(), remove)
+    });
+    let verified = verified.map_err(failed)?;
     let is_sound = verified.bad.is_empty();
     if format == Format::Json {
         let bad = verified.bad.into_iter().map(|(name, what)| BadJson {
@@ -342,7 +361,9 @@ pub(super) fn copy(resolved: &Resolved, args: &CacheCopy) -> Result<(), CommandE
         })
     };
     let (from, to) = (of(&args.from)?, of(&args.to)?);
-    let copied = keep::copy(&from.client, &to.client).map_err(failed)?;
+    let bars = bars(resolved, args.format)?;
+    let copied = bars.during(Work::COPY, || keep::copy(&from.client, &to.client));
+    let copied = copied.map_err(failed)?;
     if args.format == Format::Json {
         return print_json(&CopyJson {
             version: VERSION,

@@ -8,17 +8,13 @@ use rekindle::layout::Asked;
 use rekindle::remote::RemoteSettings;
 use rekindle::{Surroundings, layout, selection, settings};
 use rekindle_base::{Clock, Digest, SystemClock};
-use rekindle_history::{
-    Filter, History, HistoryError, Overview, RUNS_MAX, csv, github, json, page, text,
-};
+use rekindle_history::{Filter, History, HistoryError, Overview, RUNS_MAX, csv, json, page, text};
 
 use super::remote::Opened;
 use super::remote_history;
 use super::report::write;
-use super::{print, print_json};
-use crate::cli::{
-    HistoryArgs, HistoryCommand, HistoryFormat, HistoryGithub, HistoryImport, HistoryShow,
-};
+use super::{history_github, print, print_json};
+use crate::cli::{HistoryArgs, HistoryCommand, HistoryFormat, HistoryImport, HistoryShow};
 use crate::error::CommandError;
 
 const DAY_MS: u64 = 86_400_000;
@@ -26,10 +22,11 @@ const DAY_MS: u64 = 86_400_000;
 pub(crate) fn run(args: &HistoryArgs) -> Result<(), CommandError> {
     let surroundings = Surroundings::of_process().map_err(ConfigError::NoWorkingDirectory)?;
     let resolved = settings::resolve(&surroundings)?;
-    let store_dir = resolved.settings.store_dir;
+    let store_dir = resolved.settings.store_dir.clone();
     match &args.command {
         Some(HistoryCommand::Import(HistoryImport::Github(args))) => {
-            import(args, &surroundings, &store_dir)
+            let (project, _) = project(&surroundings, args.manifest_path.as_deref())?;
+            history_github::import(args, &surroundings, (&resolved, &project))
         }
         None => {
             if let Some(remote) = &resolved.remote {
@@ -119,55 +116,6 @@ fn show(
         Some(path) => write(path, &text),
         None => print(&text),
     }
-}
-
-fn import(
-    args: &HistoryGithub,
-    surroundings: &Surroundings,
-    store_dir: &Path,
-) -> Result<(), CommandError> {
-    let (project, _) = project(surroundings, args.manifest_path.as_deref())?;
-    let mut files = Vec::new();
-    for path in &args.files {
-        let name = path.display().to_string();
-        let read = rekindle_fsx::read_with_sig(path, github::FILE_MAX_BYTES);
-        let bytes = match read {
-            Ok(Some((bytes, _))) => bytes,
-            Ok(None) => {
-                let limit = github::FILE_MAX_BYTES >> 20;
-                return Err(CommandError::user(format!(
-                    "`{name}` is not there, or larger than {limit} MiB"
-                )));
-            }
-            Err(error) => {
-                return Err(CommandError::user(format!(
-                    "`{name}` could not be read: {error}"
-                )));
-            }
-        };
-        files.push((name, bytes));
-    }
-    let named = files
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    let imported = github::read(&project, named)
-        .map_err(|error| CommandError::new(error.kind(), error.to_string()))?;
-    let found = imported.jobs.len();
-    let mut history = History::open(store_dir)?;
-    let (_, new) = history.record_all(Vec::new(), imported.jobs)?;
-    let mut said = format!("{new} new jobs of {found}");
-    if imported.left_out > 0 {
-        said.push_str(&format!(
-            "; {} were left out: skipped, or not ended",
-            imported.left_out
-        ));
-    }
-    if found == 0 && imported.runs > 0 {
-        said.push_str(
-            "; runs say nothing of queues and steps: save `/repos/OWNER/REPO/actions/runs/ID/jobs` too",
-        );
-    }
-    print(&format!("{said}\n"))
 }
 
 impl From<HistoryError> for CommandError {

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod audit;
+pub(crate) mod bar;
 pub(crate) mod cache;
 pub(crate) mod cache_remote;
 pub(crate) mod cargo;
@@ -10,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod history;
+mod history_github;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod insight;
@@ -17,6 +19,7 @@ pub(crate) mod observe;
 mod remote;
 mod remote_history;
 pub(crate) mod report;
+mod since;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod step;

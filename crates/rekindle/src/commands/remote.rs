@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rekindle::Surroundings;
 use rekindle::remote::{RemoteSettings, addresses};
 use rekindle_base::{Clock, Digest, SystemClock};
+use rekindle_events::StoreUsed;
 use rekindle_key::pathset::PathSets;
 use rekindle_remote::address::Address;
 use rekindle_remote::ahead::Ahead;
@@ -31,6 +32,8 @@ pub(crate) struct Opened {
     /// Whether this run may save: not where sccache's variables only read.
     pub(crate) writes: bool,
     traffic: Arc<Traffic>,
+    /// What kind each of the remotes is, the nearest first.
+    kinds: Vec<&'static str>,
 }
 
 impl Opened {
@@ -45,7 +48,11 @@ impl Opened {
             .transpose()
             .map_err(|error| format!("its key is none: {error}"))?;
         let traffic = Arc::new(Traffic::default());
-        let (blobs, read_only) = blobs(settings, surroundings, &traffic)?;
+        let Blobbed {
+            blobs,
+            kinds,
+            read_only,
+        } = blobs(settings, surroundings, &traffic)?;
         let writes = settings.writes && !read_only;
         let runtime = Runtime::start().map_err(|error| error.to_string())?;
         let limits = Limits {
@@ -69,6 +76,7 @@ impl Opened {
             writes,
             key,
             traffic,
+            kinds,
         })
     }
 
@@ -81,6 +89,23 @@ impl Opened {
             bytes_up: counts.bytes_up.max(traffic.up_bytes),
             ..counts
         }
+    }
+
+    /// As [`Opened::counts`], of each remote, the nearest first.
+    pub(crate) fn counts_of_each(&self) -> Vec<StoreUsed> {
+        let each = match self.client.counts_of_each() {
+            one if one.len() == 1 => vec![self.counts()],
+            several => several,
+        };
+        let each = self.kinds.iter().zip(each);
+        let each = each.map(|(kind, counts)| StoreUsed {
+            kind: (*kind).to_owned(),
+            requests: counts.requests,
+            failed: counts.failed,
+            bytes_down: counts.bytes_down,
+            bytes_up: counts.bytes_up,
+        });
+        each.collect()
     }
 
     /// The save that is found for `wanted`; its records are in the store then. Also says how many of these were new.
@@ -104,12 +129,20 @@ impl Opened {
     }
 }
 
-/// The blobs of each remote, the nearest first, and whether they are only to be read, as sccache's variables may say.
+/// What the settings name.
+struct Blobbed {
+    /// The blobs of each remote, the nearest first.
+    blobs: Vec<Arc<dyn Blobs>>,
+    kinds: Vec<&'static str>,
+    /// Whether they are only to be read, as sccache's variables may say.
+    read_only: bool,
+}
+
 fn blobs(
     settings: &RemoteSettings,
     surroundings: &Surroundings,
     traffic: &Arc<Traffic>,
-) -> Result<(Vec<Arc<dyn Blobs>>, bool), String> {
+) -> Result<Blobbed, String> {
     let texts = surroundings.vars.iter();
     let texts = texts.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
     let environment = Environment::new(texts, surroundings.home.clone());
@@ -125,6 +158,7 @@ fn blobs(
             (vec![found.address], found.read_only == Some(true))
         }
     };
+    let kinds = all.iter().map(Address::kind).collect();
     let opened = all
         .iter()
         .map(|address| open(address, &environment, traffic));
@@ -141,9 +175,17 @@ fn blobs(
             let faulty = faulty(blobs, &fault).ok_or_else(|| "no such fault".to_owned())?;
             Ok(Arc::new(faulty) as Arc<dyn Blobs>)
         });
-        return Ok((faulty.collect::<Result<_, String>>()?, read_only));
+        return Ok(Blobbed {
+            blobs: faulty.collect::<Result<_, String>>()?,
+            kinds,
+            read_only,
+        });
     }
-    Ok((opened, read_only))
+    Ok(Blobbed {
+        blobs: opened,
+        kinds,
+        read_only,
+    })
 }
 
 /// Names of tips among a remote's blobs.

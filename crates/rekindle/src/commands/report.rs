@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rekindle::cargo_config::CargoConfig;
+use rekindle::layout::{self, Asked};
 use rekindle::{Surroundings, config::ConfigError, runs, settings};
 use rekindle_report::{Advice, Report, Timeline, page, report_text, trace};
 
-use super::{insight, load_run, print, print_json};
+use super::{insight, load_run, print, print_json, since};
 use crate::cli::{ReportArgs, ReportFormat};
 use crate::error::CommandError;
 
@@ -17,7 +19,10 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let surroundings = Surroundings::of_process().map_err(ConfigError::NoWorkingDirectory)?;
     let store_dir = settings::resolve(&surroundings)?.settings.store_dir;
     let (name, log) = load_run(&store_dir, &args.run)?;
-    let timeline = Timeline::of_run(&name, &log.events);
+    let mut timeline = Timeline::of_run(&name, &log.events);
+    let root = root_of(&surroundings, &timeline);
+    let places = (store_dir.as_path(), root.as_deref());
+    timeline.since = since::find(&surroundings, places, (&name, &log.events), &timeline);
     let advice = insight::advice(&surroundings, &store_dir, (&name, &log.events));
     let text = match args.format {
         ReportFormat::Html => {
@@ -44,6 +49,17 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         Some(path) => write(path, &text),
         None => print(&text),
     }
+}
+
+/// The workspace that a run was in, where it is still there.
+fn root_of(surroundings: &Surroundings, timeline: &Timeline) -> Option<PathBuf> {
+    let directory = Path::new(&timeline.directory);
+    if !directory.is_absolute() {
+        return None;
+    }
+    let config = CargoConfig::read(surroundings, directory, &[]);
+    let layout = layout::find(surroundings, &config, directory, Asked::default()).ok()?;
+    Some(layout.workspace_root)
 }
 
 /// The page of a run.

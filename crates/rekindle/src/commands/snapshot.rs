@@ -18,6 +18,7 @@ use rekindle_snapshot::{capture, restore, trees};
 use rekindle_store::LocalStore;
 use serde::Serialize;
 
+use super::bar::{Bars, Work};
 use super::{print, print_json};
 use crate::cli::{Format, MaterialiseArgs, Site, SnapshotArgs, SnapshotCommand};
 use crate::error::CommandError;
@@ -53,6 +54,7 @@ pub(super) struct Project {
     pub(super) layout: Layout,
     pub(super) selection: Selection,
     environment: Environment,
+    surroundings: Surroundings,
     clean: bool,
 }
 
@@ -89,9 +91,16 @@ impl Project {
             store: LocalStore::open(&resolved.settings.store_dir),
             clean: git.is_some_and(|git| git::is_clean(&surroundings, git)),
             resolved,
+            surroundings,
             layout,
             selection,
         })
+    }
+
+    /// How far a command of this project is, shown where nothing reads what it prints.
+    pub(super) fn bars(&self, format: Format) -> Bars {
+        let quiet = self.resolved.quiet || format == Format::Json;
+        Bars::new(&self.surroundings, quiet)
     }
 
     fn here(&self) -> Where {
@@ -419,7 +428,9 @@ fn take(project: &Project, format: Format) -> Result<(), CommandError> {
         environment: &project.environment,
         trees: &HashMap::new(),
     };
+    let bar = project.bars(format).begin(Work::CAPTURE);
     let captured = capture::capture(&project.store, &request).map_err(failed("captured"))?;
+    drop(bar);
     let made = Made {
         trees: captured.trees.clone(),
         clean: project.clean,
@@ -486,7 +497,9 @@ fn put(project: &Project, wanted: Option<&str>, format: Format) -> Result<(), Co
         environment: &project.environment,
         early: false,
     };
+    let bar = project.bars(format).begin(Work::RESTORE);
     let restored = restore::restore(&project.store, &request).map_err(failed("restored"))?;
+    drop(bar);
     let invalid = restored.invalid.into_iter();
     let skipped = restored.skipped.into_iter();
     let json = RestoreJson {
@@ -561,6 +574,7 @@ pub(crate) fn materialise(args: &MaterialiseArgs) -> Result<(), CommandError> {
     }
     paths.sort_unstable();
     paths.dedup();
+    let bar = project.bars(args.format).begin(Work::MATERIALISE);
     let mut outcome = materialise::materialise_all(&paths, None);
     let states = incremental::fill_all(&project.layout.build_dir);
     outcome.done.files += states.files;
@@ -569,6 +583,7 @@ pub(crate) fn materialise(args: &MaterialiseArgs) -> Result<(), CommandError> {
     let packages = sparse::fill_all(cargo_home, Some(&project.store)).map_err(|error| {
         CommandError::environment(format!("cargo's home cannot be read: {error}"))
     })?;
+    drop(bar);
     let lost = packages.errors.iter().map(ToString::to_string);
     let json = MaterialiseJson {
         version: VERSION,

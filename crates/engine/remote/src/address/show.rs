@@ -4,6 +4,23 @@ use std::fmt::{self, Display};
 
 use super::{Address, Azure, Bazel, Gcs, Redis, S3, Secret, Webdav};
 
+impl Address {
+    /// What kind of remote it is, as its URL begins.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::S3(_) => "s3",
+            Self::Gcs(_) => "gcs",
+            Self::Azure(_) => "azblob",
+            Self::Webdav(_) => "webdav",
+            Self::Redis(_) => "redis",
+            Self::Directory(_) => "file",
+            Self::Github(_) => "gha",
+            Self::Bazel(_) => "grpc",
+        }
+    }
+}
+
 impl Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -14,6 +14,7 @@
 //! - **Requests.** A read is one question and one read of bytes; more ranges of the same blob ask no more
 //!   questions. A search is one question, for up to nine names. A write is two questions around its upload.
 
+pub mod actions;
 mod azure;
 mod keys;
 mod rest;

@@ -5,10 +5,9 @@
 //! advice, the first rows, sums. The script draws the timeline and makes the table sort and filter.
 //!
 //! Names of packages, paths and messages come from a build and are hostile until escaped: as HTML by
-//! [`html::Text`], as data in a script element by [`html::json`]. Beyond that a policy in the page lets only its
+//! [`html::Text`], as data in a script element by `html::json`. Beyond that a policy in the page lets only its
 //! own script and style run.
 
-mod html;
 mod parts;
 mod tables;
 
@@ -18,10 +17,10 @@ use rekindle_base::Digest;
 
 use crate::advice::Advice;
 use crate::headline::Headline;
+use crate::html::{self, Text};
 use crate::report_json::Report;
 use crate::timeline::Timeline;
 use crate::words::{count as counted, moment, time};
-use html::Text;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -45,6 +44,7 @@ pub fn page(timeline: &Timeline, advice: &[Advice]) -> serde_json::Result<String
         ("headline", first(&headline)),
         ("lead", lead(&headline)),
         ("bar", parts::bar(&timeline.parts, timeline.wall_us)),
+        ("since", since(timeline)),
         ("help", help(advice)),
         ("timeline_note", Text(&timeline_note(timeline)).to_string()),
         ("count", tables::count(timeline)),
@@ -123,6 +123,26 @@ fn lead(headline: &Headline) -> String {
     lead
 }
 
+/// What changed since the run that it is compared with; nothing where there is none.
+fn since(timeline: &Timeline) -> String {
+    let Some(since) = &timeline.since else {
+        return String::new();
+    };
+    let title = html::Prose(&since.title()).to_string();
+    let mut items = String::new();
+    for line in since.lines() {
+        let _ = write!(items, "<li>{}</li>", html::Prose(&line));
+    }
+    let said = if items.is_empty() {
+        "<p class=\"note\">No change worth a line.</p>".to_owned()
+    } else {
+        format!("<ul>{items}</ul>")
+    };
+    format!(
+        "<section class=\"since\" aria-labelledby=\"since-title\"><h2 id=\"since-title\">{title}</h2>{said}</section>"
+    )
+}
+
 /// What would help most; nothing where nothing would.
 fn help(advice: &[Advice]) -> String {
     if advice.is_empty() {
@@ -140,7 +160,8 @@ fn help(advice: &[Advice]) -> String {
         };
         let mut remedy = String::new();
         for way in &one.remedy {
-            let _ = write!(remedy, "<p class=\"do\">{}.</p>", html::Prose(way));
+            let way = sentence(way);
+            let _ = write!(remedy, "<p class=\"do\">{}</p>", html::Prose(&way));
         }
         let _ = write!(
             items,
@@ -155,12 +176,24 @@ fn help(advice: &[Advice]) -> String {
     )
 }
 
+/// A rule's words as a sentence. What begins with a name, or with a package's, stays as it is.
+fn sentence(words: &str) -> String {
+    let first = words.split([' ', ',']).next().unwrap_or_default();
+    let is_word = !first.is_empty() && first.chars().all(|char| char.is_ascii_lowercase());
+    // "syn is compiled in 2 versions": who wrote the rule begins with the package.
+    let is_name = words[first.len()..].starts_with(" is compiled");
+    match words.get(..1).filter(|_| is_word && !is_name) {
+        Some(letter) => format!("{}{}.", letter.to_ascii_uppercase(), &words[1..]),
+        None => format!("{words}."),
+    }
+}
+
 /// The first figure, and the others behind a fold.
 fn evidence(evidence: &[String]) -> String {
     let Some((first, others)) = evidence.split_first() else {
         return String::new();
     };
-    let mut text = format!("<p>{}.</p>", html::Prose(first));
+    let mut text = format!("<p>{}</p>", html::Prose(&sentence(first)));
     if !others.is_empty() {
         let _ = write!(
             text,
@@ -168,7 +201,7 @@ fn evidence(evidence: &[String]) -> String {
             counted(others.len() as u64, "figure", "figures")
         );
         for other in others {
-            let _ = write!(text, "<p>{}.</p>", html::Prose(other));
+            let _ = write!(text, "<p>{}</p>", html::Prose(&sentence(other)));
         }
         text.push_str("</details>");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::html::Text;
+use crate::html::Text;
 use crate::timeline::{Part, PartTime, Timeline};
 use crate::words::{percent, time};
 
@@ -14,6 +14,7 @@ fn colour(part: Part) -> &'static str {
         Part::Compile => "compile",
         Part::Link => "link",
         Part::Script => "script",
+        Part::Pull | Part::RemoteWait | Part::Push => "remote",
         Part::Lookup | Part::RestoreUnit | Part::Materialise | Part::Publish => "store",
         Part::CargoStart | Part::CargoBetween | Part::CargoEnd => "cargo",
         Part::Prepare | Part::RestoreSnapshot | Part::Collect | Part::Capture | Part::Finish => {
@@ -28,6 +29,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("own", "Rekindle around cargo"),
     ("cargo", "cargo itself"),
     ("store", "looking up, restoring, storing"),
+    ("remote", "the remote"),
     ("script", "build scripts"),
     ("frontend", "compiling, front end"),
     ("codegen", "compiling, code generation"),

@@ -7,11 +7,11 @@ const report = JSON.parse($("data").textContent);
 const units = report.units;
 const critical = new Set(report.critical_path);
 const GROUP = {
-  lookup: "store", restore_unit: "store", materialise: "store", publish: "store", frontend: "frontend",
+  lookup: "store", restore_unit: "store", materialise: "store", remote_wait: "remote", publish: "store", frontend: "frontend",
   codegen: "codegen", compile: "compile", link: "link", script: "script", unnamed: "unnamed",
 };
 const TITLE = {
-  lookup: "look-up", restore_unit: "restoring", materialise: "placeholders", publish: "storing",
+  lookup: "look-up", restore_unit: "restoring", materialise: "placeholders", remote_wait: "waiting for the remote", publish: "storing",
   frontend: "front end", codegen: "code generation", compile: "compiling", link: "linking",
   script: "running", unnamed: "not accounted for",
 };
@@ -32,7 +32,7 @@ function time(us) {
   if (s < 3600) return Math.floor(s / 60) + " min " + String(s % 60).padStart(2, "0") + " s";
   return Math.floor(s / 3600) + " h " + String(Math.floor(s / 60) % 60).padStart(2, "0") + " min";
 }
-const clock = (us) => (us / 1e6).toFixed(us < 1e7 ? 2 : 1) + " s";
+const clock = (us) => us < 1e7 ? (us / 1e6).toFixed(2) + " s" : time(us);
 function element(tag, cls, text) {
   const e = document.createElement(tag);
   if (cls) e.className = cls;
@@ -104,7 +104,7 @@ let view = { from: 0, to: wall }, chosen = -1, hovered = -1, layout = null, colo
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["ink", "soft", "faint", "line", "raised", "ember", "frontend", "codegen", "compile", "link",
-    "script", "store", "cargo", "own", "unnamed", "running", "waiting", "cpu", "memory"]) {
+    "script", "store", "remote", "cargo", "own", "unnamed", "running", "waiting", "cpu", "memory"]) {
     colours[name] = style.getPropertyValue("--" + name).trim();
   }
 }
@@ -162,10 +162,12 @@ function draw() {
     bound(c, strip);
   }
 }
+// Steps that people count in: 1, 2, 5 and tens of these below a second, then seconds, minutes and hours.
+const STEPS = [3, 4, 5].flatMap((e) => [1, 2, 5].map((n) => n * 10 ** e)).concat([1, 60, 3600].flatMap((unit) =>
+  [1, 2, 5, 10, 15, 30].map((n) => n * unit * 1e6)));
 function axis(c) {
   const span = view.to - view.from;
-  const step = [1, 2, 5].flatMap((n) => [3, 4, 5, 6, 7, 8, 9].map((e) => n * 10 ** e)).concat([3e7, 6e7, 12e7, 3e8, 6e8])
-    .sort((a, b) => a - b).find((s) => span / s <= Math.max(2, layout.width / 110)) || span;
+  const step = STEPS.find((s) => span / s <= Math.max(2, layout.width / 110)) || span;
   c.strokeStyle = colours.line;
   c.lineWidth = 1;
   c.textAlign = "left";
@@ -175,7 +177,7 @@ function axis(c) {
     c.moveTo(px, 0);
     c.lineTo(px, layout.height);
     c.stroke();
-    c.fillStyle = colours.faint;
+    c.fillStyle = colours.soft;
     const text = step >= 1e6 ? (at >= 6e7 ? time(at) : at / 1e6 + " s") : step >= 1e4 ? (at / 1e6).toFixed(2) + " s" : (at / 1000).toFixed(0) + " ms";
     if (px + c.measureText(text).width + 6 < layout.width) c.fillText(text, px + 5, 12);
   }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use rekindle_base::ByteSize;
 use rekindle_events::{Fate, StepFate};
 
-use super::html::Text;
+use crate::html::Text;
 use crate::timeline::{Bar, Part, Timeline, What};
+use crate::traffic;
 use crate::words::{count as counted, time};
 
 /// So many rows are there before the script runs.
@@ -114,6 +115,20 @@ pub(super) fn cache(timeline: &Timeline) -> String {
         "Out: snapshot stored",
         &ByteSize(snapshot.stored_bytes).to_string(),
     );
+    for one in traffic::of(summary).iter().skip(1) {
+        add(
+            &format!("In: {}", one.store),
+            &ByteSize(one.in_bytes).to_string(),
+        );
+        add(
+            &format!("Out: {}", one.store),
+            &ByteSize(one.out_bytes).to_string(),
+        );
+    }
+    if summary.remote.waited_ms > 0 {
+        let waited_us = summary.remote.waited_ms.saturating_mul(1000);
+        add("Waited for the remote, added up", &time(waited_us));
+    }
     add("Time saved, estimated", &time(summary.saved_us));
     let mut text = format!("<dl>{list}</dl>");
     text.push_str(
@@ -149,7 +164,7 @@ pub(super) fn more(timeline: &Timeline) -> String {
     if !summary.warnings.is_empty() {
         text.push_str("<section class=\"warnings\" aria-labelledby=\"warnings-title\"><h2 id=\"warnings-title\">Warnings</h2><ul>");
         for warning in &summary.warnings {
-            let _ = write!(text, "<li>{}</li>", super::html::Prose(&warning.message));
+            let _ = write!(text, "<li>{}</li>", crate::html::Prose(&warning.message));
         }
         text.push_str("</ul></section>");
     }

@@ -35,6 +35,29 @@ fn hostile() -> String {
 }
 
 #[test]
+fn words_become_sentences_and_names_stay() {
+    for (words, expected) in [
+        ("use a machine with 4 cores", "Use a machine with 4 cores."),
+        (
+            "see that it is restored, always",
+            "See that it is restored, always.",
+        ),
+        (
+            "`rekindle explain` says why",
+            "`rekindle explain` says why.",
+        ),
+        (
+            "syn is compiled in 2 versions",
+            "syn is compiled in 2 versions.",
+        ),
+        ("341 units missed", "341 units missed."),
+        ("", "."),
+    ] {
+        assert_eq!(sentence(words), expected);
+    }
+}
+
+#[test]
 fn no_name_becomes_an_element() {
     let page = hostile();
     assert!(!page.contains("<script>alert"), "{page}");

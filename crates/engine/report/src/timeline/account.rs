@@ -11,6 +11,8 @@ use super::{Bar, Phase};
 pub enum Part {
     /// The command gets ready.
     Prepare,
+    /// A remote is asked for a save.
+    Pull,
     /// Snapshot and packages are restored before cargo.
     RestoreSnapshot,
     /// cargo, before the first unit: it reads manifests and lock file, and looks what is fresh.
@@ -21,6 +23,8 @@ pub enum Part {
     RestoreUnit,
     /// Placeholders become real.
     Materialise,
+    /// A unit or a script's run waits for what a remote has.
+    RemoteWait,
     /// A compiler, until metadata is ready.
     Frontend,
     /// A compiler, after that, without linking.
@@ -43,19 +47,23 @@ pub enum Part {
     Collect,
     /// The target becomes a snapshot.
     Capture,
+    /// What was made is saved to a remote.
+    Push,
     /// Lines are printed, reports written, the store is kept within its size.
     Finish,
 }
 
 impl Part {
     /// All of them, in the order of time.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Prepare,
+        Self::Pull,
         Self::RestoreSnapshot,
         Self::CargoStart,
         Self::Lookup,
         Self::RestoreUnit,
         Self::Materialise,
+        Self::RemoteWait,
         Self::Frontend,
         Self::Codegen,
         Self::Compile,
@@ -67,6 +75,7 @@ impl Part {
         Self::CargoEnd,
         Self::Collect,
         Self::Capture,
+        Self::Push,
         Self::Finish,
     ];
 
@@ -75,11 +84,13 @@ impl Part {
     pub fn key(self) -> &'static str {
         match self {
             Self::Prepare => "prepare",
+            Self::Pull => "pull",
             Self::RestoreSnapshot => "restore_snapshot",
             Self::CargoStart => "cargo_start",
             Self::Lookup => "lookup",
             Self::RestoreUnit => "restore_unit",
             Self::Materialise => "materialise",
+            Self::RemoteWait => "remote_wait",
             Self::Frontend => "frontend",
             Self::Codegen => "codegen",
             Self::Compile => "compile",
@@ -91,6 +102,7 @@ impl Part {
             Self::CargoEnd => "cargo_end",
             Self::Collect => "collect",
             Self::Capture => "capture",
+            Self::Push => "push",
             Self::Finish => "finish",
         }
     }
@@ -100,11 +112,13 @@ impl Part {
     pub fn title(self) -> &'static str {
         match self {
             Self::Prepare => "Getting ready",
+            Self::Pull => "Asking the remote",
             Self::RestoreSnapshot => "Restoring the snapshot",
             Self::CargoStart => "cargo before the first unit",
             Self::Lookup => "Looking up",
             Self::RestoreUnit => "Restoring units",
             Self::Materialise => "Filling placeholders",
+            Self::RemoteWait => "Waiting for the remote",
             Self::Frontend => "Compiling: front end",
             Self::Codegen => "Compiling: code generation",
             Self::Compile => "Compiling: programs",
@@ -116,6 +130,7 @@ impl Part {
             Self::CargoEnd => "cargo after the last unit",
             Self::Collect => "Collecting programs",
             Self::Capture => "Capturing the snapshot",
+            Self::Push => "Saving to the remote",
             Self::Finish => "Finishing",
         }
     }
@@ -149,6 +164,8 @@ pub(super) fn parts(phases: &[Phase], bars: &[Bar], wall_us: u64) -> Vec<PartTim
         accounted_to_us = end_us;
         let part = match phase.name {
             PhaseName::Prepare => Part::Prepare,
+            PhaseName::Pull => Part::Pull,
+            PhaseName::Push => Part::Push,
             PhaseName::Restore => Part::RestoreSnapshot,
             PhaseName::Collect => Part::Collect,
             PhaseName::Capture => Part::Capture,

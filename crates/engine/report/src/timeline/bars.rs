@@ -154,6 +154,13 @@ impl Laid {
         }
     }
 
+    /// Of work that takes so long the part that is waiting for a remote, first; what is left of it.
+    fn after_waiting(&mut self, remote_us: u64, work_us: u64) -> u64 {
+        let waited_us = remote_us.min(work_us);
+        self.next(Part::RemoteWait, waited_us);
+        work_us - waited_us
+    }
+
     /// Nothing with a name until then.
     fn until(&mut self, at_us: u64) {
         self.next(Part::Unnamed, at_us.saturating_sub(self.end_us));
@@ -192,7 +199,8 @@ fn unit_segments(times: &UnitTimes, fate: Fate) -> Vec<Segment> {
     let mut laid = Laid::new(times.total_us);
     laid.next(Part::Lookup, times.lookup_us);
     if fate == Fate::Hit {
-        laid.next(Part::RestoreUnit, times.restore_us);
+        let left_us = laid.after_waiting(times.remote_us, times.restore_us);
+        laid.next(Part::RestoreUnit, left_us);
         laid.next(Part::Materialise, times.materialise_us);
         return laid.end();
     }
@@ -204,7 +212,9 @@ fn unit_segments(times: &UnitTimes, fate: Fate) -> Vec<Segment> {
         at_us => at_us,
     };
     let before_us = compile_at_us.saturating_sub(times.lookup_us);
-    laid.next(Part::Materialise, times.materialise_us.min(before_us));
+    let fill_us = times.materialise_us.min(before_us);
+    let left_us = laid.after_waiting(times.remote_us, fill_us);
+    laid.next(Part::Materialise, left_us);
     laid.until(compile_at_us);
     let link_us = times.link_us.min(times.compile_us);
     if times.codegen_us > 0 {
@@ -231,7 +241,8 @@ fn of_step(at_us: u64, step: &StepEvent) -> Bar {
     let mut laid = Laid::new(times.total_us);
     laid.next(Part::Lookup, times.lookup_us);
     if step.fate == StepFate::Hit {
-        laid.next(Part::RestoreUnit, times.restore_us);
+        let left_us = laid.after_waiting(times.remote_us, times.restore_us);
+        laid.next(Part::RestoreUnit, left_us);
     } else {
         let behind_us = times.publish_us.saturating_add(times.run_us);
         let run_at_us = times.total_us.saturating_sub(behind_us);

@@ -88,6 +88,53 @@ fn each_instant_is_divided_among_what_runs_and_all_adds_up() {
 }
 
 #[test]
+fn what_a_remote_costs_has_parts_of_its_own() {
+    let mut restored = hit("a");
+    restored.times = UnitTimes {
+        total_us: 4 * SECOND,
+        lookup_us: SECOND,
+        restore_us: 3 * SECOND,
+        remote_us: 2 * SECOND,
+        ..UnitTimes::default()
+    };
+    let mut built = missed("b", never_seen());
+    built.times = UnitTimes {
+        total_us: 4 * SECOND,
+        compile_at_us: 3 * SECOND,
+        compile_us: SECOND,
+        materialise_us: 3 * SECOND,
+        remote_us: SECOND,
+        ..UnitTimes::default()
+    };
+    let timeline = Timeline::of_run(
+        "r",
+        &[
+            machine(),
+            phase(PhaseName::Pull, 0, 1),
+            at(105_000, EventKind::Unit(restored)),
+            at(109_000, EventKind::Unit(built)),
+            phase(PhaseName::Cargo, 1, 8),
+            phase(PhaseName::Finish, 9, 1),
+            phase(PhaseName::Push, 10, 4),
+            phase(PhaseName::Finish, 14, 1),
+        ],
+    );
+    assert_eq!(
+        seconds(&timeline),
+        [
+            (Part::Pull, 1),
+            (Part::Lookup, 1),
+            (Part::RestoreUnit, 1),
+            (Part::Materialise, 2),
+            (Part::RemoteWait, 3),
+            (Part::Compile, 1),
+            (Part::Push, 4),
+            (Part::Finish, 2),
+        ]
+    );
+}
+
+#[test]
 fn odd_times_lose_nothing_in_rounding() {
     let mut events = vec![machine()];
     for number in 0..7 {

@@ -206,7 +206,7 @@ struct Home<'a> {
 
 impl Home<'_> {
     fn capture_all(&self, packages: &[&Locked]) -> Vec<Result<Option<u64>, String>> {
-        parallel::map(packages, |package| self.capture(package))
+        parallel::map_counted(packages, |package| self.capture(package))
     }
 
     /// Stores a package; the bytes that are new, or `None` where the store has it, or why it is left.

@@ -60,7 +60,7 @@ pub fn restore(
     for (registry, _) in &homes {
         place_config(cargo_home, registry)?;
     }
-    for done in parallel::map(&jobs, Job::run) {
+    for done in parallel::map_counted(&jobs, Job::run) {
         restored += done;
     }
     git::restore(cargo_home, store, &git, &mut restored);

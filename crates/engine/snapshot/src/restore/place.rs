@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rekindle_base::progress;
 use rekindle_fsx::place::Wish;
 use rekindle_fsx::stamped;
 use rekindle_outputs::localise;
@@ -57,10 +58,13 @@ impl Placing<'_> {
     /// Places the valid units of a tree and its incremental state.
     pub(super) fn tree(&self, job: &Job, units: &[(&str, &[File])]) -> io::Result<Placed> {
         let root = &job.profile.path;
+        progress().expect(units.len() as u64);
         let mut placed = in_parallel(units, |(_, files)| {
             directories(root, files)?;
             // The last file of a unit makes it fresh.
-            self.files(root, &files[..files.len().saturating_sub(1)])
+            let placed = self.files(root, &files[..files.len().saturating_sub(1)]);
+            progress().did(1);
+            placed
         })?;
         // The compiler takes its whole state for another's where paths differ.
         if !job.moved {

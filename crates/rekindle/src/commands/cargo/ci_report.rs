@@ -12,11 +12,11 @@ use rekindle::ci::Service;
 use rekindle::runs;
 use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_events::Event;
-use rekindle_report::{Advice, Changes, Timeline, github, report_text};
+use rekindle_report::{Advice, Timeline, github, report_text};
 
 use super::warn;
-use crate::commands::insight;
 use crate::commands::report::{PAGE, html};
+use crate::commands::{insight, since};
 
 /// Directory of pages below `$RUNNER_TEMP`.
 const PAGES: &str = "rekindle-reports";
@@ -37,6 +37,8 @@ const MENDED: &[&str] = &["placeholder-lost"];
 pub(super) struct CiReport<'a> {
     pub(super) surroundings: &'a Surroundings,
     pub(super) store_dir: &'a Path,
+    /// The workspace; `None` outside of one.
+    pub(super) root: Option<&'a Path>,
     /// Where the user wants pages.
     pub(super) pages: Option<&'a Path>,
     /// The run and its log.
@@ -52,7 +54,14 @@ impl CiReport<'_> {
         let Some(service) = Service::of(self.surroundings) else {
             return;
         };
-        let timeline = Timeline::of_run(self.run, self.events);
+        let mut timeline = Timeline::of_run(self.run, self.events);
+        let log = (self.run, self.events);
+        timeline.since = since::find(
+            self.surroundings,
+            (self.store_dir, self.root),
+            log,
+            &timeline,
+        );
         let advice = insight::advice(self.surroundings, self.store_dir, (self.run, self.events));
         let page = self.write_page(&timeline, &advice);
         match service {
@@ -95,9 +104,8 @@ impl CiReport<'_> {
         if let Some(page) = page {
             self.set_outputs(page);
         }
-        let changes = self.changes(timeline);
         let shown = page.map(|page| page.display().to_string());
-        let text = github::summary(timeline, advice, changes.as_ref(), shown.as_deref());
+        let text = github::summary(timeline, advice, shown.as_deref());
         if let Some(file) = self.surroundings.path("GITHUB_STEP_SUMMARY")
             && let Err(error) = self.add_summary(&file, &text, timeline)
         {
@@ -107,17 +115,6 @@ impl CiReport<'_> {
             ));
         }
         self.annotate(timeline);
-    }
-
-    /// What changed since the last run of the command in this directory.
-    fn changes(&self, timeline: &Timeline) -> Option<Changes> {
-        let (command, _) = insight::started(self.events)?;
-        let same = |other: &str| other == command;
-        let (name, events) = insight::earlier(self.store_dir, self.run, self.events, same)?;
-        Some(Changes::between(
-            &Timeline::of_run(&name, &events),
-            timeline,
-        ))
     }
 
     fn add_summary(&self, file: &Path, text: &str, timeline: &Timeline) -> io::Result<()> {

@@ -41,6 +41,7 @@ use self::recording::{Began, Recording};
 use self::remote::Remote;
 use self::snapshots::Snapshots;
 use self::wiring::Wiring;
+use super::bar::{Bars, Work};
 use crate::error::CommandError;
 use crate::invocation::CargoLine;
 
@@ -130,18 +131,21 @@ fn with_wrapper(
         })
         .flatten();
     wiring.log([recording.ended(PhaseName::Prepare)]);
+    let bars = Bars::new(surroundings, quiet);
     let remote = snapshots.as_ref().and_then(|snapshots| {
         let settings = remote.as_ref()?;
+        let _bar = bars.begin(Work::PULL);
         let (remote, events) = Remote::pull(
             (settings, surroundings),
             &store,
             (snapshots.wanted(), wiring.run_dir.as_deref()),
         );
         wiring.log(events);
+        wiring.log([recording.ended(PhaseName::Pull)]);
         remote
     });
     if let Some(snapshots) = &mut snapshots {
-        let restored = snapshots.restore();
+        let restored = bars.during(Work::RESTORE, || snapshots.restore());
         if let Some(remote) = remote.as_ref().filter(|_| has_work(&restored)) {
             remote.prefetch();
         }
@@ -169,14 +173,17 @@ fn with_wrapper(
         reading,
         snapshots.as_ref(),
         (&mut wiring, &mut recording),
+        bars,
     )?;
     let place = snapshots.as_ref().map(Snapshots::place);
     let mut made = None;
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
+        let bar = bars.begin(Work::CAPTURE);
         if let Some(beforehand) = beforehand {
             beforehand.end();
         }
         wiring.log(snapshots.capture(&wiring.events()));
+        drop(bar);
         wiring.log([recording.ended(PhaseName::Capture)]);
         made = Some((snapshots.wanted().clone(), snapshots.lock()));
         // The command is about to end, and taking apart what was known of each file takes longer than writing it down.
@@ -190,16 +197,16 @@ fn with_wrapper(
     wiring.log(scripts.unseen(&events));
     wiring.log(recording.samples());
     wiring.log([finished(&ended, &scripts.without_replayed(&events))]);
+    let root = layout.as_ref().ok();
+    let root = root.map(|layout| layout.workspace_root.as_path());
     if !ended.interrupted && line.is_build() {
-        let root = layout
-            .as_ref()
-            .ok()
-            .map(|layout| layout.workspace_root.as_path());
         past::record(surroundings, &mut wiring, place, root);
     }
     if let Some(remote) = remote {
         let made = made.filter(|_| ended.code == 0);
-        wiring.log(remote.finish(made));
+        wiring.log([recording.ended(PhaseName::Finish)]);
+        wiring.log(bars.during(Work::PUSH, || remote.finish(made)));
+        wiring.log([recording.ended(PhaseName::Push)]);
     }
     drop(active);
     let is_shown = report(line, &wiring, quiet);
@@ -207,6 +214,7 @@ fn with_wrapper(
         CiReport {
             surroundings,
             store_dir: store.dir(),
+            root,
             pages: pages.as_deref(),
             run: &wiring.run,
             events: &wiring.events(),
@@ -214,7 +222,7 @@ fn with_wrapper(
         }
         .write();
     }
-    evict(&store, size, &ended);
+    bars.during(Work::CLEAN, || evict(&store, size, &ended));
     wiring.log([recording.ended(PhaseName::Finish)]);
     Ok(ended.code)
 }
@@ -225,6 +233,7 @@ fn run_and_collect(
     reading: Reading,
     snapshots: Option<&Snapshots<'_>>,
     (wiring, recording): (&mut Wiring, &mut Recording),
+    bars: Bars,
 ) -> Result<Ended, CommandError> {
     let mut is_last = false;
     loop {
@@ -235,7 +244,7 @@ fn run_and_collect(
         }
         let mut is_lost = ended.code != 0 && wiring.has_lost_a_placeholder();
         if let Some(snapshots) = snapshots {
-            let (events, lost_here) = snapshots.collect();
+            let (events, lost_here) = bars.during(Work::COLLECT, || snapshots.collect());
             is_lost |= lost_here;
             wiring.log(events);
             wiring.log([recording.ended(PhaseName::Collect)]);

@@ -8,11 +8,13 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rekindle::Surroundings;
+use rekindle::ci::Service;
 use rekindle::remote::RemoteSettings;
 use rekindle_base::Digest;
 use rekindle_events::{Event, EventKind, RemotePulled, RemotePushed, RemoteUsed};
 use rekindle_remote::ahead::Ahead;
 use rekindle_remote::broker::Broker;
+use rekindle_remote::client::Client;
 use rekindle_remote::far::Far;
 use rekindle_remote::index::Index;
 use rekindle_remote::pull::Found;
@@ -24,6 +26,12 @@ use super::snapshots::{micros, now, warning};
 use crate::commands::remote::{Job, Opened};
 use crate::commands::remote_history;
 
+/// A run that saves nothing waits no longer for what others' runs came to.
+const HISTORY: Duration = Duration::from_secs(5);
+
+/// What is done with a remote's history: [`remote_history`].
+type Exchange = fn(&Client, &Path, &Digest) -> Result<(), String>;
+
 /// A remote in a run.
 pub(super) struct Remote {
     settings: RemoteSettings,
@@ -34,6 +42,9 @@ pub(super) struct Remote {
     broker: Option<Broker>,
     ahead: Option<Ahead>,
     opened: Opened,
+    project: Digest,
+    /// Whether the run's end says what changed since others' runs.
+    compares: bool,
 }
 
 impl Remote {
@@ -95,6 +106,8 @@ impl Remote {
             broker,
             ahead,
             opened,
+            project: wanted.project,
+            compares: Service::of(surroundings).is_some(),
         };
         (Some(remote), events)
     }
@@ -116,11 +129,16 @@ impl Remote {
         drop(self.broker.take());
         beyond::unset();
         let mut events = Vec::new();
+        // A run that was interrupted, or failed, is compared with nothing.
+        let compares = self.compares && made.is_some();
         if let Some((wanted, lock)) = made.filter(|_| self.opened.writes) {
             let began = Instant::now();
             events.extend(self.save(&wanted, lock));
             let left = self.settings.linger.saturating_sub(began.elapsed());
-            events.extend(self.share_history(wanted.project, left));
+            events.extend(self.with_history(remote_history::give, left));
+        } else if compares {
+            // Where it is not had in time the report compares with what is here.
+            let _ = self.with_history(remote_history::take, HISTORY);
         }
         for trouble in self.opened.client.troubles() {
             let message = format!("the remote was left alone: {trouble}");
@@ -136,17 +154,17 @@ impl Remote {
             fetched_bytes: fetched.bytes,
             unread_bytes: self.far.whole().1.saturating_sub(fetched.bytes),
             waited_us: fetched.waited_us,
+            stores: self.opened.counts_of_each(),
         })));
         events
     }
 
-    /// Puts this run into the history that others see.
-    fn share_history(&self, project: Digest, at_most: Duration) -> Option<Event> {
+    /// Puts this run into the history that others see, or takes that in.
+    fn with_history(&self, exchange: Exchange, at_most: Duration) -> Option<Event> {
+        let project = self.project;
         let (client, store_dir) = (self.opened.client.clone(), self.store.dir().to_owned());
         let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            sender.send(remote_history::give(&client, &store_dir, &project))
-        });
+        std::thread::spawn(move || sender.send(exchange(&client, &store_dir, &project)));
         match receiver.recv_timeout(at_most) {
             Ok(Ok(())) => None,
             Ok(Err(why)) => Some(not_shared(&why)),

@@ -8,6 +8,7 @@ use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::Layout;
 use rekindle::selection::toolchain::located;
 use rekindle::{Resolved, Surroundings};
+use rekindle_base::env;
 
 use super::checks::toolchain::Rustc;
 use super::machine::Machine;
@@ -68,6 +69,19 @@ impl<'a> Context<'a> {
     pub(super) fn var(&self, name: &str) -> Option<String> {
         let value = self.surroundings.non_empty(name)?;
         Some(value.to_string_lossy().into_owned())
+    }
+
+    /// Rekindle's remotes, as a build here would use them, and what says so; `None` where it would use none, or goes by
+    /// sccache's variables.
+    pub(super) fn remote(&self) -> Option<(&str, &'static str)> {
+        let url = self.resolved.remote.as_ref()?.url.as_deref()?;
+        let is_variable = self.surroundings.non_empty(env::REKINDLE_REMOTE).is_some();
+        let set_in = if is_variable {
+            env::REKINDLE_REMOTE
+        } else {
+            "`remote` in the configuration file"
+        };
+        Some((url, set_in))
     }
 
     /// The file that says something of `key` in cargo's configuration, the first that cargo obeys.

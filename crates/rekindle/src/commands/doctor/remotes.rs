@@ -26,10 +26,12 @@ pub(super) fn configured(context: &Context<'_>) -> Vec<Remote> {
 
 /// Rekindle's own, by their addresses.
 fn ours(context: &Context<'_>) -> Vec<Remote> {
-    const NAME: &str = "REKINDLE_REMOTE";
-    let urls = context.var(NAME).unwrap_or_default();
-    let urls = rekindle::remote::addresses(&urls).into_iter();
-    urls.filter_map(|url| by_url(context, NAME, url)).collect()
+    let Some((urls, set_in)) = context.remote() else {
+        return Vec::new();
+    };
+    let urls = rekindle::remote::addresses(urls).into_iter();
+    urls.filter_map(|url| by_url(context, set_in, url))
+        .collect()
 }
 
 /// `s3://bucket/prefix?region=…`, `redis://host`, `https://host/path` and the like; a directory is no remote that
@@ -45,7 +47,7 @@ fn by_url(context: &Context<'_>, set_in: &str, url: &str) -> Option<Remote> {
     let place = rest.split(['?', '/']).next()?.rsplit('@').next()?;
     let fixed = |host: &str| Some((host.to_owned(), 443));
     let (name, address, is_amazons) = match scheme {
-        "file" | "gha" => return None,
+        "file" | "gha" | "github" => return None,
         "s3" => {
             let endpoint = parameter("endpoint")
                 .or_else(|| context.var("AWS_ENDPOINT_URL_S3"))
@@ -262,5 +264,39 @@ mod tests {
         check("https://hush@host:8443", Some(("host", 8443)));
         check("file:///mnt/cache", None);
         check("gha://", None);
+        check("github://", None);
+    }
+
+    /// As a build takes them: from the configuration where no variable says so, and not where they are off.
+    #[test]
+    fn our_remotes_are_those_that_a_build_would_use() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join(".config/rekindle/config.toml");
+        rekindle_fsx::create_dir_all(file.parent().unwrap()).unwrap();
+        rekindle_fsx::atomic::write(&file, b"remote = 'redis://of-file'\n").unwrap();
+        let check = |vars: &[(&str, &str)], expected: Option<(&str, &str)>| {
+            let surroundings = Surroundings {
+                vars: vars
+                    .iter()
+                    .map(|(n, v)| ((*n).into(), (*v).into()))
+                    .collect(),
+                home: Some(home.path().to_owned()),
+                cwd: home.path().to_owned(),
+            };
+            let resolved = rekindle::settings::resolve(&surroundings).unwrap();
+            let config = CargoConfig::read(&surroundings, home.path(), &[]);
+            let context = Context::new(&surroundings, &config, None, &resolved);
+            let found = ours(&context);
+            let found = found.first().map(|remote| {
+                let (host, _) = remote.address.as_ref().unwrap();
+                (host.as_str(), remote.set_in.as_str())
+            });
+            assert_eq!(found, expected, "{vars:?}");
+        };
+        check(&[], Some(("of-file", "`remote` in the configuration file")));
+        let variable = ("REKINDLE_REMOTE", "redis://of-variable");
+        check(&[variable], Some(("of-variable", "REKINDLE_REMOTE")));
+        check(&[("REKINDLE_REMOTE_MODE", "off")], None);
+        check(&[variable, ("REKINDLE_REMOTE_MODE", "off")], None);
     }
 }

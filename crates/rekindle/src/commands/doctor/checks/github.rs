@@ -17,11 +17,11 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
             Some("true" | "True" | "TRUE" | "1" | "on")
         )
     };
-    let ours = context.var("REKINDLE_REMOTE");
-    let is_githubs = |url: &str| url.split(':').next() == Some("gha");
-    let ours = ours.filter(|urls| addresses(urls).into_iter().any(is_githubs));
+    let is_githubs = |url: &str| matches!(url.split(':').next(), Some("gha" | "github"));
+    let ours = context.remote();
+    let ours = ours.filter(|(urls, _)| addresses(urls).into_iter().any(is_githubs));
     let by = match ours {
-        Some(_) => Some("REKINDLE_REMOTE"),
+        Some((_, set_in)) => Some(set_in),
         None => is_true("SCCACHE_GHA_ENABLED").then_some("SCCACHE_GHA_ENABLED"),
     };
     let second = is_true("ACTIONS_CACHE_SERVICE_V2") || has("ACTIONS_RESULTS_URL");

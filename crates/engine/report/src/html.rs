@@ -1,9 +1,10 @@
-//! Text in HTML.
+//! Text in HTML: what stands in pages of ours, this crate's and the history's.
 
 use std::fmt;
 
 /// Text, escaped for elements and for quoted attributes.
-pub(super) struct Text<'a>(pub(super) &'a str);
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +30,8 @@ fn is_invisible(char: char) -> bool {
 }
 
 /// Our own sentences: what stands between backquotes is code.
-pub(super) struct Prose<'a>(pub(super) &'a str);
+#[derive(Clone, Copy, Debug)]
+pub struct Prose<'a>(pub &'a str);
 
 impl fmt::Display for Prose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +52,7 @@ impl fmt::Display for Prose<'_> {
 }
 
 /// JSON that can stand in a script element: nothing in it begins or ends an element, or a comment.
-pub(super) fn json(json: &str) -> String {
+pub(crate) fn json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for char in json.chars() {
         match char {
