@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub(super) elf: bool,
     /// `rustc` made it, so `main` gets no environment.
     pub(super) rust: bool,
+    /// It is a loader, or static and can load libraries nevertheless.
+    pub(super) loads: bool,
     /// It is static, and its C library's start asks for the kernel's version.
     pub(super) asks_at_start: bool,
     /// It can reach `environ`.
@@ -81,6 +83,7 @@ const MOST_BYTES: u64 = 64 << 20;
 pub(super) fn inspect(path: &[u8]) -> Facts {
     let unknown = Facts {
         environ: true,
+        loads: true,
         ..Facts::default()
     };
     let Some(file) = text(path).and_then(|path| Reader::open(&path).ok()) else {
@@ -152,6 +155,8 @@ struct Section {
     kind: u64,
     offset: u64,
     size: u64,
+    /// Of symbols: the section of their names.
+    link: usize,
 }
 
 fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
@@ -205,10 +210,34 @@ fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
     {
         let data = piece(file, data.offset, data.size)?;
         facts.asks_at_start = memmem(&data, b"FATAL: kernel too old\n\0");
+        facts.loads = memmem(&data, &[super::loader::CACHE, b"\0"].concat());
     }
     facts.names.sort_unstable();
     facts.names.dedup();
     Some(facts)
+}
+
+/// Where the functions are whose names are wanted, before the file is loaded: a start and a size for
+/// each. Of a file without names there are none.
+pub(super) fn functions(path: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<(u64, u64)>> {
+    const SYMBOLS: u64 = 2;
+    const FUNCTION: u64 = 2;
+    let file = Reader::open(&text(path)?).ok()?;
+    let mut head = [0; 64];
+    (file.at(0, &mut head).ok()? == head.len()).then_some(())?;
+    let sections = sections(&file, &head)?;
+    let symbols = sections.iter().find(|section| section.kind == SYMBOLS)?;
+    let strings = sections.get(symbols.link)?;
+    let symbols = piece(&file, symbols.offset, symbols.size)?;
+    let strings = piece(&file, strings.offset, strings.size)?;
+    let mut found = Vec::new();
+    for symbol in symbols.as_chunks::<24>().0 {
+        let is_function = u64::from(symbol[4] & 0xf) == FUNCTION;
+        if is_function && wanted(string(&strings, index(symbol, 0, 4)?)) {
+            found.push((number(symbol, 8, 8)?, number(symbol, 16, 8)?));
+        }
+    }
+    Some(found)
 }
 
 /// The slots that lead to `environ`; `None` where it is reached in other ways as well.
@@ -249,6 +278,7 @@ fn sections(file: &Reader, head: &[u8]) -> Option<Vec<Section>> {
                 kind: number(entry, 4, 4)?,
                 offset: number(entry, 24, 8)?,
                 size: number(entry, 32, 8)?,
+                link: index(entry, 40, 4)?,
             })
         })
         .collect()

@@ -57,6 +57,12 @@ impl Processes {
         facts
     }
 
+    /// Whether a program's file is still the one of which something is known.
+    pub(super) fn is_as_known(&self, path: &[u8]) -> bool {
+        let now = text(path).and_then(|path| sys::look(&path).ok());
+        now.is_some() && now == self.facts.get(path).map(|(known, _)| *known)
+    }
+
     /// The process that a thread belongs to. Asked before the thread goes on.
     pub(super) fn of_thread(thread: i32) -> i32 {
         if sys::is_first_thread(thread) {
