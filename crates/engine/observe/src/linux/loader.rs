@@ -88,7 +88,6 @@ fn find(own: &Mapped) -> Vec<Constant> {
     for (number, argument, text) in calls() {
         let texts = places(&own.data, &[b"\0", text, b"\0"].concat());
         for caller in callers(&own.code, number) {
-            #[expect(clippy::cast_possible_truncation, reason = "12 bits")]
             constants.extend(texts.iter().map(|text| Constant {
                 number,
                 argument,
