@@ -79,8 +79,18 @@ const ENVIRON: &[&[u8]] = &[b"environ", b"__environ", b"_environ"];
 const MOST_SECTIONS: usize = 4096;
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Reads what is known. A file that is not understood is not Rust, and reaches all.
+/// Reads what is known of a program. A file that is not understood is not Rust, and reaches all.
 pub(super) fn inspect(path: &[u8]) -> Facts {
+    read(path, true)
+}
+
+/// Reads what is known of a library: what only counts at a start is not looked for, as that is in the
+/// largest part of the file.
+pub(super) fn inspect_library(path: &[u8]) -> Facts {
+    read(path, false)
+}
+
+fn read(path: &[u8], starts: bool) -> Facts {
     let unknown = Facts {
         environ: true,
         loads: true,
@@ -110,7 +120,7 @@ pub(super) fn inspect(path: &[u8]) -> Facts {
             ..unknown
         };
     }
-    read_elf(&file, head).unwrap_or(Facts {
+    read_elf(&file, head, starts).unwrap_or(Facts {
         elf: true,
         ..unknown
     })
@@ -159,7 +169,7 @@ struct Section {
     link: usize,
 }
 
-fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
+fn read_elf(file: &Reader, head: &[u8], starts: bool) -> Option<Facts> {
     const DYNAMIC_SYMBOLS: u64 = 11;
     let mut facts = Facts {
         elf: true,
@@ -205,7 +215,8 @@ fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
         facts.entry = number(head, 24, 8)?;
         facts.slots = slots(&relocations, &symbols, &strings).unwrap_or_default();
     }
-    if facts.loader.is_none()
+    if starts
+        && facts.loader.is_none()
         && let Some(data) = named(b".rodata")
     {
         let data = piece(file, data.offset, data.size)?;
@@ -309,7 +320,7 @@ fn string(table: &[u8], at: usize) -> &[u8] {
 }
 
 fn memmem(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+    super::loader::position(bytes, wanted).is_some()
 }
 
 #[cfg(test)]
@@ -324,6 +335,29 @@ mod tests {
         let facts = inspect(own.as_os_str().as_bytes());
         assert!(facts.rust && facts.environ && !facts.foreign, "{facts:?}");
         assert!(facts.loader.is_some());
+    }
+
+    #[test]
+    fn of_a_library_nothing_is_looked_for_that_counts_at_a_start() {
+        // The loader itself: it is both.
+        let own = std::env::current_exe().expect("a path");
+        let loader = inspect(own.as_os_str().as_bytes())
+            .loader
+            .expect("a loader");
+        let program = inspect(&loader);
+        let library = inspect_library(&loader);
+        assert_eq!(program.loads, cfg!(target_env = "gnu"));
+        assert!(!library.loads && library.elf);
+        let loads = false;
+        let asks_at_start = false;
+        assert_eq!(
+            library,
+            Facts {
+                loads,
+                asks_at_start,
+                ..program
+            }
+        );
     }
 
     #[test]

@@ -133,7 +133,8 @@ fn places(parts: &[(u64, &[u8])], wanted: &[u8]) -> Vec<u64> {
     found
 }
 
-fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+/// Where some bytes are first found in others.
+pub(super) fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     // SAFETY: two buffers of these lengths; the place is inside of the first.
     unsafe {
         let at = libc::memmem(
