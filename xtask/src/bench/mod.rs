@@ -2,12 +2,14 @@
 //!
 //! [`unit_cache`] measures single builds with a store that is cold or warm, [`replay`] fresh
 //! checkouts of one version after another, [`scale`] how the cost grows with a workspace,
-//! [`remote`] machines that share a store over a link, [`advice`] whether what a report promises comes true. All keep their figures in
+//! [`remote`] machines that share a store over a link, [`advice`] whether what a report promises comes true,
+//! [`observe`] what looking at processes costs them. All keep their figures in
 //! `docs/benchmarks.json`; [`page`] writes `docs/benchmarks.md` from it.
 
 mod advice;
 mod corpus;
 mod measure;
+mod observe;
 mod page;
 mod projects;
 mod record;
@@ -37,6 +39,7 @@ Usage: cargo xtask bench <bench> [flags]
   scale        no change at all, in workspaces that grow (--help)
   remote       machines that are born empty, with a shared store behind a slow link (--help)
   advice       gains that advice predicts, against what taking it saves (--help)
+  observe      processes that are looked at: what that costs them (--help)
   corpus       reads that nobody declares, and who is stale for them (--help)
   page         writes the page anew from the figures that are there
 ";
@@ -48,6 +51,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         Some("replay") => replay::run(arguments),
         Some("scale") => scale::run(arguments),
         Some("remote") => remote::run(arguments),
+        Some("observe") => observe::run(arguments),
         // What `remote` starts in the far namespace.
         Some("relay") => remote::relay::run(arguments),
         Some("advice") => advice::run(arguments),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::observe::render_observe;
 use super::record::{Machine, NotMeasured, ProjectRecord, Records, Run, Scenario, ToolRecord};
 use super::remote::page::render_remotes;
 use super::replay::page::{render_replays, render_scale};
@@ -33,6 +34,9 @@ pub(super) fn render(records: &Records) -> String {
     render_remotes(&mut page, &records.remotes);
     if let Some(scale) = &records.scale {
         render_scale(&mut page, scale);
+    }
+    if let Some(observe) = &records.observe {
+        render_observe(&mut page, observe);
     }
     page
 }

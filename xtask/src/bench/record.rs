@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::observe::ObserveRecord;
 use super::projects::write;
 use super::remote::record::RemoteRecord;
 use super::replay::record::{ReplayRecord, ScaleRecord};
@@ -26,6 +27,9 @@ pub(super) struct Records {
     /// Of workspaces that grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scale: Option<ScaleRecord>,
+    /// Of processes that are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) observe: Option<ObserveRecord>,
 }
 
 /// One project in one run of the bench.

@@ -1,4 +1,5 @@
-//! What observing a command costs: `cost ROUNDS COMMAND [ARGUMENT…]`.
+//! What observing a command costs: `cost [--lines] ROUNDS COMMAND [ARGUMENT…]`. With `--lines` it prints
+//! for each way the wall, the processors' time, and calls stopped and written down, between tabs.
 //!
 //! Runs it in turns unobserved (A), observed (B) and observed with the preload library (C), and tells
 //! the medians of the wall's and of the processors' time in milliseconds (the observer's included), the
@@ -21,7 +22,8 @@ use std::time::Instant;
 use rekindle_observe::{Observed, Observer, Options, install_preload};
 
 fn main() {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let lines = arguments.next_if(|word| word == "--lines").is_some();
     let rounds: usize = arguments
         .next()
         .and_then(|rounds| rounds.to_str()?.parse().ok())
@@ -61,6 +63,13 @@ fn main() {
     });
     for (index, (name, ..)) in ways.iter().enumerate() {
         let observed = last[index].as_ref().expect("run");
+        assert!(observed.status.success(), "{:?}", observed.status);
+        if lines {
+            let effort = observed.effort;
+            let times = format!("{:.2}\t{:.2}", medians[index], busy[index]);
+            println!("{times}\t{}\t{}", effort.stopped, effort.written);
+            continue;
+        }
         println!(
             "{name:26} {:9.2} ms  {:5.2}  busy {:9.2} ms {:5.2}  stopped {:6}  written {:6}  files {:6}  blind {:?}",
             medians[index],

@@ -5,6 +5,9 @@
 //! variable of this library's, which points to memory that cannot be read. Whoever goes through the
 //! variables faults there: that is told, the memory becomes a copy of the list, and the slots lead to
 //! the C library again. Programs' own handlers of that signal are kept, and called for all other faults.
+//!
+//! Where the supervisor says that Rust's own library reads the list only to hand it on to a child, in a
+//! changed copy, the reader gets the list itself in its registers, and all stays guarded.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
@@ -37,6 +40,8 @@ pub(crate) struct Action {
 static SEEN: AtomicPtr<*const c_char> = AtomicPtr::new(core::ptr::null_mut());
 /// The memory that cannot be read; 0 where nothing is guarded.
 static GUARD: AtomicUsize = AtomicUsize::new(0);
+/// Where the program's file is loaded.
+static BASE: AtomicUsize = AtomicUsize::new(0);
 static DONE: AtomicUsize = AtomicUsize::new(0);
 static SLOTS: [AtomicUsize; MOST_SLOTS] = [const { AtomicUsize::new(0) }; MOST_SLOTS];
 
@@ -106,6 +111,7 @@ pub(crate) fn start(reply: &[u64]) {
     if set(&ours(own), core::ptr::null_mut()) != 0 {
         return;
     }
+    BASE.store(base, SeqCst);
     SEEN.store(guard as *mut *const c_char, SeqCst);
     GUARD.store(guard, SeqCst);
     if lead(&raw const SEEN as usize) {
@@ -143,7 +149,10 @@ extern "C" fn faulted(signal: c_int, info: *const u8, context: *mut c_void) {
     let address = unsafe { *info.add(16).cast::<usize>() };
     let guard = GUARD.load(SeqCst);
     if guard != 0 && (guard..guard + SIZE).contains(&address) {
-        read_as_a_whole(guard);
+        // SAFETY: what the kernel gave.
+        if !unsafe { registers(context).is_some_and(|all| hands_on(guard, all)) } {
+            read_as_a_whole(guard);
+        }
         return;
     }
     // SAFETY: the program's own.
@@ -165,6 +174,64 @@ extern "C" fn faulted(signal: c_int, info: *const u8, context: *mut c_void) {
             handler(signal, info, context);
         }
     }
+}
+
+/// How many registers there are of those that hold what a program computes with, and the two that tell
+/// where it is.
+#[cfg(target_arch = "x86_64")]
+const GENERAL: usize = 15;
+#[cfg(target_arch = "x86_64")]
+const FRAME: usize = 10;
+#[cfg(target_arch = "x86_64")]
+const PLACE: usize = 16;
+
+/// The registers of what was interrupted, in `ucontext_t`.
+///
+/// # Safety
+/// The context is the one that the kernel gave a handler, and nobody else has it.
+#[cfg(target_arch = "x86_64")]
+unsafe fn registers<'context>(context: *mut c_void) -> Option<&'context mut [usize; 17]> {
+    const GREGS: usize = 40;
+    // SAFETY: as the caller says.
+    Some(unsafe { &mut *context.byte_add(GREGS).cast() })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+const GENERAL: usize = 0;
+#[cfg(not(target_arch = "x86_64"))]
+const FRAME: usize = 0;
+#[cfg(not(target_arch = "x86_64"))]
+const PLACE: usize = 0;
+
+/// Not known elsewhere: there the list counts as read.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn registers<'context>(_: *mut c_void) -> Option<&'context mut [usize; 17]> {
+    None
+}
+
+/// Gives the reader the list itself, where it is only handed on. No other thread gets it so: whoever reads
+/// the slots still gets the guard.
+fn hands_on(guard: usize, registers: &mut [usize; 17]) -> bool {
+    let Some(list) = sys::environ() else {
+        return false;
+    };
+    let is_of_guard = |value: usize| (guard..guard + SIZE).contains(&value);
+    let general = &registers[..GENERAL];
+    // Only the start of the list: how far another place is from it means nothing to the list.
+    let mut held = general.iter().filter(|value| is_of_guard(**value));
+    if held.clone().count() == 0 || !held.all(|value| *value == guard) {
+        return false;
+    }
+    let about = [registers[PLACE], registers[FRAME], BASE.load(SeqCst)];
+    if sys::say_more(VARIABLES, about) != 1 {
+        return false;
+    }
+    for value in &mut registers[..GENERAL] {
+        if *value == guard {
+            *value = list as usize;
+        }
+    }
+    true
 }
 
 /// The list is put in the place of the guard in one step: another thread sees all of it or faults.

@@ -198,11 +198,16 @@ pub(crate) unsafe fn call_by(code: usize, number: usize, arguments: [usize; 6]) 
 
 /// Tells the supervisor; its answer, or a negative number.
 pub(crate) fn say(what: c_int, first: usize, second: usize) -> isize {
+    say_more(what, [first, second, 0])
+}
+
+/// The same, with one thing more.
+pub(crate) fn say_more(what: c_int, [first, second, third]: [usize; 3]) -> isize {
     // SAFETY: without a supervisor it fails: no directory has this number.
     unsafe {
         call(
             number::OPENAT,
-            [what as isize as usize, first, second, 0, 0, 0],
+            [what as isize as usize, first, second, third, 0, 0],
         )
     }
 }

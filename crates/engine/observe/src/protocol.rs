@@ -29,7 +29,9 @@ pub(crate) const ASK: i32 = -0x5245_0009;
 
 /// The slots for `environ` are guarded.
 pub(crate) const GUARDED: i32 = -0x5245_000A;
-/// All variables were read, through a guarded slot.
+/// The list of variables is being read, through a guarded slot: `(address of the code that reads, its
+/// frame pointer, where the program's file is loaded)`. Answered with 1 where it is only read to be
+/// handed on to a child, and with 0 where it counts as read.
 pub(crate) const VARIABLES: i32 = -0x5245_000B;
 
 /// May this process write down what it reads? Answered with its number there in the high half, and

@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub(super) elf: bool,
     /// `rustc` made it, so `main` gets no environment.
     pub(super) rust: bool,
+    /// It is a loader, or static and can load libraries nevertheless.
+    pub(super) loads: bool,
     /// It is static, and its C library's start asks for the kernel's version.
     pub(super) asks_at_start: bool,
     /// It can reach `environ`.
@@ -77,10 +79,21 @@ const ENVIRON: &[&[u8]] = &[b"environ", b"__environ", b"_environ"];
 const MOST_SECTIONS: usize = 4096;
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Reads what is known. A file that is not understood is not Rust, and reaches all.
+/// Reads what is known of a program. A file that is not understood is not Rust, and reaches all.
 pub(super) fn inspect(path: &[u8]) -> Facts {
+    read(path, true)
+}
+
+/// Reads what is known of a library: what only counts at a start is not looked for, as that is in the
+/// largest part of the file.
+pub(super) fn inspect_library(path: &[u8]) -> Facts {
+    read(path, false)
+}
+
+fn read(path: &[u8], starts: bool) -> Facts {
     let unknown = Facts {
         environ: true,
+        loads: true,
         ..Facts::default()
     };
     let Some(file) = text(path).and_then(|path| Reader::open(&path).ok()) else {
@@ -107,7 +120,7 @@ pub(super) fn inspect(path: &[u8]) -> Facts {
             ..unknown
         };
     }
-    read_elf(&file, head).unwrap_or(Facts {
+    read_elf(&file, head, starts).unwrap_or(Facts {
         elf: true,
         ..unknown
     })
@@ -152,9 +165,11 @@ struct Section {
     kind: u64,
     offset: u64,
     size: u64,
+    /// Of symbols: the section of their names.
+    link: usize,
 }
 
-fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
+fn read_elf(file: &Reader, head: &[u8], starts: bool) -> Option<Facts> {
     const DYNAMIC_SYMBOLS: u64 = 11;
     let mut facts = Facts {
         elf: true,
@@ -200,15 +215,40 @@ fn read_elf(file: &Reader, head: &[u8]) -> Option<Facts> {
         facts.entry = number(head, 24, 8)?;
         facts.slots = slots(&relocations, &symbols, &strings).unwrap_or_default();
     }
-    if facts.loader.is_none()
+    if starts
+        && facts.loader.is_none()
         && let Some(data) = named(b".rodata")
     {
         let data = piece(file, data.offset, data.size)?;
         facts.asks_at_start = memmem(&data, b"FATAL: kernel too old\n\0");
+        facts.loads = memmem(&data, &[super::loader::CACHE, b"\0"].concat());
     }
     facts.names.sort_unstable();
     facts.names.dedup();
     Some(facts)
+}
+
+/// Where the functions are whose names are wanted, before the file is loaded: a start and a size for
+/// each. Of a file without names there are none.
+pub(super) fn functions(path: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<(u64, u64)>> {
+    const SYMBOLS: u64 = 2;
+    const FUNCTION: u64 = 2;
+    let file = Reader::open(&text(path)?).ok()?;
+    let mut head = [0; 64];
+    (file.at(0, &mut head).ok()? == head.len()).then_some(())?;
+    let sections = sections(&file, &head)?;
+    let symbols = sections.iter().find(|section| section.kind == SYMBOLS)?;
+    let strings = sections.get(symbols.link)?;
+    let symbols = piece(&file, symbols.offset, symbols.size)?;
+    let strings = piece(&file, strings.offset, strings.size)?;
+    let mut found = Vec::new();
+    for symbol in symbols.as_chunks::<24>().0 {
+        let is_function = u64::from(symbol[4] & 0xf) == FUNCTION;
+        if is_function && wanted(string(&strings, index(symbol, 0, 4)?)) {
+            found.push((number(symbol, 8, 8)?, number(symbol, 16, 8)?));
+        }
+    }
+    Some(found)
 }
 
 /// The slots that lead to `environ`; `None` where it is reached in other ways as well.
@@ -249,6 +289,7 @@ fn sections(file: &Reader, head: &[u8]) -> Option<Vec<Section>> {
                 kind: number(entry, 4, 4)?,
                 offset: number(entry, 24, 8)?,
                 size: number(entry, 32, 8)?,
+                link: index(entry, 40, 4)?,
             })
         })
         .collect()
@@ -279,7 +320,7 @@ fn string(table: &[u8], at: usize) -> &[u8] {
 }
 
 fn memmem(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+    super::loader::position(bytes, wanted).is_some()
 }
 
 #[cfg(test)]
@@ -294,6 +335,29 @@ mod tests {
         let facts = inspect(own.as_os_str().as_bytes());
         assert!(facts.rust && facts.environ && !facts.foreign, "{facts:?}");
         assert!(facts.loader.is_some());
+    }
+
+    #[test]
+    fn of_a_library_nothing_is_looked_for_that_counts_at_a_start() {
+        // The loader itself: it is both.
+        let own = std::env::current_exe().expect("a path");
+        let loader = inspect(own.as_os_str().as_bytes())
+            .loader
+            .expect("a loader");
+        let program = inspect(&loader);
+        let library = inspect_library(&loader);
+        assert_eq!(program.loads, cfg!(target_env = "gnu"));
+        assert!(!library.loads && library.elf);
+        let loads = false;
+        let asks_at_start = false;
+        assert_eq!(
+            library,
+            Facts {
+                loads,
+                asks_at_start,
+                ..program
+            }
+        );
     }
 
     #[test]

@@ -52,13 +52,15 @@ impl Supervisor {
         };
         let is_redirector = self.is_redirector(Some(&started.asked));
         let elsewhere = elsewhere || self.elsewhere.contains(&started.asked);
+        let silent = is_redirector || elsewhere;
+        let loads = started.facts.loads || started.facts.loader.is_some();
         let now = Process {
             program: started.program,
             facts: started.facts,
             unguarded: false,
             reported: false,
             redirected: is_redirector || before.is_some_and(|process| process.redirected),
-            silent: is_redirector || elsewhere,
+            silent,
             elsewhere,
             scope: who.scope,
             foreign: false,
@@ -66,6 +68,10 @@ impl Supervisor {
         };
         if let Some(before) = self.processes.starts(process, now) {
             self.settle(&before);
+        }
+        // Not before: whose process it is would have to be asked of the kernel.
+        if loads && !silent {
+            self.loader_reads(who);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::calls::{Quiet, When, rules};
+use super::loader::{Constant, constants};
 use crate::ring;
 
 #[cfg(target_arch = "x86_64")]
@@ -27,6 +28,9 @@ const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const BITS: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+const SUBTRACT: u16 = (libc::BPF_ALU | libc::BPF_SUB | libc::BPF_X) as u16;
+const ASIDE: u16 = (libc::BPF_MISC | libc::BPF_TAX) as u16;
 
 const fn step(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
@@ -63,6 +67,29 @@ fn quietly(quiet: Quiet) -> Vec<libc::sock_filter> {
     steps
 }
 
+/// Allows a call of the loader with a text of its own, see [`super::loader`].
+fn constant(constant: &Constant) -> Vec<libc::sock_filter> {
+    #[expect(clippy::cast_possible_truncation, reason = "its two halves")]
+    let (low, high) = (constant.distance as u32, (constant.distance >> 32) as u32);
+    let text = ARGUMENTS + 8 * constant.argument as u32;
+    // Where subtracting the low halves borrows, the high ones differ by one less: that is stopped.
+    vec![
+        step(LOAD, 0, 0, CALLER),
+        step(ASIDE, 0, 0, 0),
+        step(AND, 0, 0, 0xfff),
+        step(EQUAL, 0, 9, constant.on_page),
+        step(LOAD, 0, 0, text),
+        step(SUBTRACT, 0, 0, 0),
+        step(EQUAL, 0, 6, low),
+        step(LOAD, 0, 0, CALLER + 4),
+        step(ASIDE, 0, 0, 0),
+        step(LOAD, 0, 0, text + 4),
+        step(SUBTRACT, 0, 0, 0),
+        step(EQUAL, 0, 1, high),
+        step(RETURN, 0, 0, ALLOW),
+    ]
+}
+
 /// The filter.
 pub(super) fn program() -> Vec<libc::sock_filter> {
     let mut program = vec![
@@ -74,6 +101,12 @@ pub(super) fn program() -> Vec<libc::sock_filter> {
     ];
     for rule in rules() {
         let mut then = quietly(rule.quiet);
+        let constants = constants().iter();
+        then.extend(
+            constants
+                .filter(|constant| constant.number == rule.number)
+                .flat_map(constant),
+        );
         then.extend(match rule.when {
             When::Always => vec![step(RETURN, 0, 0, NOTIFY)],
             When::Absent => vec![step(RETURN, 0, 0, ABSENT)],

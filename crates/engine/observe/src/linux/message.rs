@@ -27,6 +27,7 @@ impl Supervisor {
             protocol::CLOCK => self.clock(call, who, false),
             protocol::RANDOM => self.clock(call, who, true),
             protocol::GUARDED => self.guarded(who),
+            protocol::VARIABLES if self.hands_on(call, who) => 1,
             protocol::VARIABLES => self.read_as_a_whole(who),
             protocol::BEGIN => self.begin(call, who),
             protocol::END => self.ends(call),

@@ -149,7 +149,7 @@ impl Supervisor {
         else {
             return false;
         };
-        let facts = self.processes.facts(path, kind);
+        let facts = self.processes.library(path, kind);
         if !facts.elf {
             return false;
         }

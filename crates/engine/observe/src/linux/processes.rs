@@ -42,19 +42,24 @@ pub(super) struct Processes {
     threads: HashMap<i32, i32>,
     scopes: HashMap<i32, Scope>,
     facts: HashMap<Vec<u8>, (Kind, Rc<Facts>)>,
+    libraries: HashMap<Vec<u8>, (Kind, Rc<Facts>)>,
 }
 
 impl Processes {
     /// What is known of a program; read once unless its file changes.
     pub(super) fn facts(&mut self, path: &[u8], kind: Kind) -> Rc<Facts> {
-        if let Some((known, facts)) = self.facts.get(path)
-            && *known == kind
-        {
-            return Rc::clone(facts);
-        }
-        let facts = Rc::new(elf::inspect(path));
-        self.facts.insert(path.to_vec(), (kind, Rc::clone(&facts)));
-        facts
+        known(&mut self.facts, path, kind, elf::inspect)
+    }
+
+    /// The same of a library.
+    pub(super) fn library(&mut self, path: &[u8], kind: Kind) -> Rc<Facts> {
+        known(&mut self.libraries, path, kind, elf::inspect_library)
+    }
+
+    /// Whether a program's file is still the one of which something is known.
+    pub(super) fn is_as_known(&self, path: &[u8]) -> bool {
+        let now = text(path).and_then(|path| sys::look(&path).ok());
+        now.is_some() && now == self.facts.get(path).map(|(known, _)| *known)
     }
 
     /// The process that a thread belongs to. Asked before the thread goes on.
@@ -157,6 +162,22 @@ impl Processes {
             .extract_if(|_, process| process.scope == scope)
             .collect()
     }
+}
+
+fn known(
+    all: &mut HashMap<Vec<u8>, (Kind, Rc<Facts>)>,
+    path: &[u8],
+    kind: Kind,
+    inspect: fn(&[u8]) -> Facts,
+) -> Rc<Facts> {
+    if let Some((known, facts)) = all.get(path)
+        && *known == kind
+    {
+        return Rc::clone(facts);
+    }
+    let facts = Rc::new(inspect(path));
+    all.insert(path.to_vec(), (kind, Rc::clone(&facts)));
+    facts
 }
 
 /// Whether a process still runs something.

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::calls::{self, Act, Rule};
 use super::exec::Started;
+use super::hands_on::Handing;
 use super::listener::{self, Call, Listener, Next};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
@@ -45,6 +47,8 @@ pub(super) struct Supervisor {
     pub(super) told_random: Option<i32>,
     /// Which object reads variables at an address.
     pub(super) readers: HashMap<(i32, u64), Option<Vec<u8>>>,
+    /// Where programs' own copies of Rust's library hand variables on.
+    pub(super) handing: HashMap<Vec<u8>, Rc<Handing>>,
     pub(super) walk: Walk,
     /// Looks that would note what is noted.
     pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
@@ -87,6 +91,7 @@ impl Supervisor {
             elsewhere: options.elsewhere.clone(),
             told_random: None,
             readers: HashMap::new(),
+            handing: HashMap::new(),
             walk: Walk::default(),
             answered: HashSet::new(),
             loaded: HashMap::new(),

@@ -58,13 +58,60 @@ fn a_program_that_only_starts_others_does_not_read_all() {
             .names
             .contains(OsStr::new("INSIDE"))
     );
+}
+
+/// Where the list is only copied for a child.
+const HANDED_ON: bool = cfg!(target_arch = "x86_64");
+
+/// What is seen of a program that starts another one with a changed environment.
+fn starts(words: &[&str]) -> (Vec<EnvDoubt>, String, Observation) {
+    let lab = Lab::new();
+    let output = lab.beside("output");
+    let file = std::fs::File::create(&output).expect("made");
     let mut command = std::process::Command::new(ENVIRON);
-    let observed = lab.observed(command.args(["runwith", "/usr/bin:/bin", "true"]));
-    assert!(observed.status.success());
+    command.args(words).env("KEPT", "2").env("GONE", "3");
+    let observed = lab.observed(command.stdout(file));
+    assert!(observed.status.success(), "{words:?}");
+    let said = std::fs::read_to_string(output).expect("read");
+    let seen = observed.observation;
+    (doubts(&seen, ENVIRON), said, seen)
+}
+
+/// As the `cc` crate does it: nobody but the child sees the changed list.
+#[test]
+fn a_changed_environment_is_handed_on() {
+    if !HANDED_ON {
+        return;
+    }
+    let child = ["env", "CHANGED", "env", "KEPT", "env", "GONE"];
+    let words = [&["changed", PLAIN], &child[..]].concat();
+    let (doubts, said, seen) = starts(&words);
+    assert_eq!(doubts, []);
     assert_eq!(
-        doubts(&observed.observation, ENVIRON),
-        [EnvDoubt::Environ(ENVIRON.into())]
+        said.lines().collect::<Vec<_>>(),
+        ["Some(\"1\")", "Some(\"2\")", "None"]
     );
+    let has = |name: &str| seen.env.names.contains(OsStr::new(name));
+    assert!(
+        has("CHANGED") && has("KEPT") && has("GONE"),
+        "{:?}",
+        seen.env.names
+    );
+    // Also where the child's program is looked for on the changed path.
+    let (doubts, ..) = starts(&["runwith", "/usr/bin:/bin", "true"]);
+    assert_eq!(doubts, []);
+}
+
+#[test]
+fn what_is_read_beside_handing_on_is_seen() {
+    for words in [
+        ["changed-all", "true"],
+        ["copied", "true"],
+        ["beside", "true"],
+    ] {
+        let (doubts, ..) = starts(&words);
+        assert_eq!(doubts, [EnvDoubt::Environ(ENVIRON.into())], "{words:?}");
+    }
 }
 
 /// Guarding is not to be noticed: values that are set are read, and crashes are as they are without.

@@ -279,3 +279,46 @@ fn what_is_told_elsewhere_is_not_recorded() {
     assert_eq!(lab.below(&observed.observation), []);
     assert!(!observed.observation.env.all());
 }
+
+/// What the loader asks for without being stopped is seen: for a program, for one that it starts, and
+/// where the loader is the program.
+#[test]
+fn the_loaders_own_calls_are_seen_and_not_stopped() {
+    const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+    if cfg!(not(all(target_arch = "x86_64", target_env = "gnu"))) || !Path::new(LOADER).exists() {
+        return;
+    }
+    let loads: [&[&str]; 3] = [
+        &["/bin/true"],
+        &[ENVIRON, "run", "/bin/true"],
+        &[LOADER, "/bin/true"],
+    ];
+    let mut stopped = Vec::new();
+    for words in loads {
+        let mut lab = Lab::new();
+        lab.options.preload = None;
+        let mut command = Command::new(words[0]);
+        // Where the tests are run by cargo, there is a path that the loader goes through.
+        command.args(&words[1..]).env_remove("LD_LIBRARY_PATH");
+        let observed = lab.observed(&mut command);
+        assert!(observed.status.success(), "{words:?}");
+        let seen = &observed.observation.files;
+        let cache = seen.get(Path::new("/etc/ld.so.cache"));
+        assert_eq!(cache, Some(&Seen::READ), "{words:?}");
+        let preload = seen.get(Path::new("/etc/ld.so.preload"));
+        assert!(preload.is_some(), "{words:?}");
+        stopped.push(observed.effort.stopped);
+    }
+    // It is started and opens the C library.
+    assert_eq!(stopped[0], 2);
+}
+
+/// A program's own calls with the same texts are no loader's.
+#[test]
+fn others_calls_with_the_loaders_texts_are_stopped() {
+    let lab = Lab::new();
+    let before = lab.observed(&mut lab.command(&["hash"])).effort.stopped;
+    let words = ["hash", "read", "/etc/ld.so.cache"];
+    let after = lab.observed(&mut lab.command(&words)).effort.stopped;
+    assert_eq!(after - before, 1);
+}

@@ -50,6 +50,30 @@ fn main() {
                 .status();
             std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
         }
+        // A child with a changed environment, then perhaps all.
+        Some(act @ ("changed" | "changed-all" | "copied")) => {
+            let program = arguments.next().expect("a program");
+            let mut command = Command::new(program);
+            command
+                .args(arguments)
+                .env("CHANGED", "1")
+                .env_remove("GONE");
+            if act == "copied" {
+                command.envs(std::env::vars_os());
+            }
+            let status = command.status();
+            if act == "changed-all" {
+                println!("{}", std::env::vars_os().count());
+            }
+            std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+        }
+        // Variables that are handed on while another thread goes through them.
+        Some("beside") => {
+            let program = arguments.next().expect("a program");
+            let other = std::thread::spawn(|| std::env::vars_os().count());
+            let status = Command::new(program).env("CHANGED", "1").status();
+            println!("{:?} {:?}", other.join().is_ok(), status.is_ok());
+        }
         other => panic!("unknown act {other:?}"),
     }
 }

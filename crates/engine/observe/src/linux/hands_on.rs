@@ -1,0 +1,132 @@
+//! Whether a Rust program that goes through its variables only hands them on to a child.
+//!
+//! `std::process::Command` copies the whole list where a child is to get a changed one. Nothing but the
+//! child sees that copy, and what the child reads is seen there. Who reads the list is told by two
+//! addresses: the reading one is in `std::env::vars_os`, and the one it returns to is in the function of
+//! `Command` that makes the copy. Both are known by their symbols in the program's file; of a file
+//! without symbols, a library without frame pointers, or an inlined function nothing is known, and the
+//! list counts as read.
+
+use super::listener::Call;
+use super::supervise::{Supervisor, Who};
+use super::{elf, peer};
+
+/// Where a program does so, by addresses before it is loaded: starts and sizes.
+#[derive(Debug, Default)]
+pub(super) struct Handing {
+    readers: Vec<(u64, u64)>,
+    copiers: Vec<(u64, u64)>,
+}
+
+/// What a function begins with that keeps the address of its caller where its frame pointer leads:
+/// `push rbp; mov rbp, rsp`.
+const KEEPS_FRAME: [u8; 4] = [0x55, 0x48, 0x89, 0xe5];
+
+impl Handing {
+    fn of(program: &[u8]) -> Self {
+        Self {
+            readers: elf::functions(program, is_reader).unwrap_or_default(),
+            copiers: elf::functions(program, is_copier).unwrap_or_default(),
+        }
+    }
+}
+
+/// `std::env::vars_os`, as either of Rust's ways to write names has it.
+fn is_reader(name: &[u8]) -> bool {
+    (name.starts_with(b"_R") && name.ends_with(b"_3std3env7vars_os"))
+        || name.starts_with(b"_ZN3std3env7vars_os17h")
+}
+
+/// The functions of `std::process::Command` that copy the list.
+fn is_copier(name: &[u8]) -> bool {
+    const LAST: [&[u8]; 2] = [b"7Command11capture_env", b"10CommandEnv7capture"];
+    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    if name.starts_with(b"_R") {
+        return has(b"_3std3sys") && LAST.iter().any(|last| name.ends_with(last));
+    }
+    let hashed = |last: &[u8]| has(&[last, b"17h"].concat());
+    name.starts_with(b"_ZN3std3sys") && LAST.iter().any(|last| hashed(last))
+}
+
+/// The start of the function that an address is in.
+fn function(among: &[(u64, u64)], address: u64) -> Option<u64> {
+    let is_in =
+        |(start, size): &&(u64, u64)| (*start..start.saturating_add(*size)).contains(&address);
+    among.iter().find(is_in).map(|(start, _)| *start)
+}
+
+impl Supervisor {
+    /// Whether that is what the thread does that tells of its reading: see
+    /// [`crate::protocol::VARIABLES`].
+    pub(super) fn hands_on(&mut self, call: &Call, who: Who) -> bool {
+        let [_, place, frame, base, ..] = call.arguments;
+        if !cfg!(target_arch = "x86_64") || place == 0 {
+            return false;
+        }
+        let Some(program) = self
+            .processes
+            .get(who.thread)
+            .map(|known| known.program.clone())
+        else {
+            return false;
+        };
+        // The symbols must be those of the code that runs.
+        if !self.processes.is_as_known(&program) {
+            return false;
+        }
+        let handing = self.handing.entry(program);
+        let handing = handing
+            .or_insert_with_key(|program| Handing::of(program).into())
+            .clone();
+        let within = place.wrapping_sub(base);
+        let Some(start) = function(&handing.readers, within) else {
+            return false;
+        };
+        let mut begins = [0; KEEPS_FRAME.len()];
+        let read = peer::memory(who.thread, base.wrapping_add(start), &mut begins);
+        let keeps = read.is_ok_and(|read| read == begins.len()) && begins == KEEPS_FRAME;
+        if !keeps || within < start + KEEPS_FRAME.len() as u64 {
+            return false;
+        }
+        let mut caller = [0; 8];
+        let read = peer::memory(who.thread, frame.wrapping_add(8), &mut caller);
+        // The last byte of the instruction that calls: what follows it may be another function.
+        let caller = u64::from_ne_bytes(caller)
+            .wrapping_sub(base)
+            .wrapping_sub(1);
+        read.is_ok_and(|read| read == 8) && function(&handing.copiers, caller).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_both_ways_of_writing() {
+        assert!(is_reader(b"_RNvNtCsjrHSEGnQ3l9_3std3env7vars_os"));
+        assert!(is_reader(b"_ZN3std3env7vars_os17h0123456789abcdefE"));
+        assert!(!is_reader(b"_RNvNtCs123_4mine3env7vars_os"));
+        assert!(!is_reader(b"_ZN4mine3std3env7vars_os17h0123456789abcdefE"));
+        let copier =
+            "_RNvMs_NtNtNtNtCsjrHSEGnQ3l9_3std3sys7process4unix6commonNtB4_7Command11capture_env";
+        assert!(is_copier(copier.as_bytes()));
+        let copier =
+            "_ZN3std3sys3pal4unix7process14process_common7Command11capture_env17h0123456789abcdefE";
+        assert!(is_copier(copier.as_bytes()));
+        let older = "_ZN3std3sys7process3env10CommandEnv7capture17h0123456789abcdefE";
+        assert!(is_copier(older.as_bytes()));
+        assert!(!is_copier(b"_RNvNtCs123_4mine7Command11capture_env"));
+        assert!(!is_copier(
+            b"_ZN3std3sys7Command15capture_env_not17h0123456789abcdefE"
+        ));
+    }
+
+    #[test]
+    fn an_address_is_in_one_function() {
+        let among = [(10, 5), (20, 1)];
+        assert_eq!(function(&among, 14), Some(10));
+        assert_eq!(function(&among, 15), None);
+        assert_eq!(function(&among, 20), Some(20));
+    }
+}
