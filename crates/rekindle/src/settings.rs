@@ -98,6 +98,7 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
         })?,
         inner_wrapper: None,
         rustdoc: None,
+        rustdoc_variable: None,
         trusted_wrappers: files.user.trusted_wrappers.clone().unwrap_or_default(),
         observe: flag(surroundings, env::REKINDLE_OBSERVE)?
             .or(files.project.observe)

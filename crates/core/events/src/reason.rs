@@ -130,7 +130,10 @@ impl Change {
         Some(match self.kind {
             ChangeKind::Env if was(unset) => format!("`{name}` is now set"),
             ChangeKind::Env if is(unset) => format!("`{name}` is no longer set"),
-            ChangeKind::Read | ChangeKind::Looked if is(nothing) => format!("`{name}` is gone"),
+            ChangeKind::Read | ChangeKind::Looked if is(nothing) => match self.old {
+                Some(_) => format!("`{name}` is gone"),
+                None => format!("`{name}` is looked for now, and is not there"),
+            },
             ChangeKind::Looked if was(nothing) => format!("`{name}` exists now"),
             ChangeKind::Read if self.old.is_none() => format!("`{name}` is read now"),
             ChangeKind::Read => format!("`{name}` was rewritten"),
@@ -304,5 +307,25 @@ impl fmt::Display for UncacheableReason {
             Self::Observed { refusal } => write!(f, "of a macro that it uses: {refusal}"),
             Self::Other { detail } => f.write_str(detail),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_there_is_not_gone() {
+        let check = |old: Option<&str>, expected: &str| {
+            let change = Change {
+                kind: ChangeKind::Looked,
+                name: "clippy.toml".into(),
+                old: old.map(Into::into),
+                new: Some("not there".into()),
+            };
+            assert_eq!(change.to_string(), expected);
+        };
+        check(Some("file"), "`clippy.toml` is gone");
+        check(None, "`clippy.toml` is looked for now, and is not there");
     }
 }

@@ -9,6 +9,7 @@ use rekindle_events::UncacheableReason;
 use crate::arguments::{self, Argument};
 use crate::manifest::Manifest;
 use crate::roots::Roots;
+use crate::split_debug::SplitDebug;
 use crate::table::Tag;
 
 /// A crate on the command line.
@@ -189,6 +190,7 @@ const CODEGEN: &[&str] = &[
     "relro-level",
     "rpath",
     "soft-float",
+    "split-debuginfo",
     "strip",
     "symbol-mangling-version",
     "target-feature",
@@ -410,10 +412,12 @@ struct Builder {
     profile_use: Option<PathBuf>,
     sysroot: Option<PathBuf>,
     native_cpu: bool,
+    split_debug: SplitDebug,
 }
 
 impl Builder {
     fn take(&mut self, argument: &Argument) -> Result<(), NotAUnit> {
+        self.split_debug.take(argument);
         let text = argument.value.to_str().ok_or_else(|| odd(argument));
         match argument.option {
             "" => {
@@ -563,8 +567,6 @@ impl Builder {
             }
             "profile-generate" => self.wants_real_paths = true,
             "target-cpu" => self.native_cpu |= value == b"native",
-            // Other than off, debug information goes to files that no notification announces.
-            "split-debuginfo" if value == b"off" => {}
             // May name files.
             "llvm-args" | "remark" | "passes" if memchr::memchr(b'/', value).is_none() => {}
             known if CODEGEN.contains(&known) => {}
@@ -580,6 +582,15 @@ impl Builder {
     fn finish(self, arguments: Vec<Argument>) -> Result<Invocation, NotAUnit> {
         if !self.emit.dep_info {
             return Err(not_cargo("no dep-info is asked for"));
+        }
+        let is_archive = !self.test
+            && !self.crate_types.is_empty()
+            && self
+                .crate_types
+                .iter()
+                .all(|kind| matches!(kind.as_str(), "lib" | "rlib"));
+        if let Some(argument) = self.split_debug.unannounced(self.emit.link, is_archive) {
+            return Err(odd(argument));
         }
         Ok(Invocation {
             crate_name: self.crate_name.ok_or_else(|| not_cargo("no crate name"))?,

@@ -22,6 +22,7 @@ mod options;
 pub mod outdir;
 pub mod pathset;
 pub mod roots;
+mod split_debug;
 pub mod step;
 pub mod table;
 pub mod variables;

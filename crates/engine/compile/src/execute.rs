@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rekindle_fsx::time::Watch;
 use rekindle_observe::{Observation, Observer, Options};
+use rekindle_outputs::environment::Environment;
 
 use crate::observed::Watched;
 
@@ -50,8 +51,8 @@ impl Listener for Deaf {}
 /// Runs a compiler. What it prints goes on line by line, so that cargo starts dependents as soon as
 /// metadata is announced.
 pub(crate) fn run(
-    program: &OsStr,
-    arguments: &[OsString],
+    (program, arguments): (&OsStr, &[OsString]),
+    environment: &Environment,
     watched: Option<&Watched>,
     listener: &mut dyn Listener,
     stderr: &mut dyn Write,
@@ -65,6 +66,7 @@ pub(crate) fn run(
         .stdin(Stdio::inherit())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    environment.hand_down(&mut command);
     let mut child = match watched {
         Some(watched) => watched.observer.spawn(&mut command, &watched.options)?,
         None => Observer::off().spawn(&mut command, &Options::default())?,

@@ -34,6 +34,7 @@ mod publish;
 pub mod readers;
 mod reads;
 mod restore;
+pub mod rustdoc;
 pub mod scripts;
 mod sessions;
 mod settings;

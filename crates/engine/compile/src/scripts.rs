@@ -159,6 +159,7 @@ impl Call<'_> {
     /// The program with the name and the arguments that cargo gave.
     fn command(&self, beside: &Path) -> Command {
         let mut command = Command::new(beside);
+        self.launch.environment.hand_down(&mut command);
         command
             .arg0(self.launch.program)
             .args(self.launch.arguments)

@@ -40,6 +40,8 @@ pub struct Settings {
     pub inner_wrapper: Option<PathBuf>,
     /// The user's own `RUSTDOC`; `None` for the one on `PATH`, as cargo would find it.
     pub rustdoc: Option<PathBuf>,
+    /// What `RUSTDOC` was before something of ours stood in for it; `None` where it was not set.
+    pub rustdoc_variable: Option<String>,
     /// File names of wrappers that the user declares to leave outputs alone.
     pub trusted_wrappers: Vec<String>,
     /// Whether compilers with macros, and build scripts, are observed.

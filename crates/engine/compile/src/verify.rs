@@ -58,8 +58,8 @@ fn compile(
     let inner = unit.context.settings.inner_wrapper.as_deref();
     let (program, arguments) = unit.chain.command(inner, &arguments);
     let ran = execute::run(
-        &program,
-        &arguments,
+        (&program, &arguments),
+        unit.context.environment,
         None,
         &mut execute::Deaf,
         &mut io::sink(),

@@ -180,6 +180,7 @@ impl Call<'_> {
         let inner = self.context.settings.inner_wrapper.as_deref();
         let (program, arguments) = self.chain.command(inner, &self.chain.arguments);
         let mut command = std::process::Command::new(&program);
+        self.context.environment.hand_down(&mut command);
         match command.args(arguments).status() {
             Ok(status) => Ok(execute::exit_code(status)),
             Err(error) => {
@@ -503,8 +504,8 @@ impl Call<'_> {
         let (program, arguments) = self.chain.command(inner, &arguments);
         let watched = observed::watched(unit, link_dir);
         let ran = execute::run(
-            &program,
-            &arguments,
+            (&program, &arguments),
+            self.context.environment,
             watched.as_ref(),
             &mut listener,
             streams.stderr,

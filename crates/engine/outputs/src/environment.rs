@@ -2,12 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// The environment of the process, as the CLI read it.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
+    /// Those that the process itself has otherwise.
+    changed: Vec<OsString>,
     /// Current directory.
     pub cwd: PathBuf,
     /// This program's own file.
@@ -28,9 +31,33 @@ impl Environment {
         variables.sort_unstable();
         Self {
             variables,
+            changed: Vec::new(),
             cwd,
             program,
             searched: OnceLock::new(),
+        }
+    }
+
+    /// Takes a variable to have another value, or none, than the process has it.
+    pub fn set(&mut self, name: &str, value: Option<OsString>) {
+        self.variables.retain(|(key, _)| key != name);
+        if let Some(value) = value {
+            let at = self
+                .variables
+                .partition_point(|(key, _)| key.as_os_str() < OsStr::new(name));
+            self.variables.insert(at, (name.into(), value));
+        }
+        self.changed.push(name.into());
+        self.searched = OnceLock::new();
+    }
+
+    /// Has a program see these variables, and not what the process has of them.
+    pub fn hand_down(&self, command: &mut Command) {
+        for name in &self.changed {
+            match self.value(name) {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
     }
 
@@ -112,4 +139,27 @@ pub fn processor() -> Vec<u8> {
     lines.sort_unstable();
     lines.dedup();
     lines.join(&b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_what_is_read_and_handed_down() {
+        let variables = [("A", "1"), ("B", "2"), ("D", "4")].map(|(n, v)| (n.into(), v.into()));
+        let mut environment = Environment::new(variables, PathBuf::new(), PathBuf::new());
+        environment.set("B", None);
+        environment.set("C", Some("3".into()));
+        let names: Vec<_> = environment.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["A", "C", "D"]);
+        assert_eq!(environment.get("B"), None);
+        assert_eq!(environment.get("C"), Some(OsStr::new("3")));
+        assert_eq!(environment.get("D"), Some(OsStr::new("4")));
+        let mut command = Command::new("true");
+        environment.hand_down(&mut command);
+        let handed: Vec<_> = command.get_envs().collect();
+        let three = Some(OsStr::new("3"));
+        assert_eq!(handed, [(OsStr::new("B"), None), (OsStr::new("C"), three)]);
+    }
 }

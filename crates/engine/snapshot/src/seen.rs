@@ -175,6 +175,7 @@ impl<'a> Recorder<'a> {
             roots,
             shown,
             profile,
+            host: self.host_of(profile),
             made,
         };
         let mut indices = Vec::new();
@@ -189,6 +190,15 @@ impl<'a> Recorder<'a> {
         indices.sort_unstable();
         indices.dedup();
         Ok(indices)
+    }
+
+    /// Where cargo builds what runs here, for units of a profile below a target's name.
+    fn host_of(&self, profile: &Path) -> Option<PathBuf> {
+        let below = profile.strip_prefix(&self.here.build_dir).ok()?;
+        let name = below
+            .file_name()
+            .filter(|_| below.components().count() == 2)?;
+        Some(self.here.build_dir.join(name))
     }
 
     fn manifest(&self, seen: &Seen) -> Option<Manifest> {
@@ -300,19 +310,23 @@ struct Of<'a> {
     roots: Roots,
     shown: Roots,
     profile: &'a Path,
+    /// See [`Recorder::host_of`].
+    host: Option<PathBuf>,
     made: &'a [PathBuf],
 }
 
 impl Of<'_> {
     /// Whether what was read is there by what cargo watches: made by a unit that it was built with, or one of
     /// the directories that cargo makes. Those of units are where the loader looks for libraries, in an order and
-    /// a number that differ from build to build.
+    /// a number that differ from build to build; for another target, scripts and macros look there among the host's.
     fn is_made(&self, path: &Path, item: &Item) -> bool {
         let is_directory = item.tag == Tag::Looked && item.value == b"directory";
-        let always = ["deps", "build"].map(|name| self.profile.join(name));
+        let profiles = [Some(self.profile), self.host.as_deref()];
         let ours = |path: &Path| {
-            let mut always = always.iter();
-            always.any(|dir| dir.starts_with(path) || path.starts_with(dir))
+            let dirs = profiles.iter().flatten();
+            let mut always =
+                dirs.flat_map(|profile| ["deps", "build"].map(|name| profile.join(name)));
+            always.any(|dir| dir.starts_with(path) || path.starts_with(&dir))
         };
         let mut made = self.made.iter();
         made.any(|dir| path.starts_with(dir) || (is_directory && dir.starts_with(path)))

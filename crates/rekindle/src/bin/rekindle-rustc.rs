@@ -68,7 +68,8 @@ fn deal(words: &[OsString]) -> Result<Option<i32>, Box<dyn std::error::Error>> {
     }
     let (settings, evict_to) = settings_of(&surroundings)?;
     let program = std::env::current_exe()?;
-    let environment = Environment::new(surroundings.vars, surroundings.cwd, program);
+    let mut environment = Environment::new(surroundings.vars, surroundings.cwd, program);
+    rekindle_compile::rustdoc::hide_from_compiler(&settings, &mut environment);
     let mut stderr = io::stderr();
     let mut stdout = io::stdout();
     let mut streams = wrapper::Streams {
@@ -141,7 +142,10 @@ fn build_script(program: &OsStr, arguments: &[OsString]) -> ExitCode {
         .map(|(settings, _)| settings)
         .filter(|settings| settings.scripts);
     let own = std::env::current_exe().unwrap_or_default();
-    let environment = Environment::new(surroundings.vars, surroundings.cwd, own);
+    let mut environment = Environment::new(surroundings.vars, surroundings.cwd, own);
+    if let Some(settings) = &settings {
+        rekindle_compile::rustdoc::hide_from_script(settings, &mut environment);
+    }
     let launch = scripts::Launch {
         program,
         arguments,

@@ -302,6 +302,28 @@ fn release_with_whole_program_optimisation_comes_back() {
     assert_eq!(out.stdout, b"loot 1 ran\n");
 }
 
+/// cargo gives the option to every unit; what is compiled each time is only what makes files that nobody
+/// announces.
+#[test]
+fn split_debug_information_is_in_the_way_of_programs_alone() {
+    let lab = lab();
+    let manifest = std::fs::read_to_string(lab.path("Cargo.toml")).unwrap();
+    let profile = "[profile.dev]\nsplit-debuginfo = \"packed\"\n";
+    lab.put("Cargo.toml", &format!("{manifest}{profile}"));
+    let build = ["build", "-p", "app"];
+    lab.anew(&build);
+    let first = lab.app();
+    let run = lab.anew(&build);
+    assert_eq!([run.fate("tool"), run.fate("mac")], ["hit", "hit"]);
+    run.uncacheable("app", "argument");
+    assert_eq!(lab.app(), first);
+    assert!(lab.path("target/debug/app.dwp").exists());
+    lab.edit("Cargo.toml", "packed", "unpacked");
+    let check = ["check", "-p", "app"];
+    lab.anew(&check);
+    lab.anew(&check).only_hits();
+}
+
 #[test]
 fn another_target_comes_back() {
     let lab = lab();

@@ -154,6 +154,23 @@ fn all_variables() {
     assert_eq!(after, "1\n");
 }
 
+/// What stands in for rustdoc where tests may need one is no variable of a macro's.
+#[test]
+fn all_variables_are_the_same_under_test() {
+    let mut lab = reader(
+        "std::env::vars().filter(|(name, _)| name == \"RUSTDOC\").map(|(_, value)| value).collect::<String>()",
+    );
+    lab.anew(&["test", "--bins"]);
+    let run = lab.anew(&["test", "--bins"]);
+    run.only_hits();
+    lab.anew(&["build"]);
+    assert_eq!(lab.app(), "\n");
+    lab.set("RUSTDOC", "rustdoc");
+    lab.anew(&["test"]);
+    lab.anew(&["build"]);
+    assert_eq!(lab.app(), "rustdoc\n");
+}
+
 #[test]
 fn what_a_child_reads() {
     let mut lab = at(

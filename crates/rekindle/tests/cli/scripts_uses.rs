@@ -58,6 +58,30 @@ fn what_another_script_made_is_an_input() {
     assert_eq!(lab.app(), "two\n");
 }
 
+/// Under commands that may start rustdoc something of ours stands in for it. A script sees what cargo would
+/// have told it, so that one that hands all variables on is replayed by whatever command.
+#[test]
+fn a_script_sees_no_stand_in_for_rustdoc() {
+    let script = r#"fn main() {
+        assert!(Command::new("true").status().unwrap().success());
+        make(env::var("RUSTDOC").unwrap());
+    }"#;
+    let mut lab = lab(script);
+    let app = |lab: &Lab| {
+        lab.run(&["test", "--no-run"]);
+        lab.run(&["build"]);
+        lab.app()
+    };
+    lab.anew(&["build"]);
+    let plain = lab.app();
+    replayed(&lab.anew(&["test"]));
+    assert_eq!(app(&lab), plain);
+    replayed(&lab.anew(&["build"]));
+    lab.set("RUSTDOC", "rustdoc");
+    lab.anew(&["test"]);
+    assert_eq!(app(&lab), "rustdoc\n");
+}
+
 /// A script that compiles C and has it linked: in the same directory nothing of it runs again.
 #[test]
 fn a_static_library_comes_back() {

@@ -270,6 +270,24 @@ fn scripted(expression: &str, files: &[(&str, &str)]) -> Project {
     in_git(&all)
 }
 
+/// With `--target` what runs here is built among the host's units, where its loader looks for libraries.
+#[test]
+fn build_scripts_and_macros_of_another_target_come_back() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); }";
+    let project = workspace("\"text\".to_owned()", &[("app/build.rs", script)]);
+    let version = project.command("rustc", &["-vV"]).output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let target = [("CARGO_BUILD_TARGET", host.unwrap())];
+    build(&project, &target);
+    assert_eq!(left_out(&project), [""; 0]);
+    fresh_clone(&project);
+    build(&project, &target);
+    let stats = project.stats();
+    assert_eq!(started(&stats), [0, 0, 0], "{stats:#}");
+    assert_eq!(stats["units"]["hit"], 0, "{stats:#}");
+}
+
 #[test]
 fn a_file_that_a_build_script_reads() {
     let expression = "std::fs::read_to_string(\"data\").unwrap()";

@@ -59,7 +59,8 @@ impl Wiring {
             log(event, run_dir.as_deref());
         }
         settings.run_dir.clone_from(&run_dir);
-        settings.rustdoc = user_rustdoc(surroundings, config, &wrapper);
+        (settings.rustdoc, settings.rustdoc_variable) =
+            user_rustdoc(surroundings, config, &wrapper);
         let rustdoc = run_dir
             .as_deref()
             .filter(|_| line.may_document())
@@ -84,8 +85,8 @@ impl Wiring {
             ("RUSTC_WRAPPER", self.wrapper.clone().into()),
             (env::REKINDLE_SETTINGS, self.settings_json.clone().into()),
         ];
-        // Nothing that cargo compares holds its path. Build scripts see it, so it is set only where
-        // rustdoc may be started.
+        // Nothing that cargo compares holds its path, and what our programs start does not see it. Set
+        // only where rustdoc may be started: tests do see it.
         let rustdoc = self.rustdoc.iter();
         variables.extend(rustdoc.map(|path| ("RUSTDOC", path.clone().into())));
         variables
@@ -143,22 +144,31 @@ fn user_wrapper(
     None
 }
 
-/// The rustdoc that cargo would start without us, where that is not the one on `PATH`.
+/// The rustdoc that cargo would start without us, where that is not the one on `PATH`, and what the variable
+/// for it is.
 fn user_rustdoc(
     surroundings: &Surroundings,
     config: &CargoConfig<'_>,
     wrapper: &Path,
-) -> Option<PathBuf> {
-    let program = located(surroundings, &config.rustdoc()?);
+) -> (Option<PathBuf>, Option<String>) {
+    let variable = surroundings.var("RUSTDOC");
+    let variable = variable.map(|value| value.to_string_lossy().into_owned());
+    let Some(program) = config.rustdoc() else {
+        return (None, variable);
+    };
+    let program = located(surroundings, &program);
     let is_ours = || {
         let real = |path: &Path| rekindle_fsx::canonicalize(path).ok();
         real(&program).is_some_and(|program| Some(program) == real(wrapper))
     };
     if is_ours() {
         // Inside another run.
-        return settings::frozen(surroundings).and_then(|outer| outer.rustdoc);
+        let outer = settings::frozen(surroundings);
+        return outer.map_or((None, None), |outer| {
+            (outer.rustdoc, outer.rustdoc_variable)
+        });
     }
-    Some(program)
+    (Some(program), variable)
 }
 
 /// rustdoc is started by cargo itself, not through the wrapper, and reads crates all the same. Where
