@@ -144,6 +144,14 @@ impl LocalStore {
         Ok((bytes, sig.is_executable()))
     }
 
+    /// The size of an object that is on this disk and its first bytes, at most so many, unchecked: for guesses at what it is.
+    #[must_use]
+    pub fn object_begin(&self, digest: &Digest, at_most: u64) -> Option<(u64, Vec<u8>)> {
+        let read = fsx::read_with_sig(&self.layout.object(digest), at_most);
+        let (bytes, sig) = read.ok()??;
+        Some((sig.size, bytes))
+    }
+
     /// Stores bytes as an object.
     ///
     /// # Errors
