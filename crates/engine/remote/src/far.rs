@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use rekindle_base::Digest;
 use rekindle_store::beyond::{self, Beyond};
-use rekindle_store::{LocalStore, Space};
+use rekindle_store::{LocalStore, Space, StoreError};
 
 use crate::blobs::Name;
 use crate::client::{Client, ClientError};
 use crate::index::{Index, PackEntry, Place};
 use crate::pack::{self, Frame};
+use crate::stream;
 
 /// Ranges that are no farther apart are read in one request: what a link of 200 Mbit/s brings in 10 ms.
 const GAP_BYTES: u64 = 256 << 10;
@@ -208,7 +209,7 @@ impl Far {
     }
 
     /// Fetches objects; nobody is said to have asked for them.
-    pub(crate) fn fetch(&self, digests: &[Digest]) {
+    pub fn fetch(&self, digests: &[Digest]) {
         self.fetch_all(&self.frames_of(digests));
     }
 
@@ -370,6 +371,19 @@ impl Far {
         let places =
             |left: Vec<&(usize, Range<u64>)>| left.iter().map(|(frame, _)| *frame).collect();
         for copy in 0..self.client.copies() {
+            if let [(frame, range)] = left[..]
+                && range.end - range.start > stream::LONG_BYTES
+                && entry.table.base_of(*frame).is_none()
+            {
+                match self.stream(entry, (*frame, range), copy) {
+                    Ok(false) => continue,
+                    Ok(true) => self.landed((job.pack, *frame), false),
+                    Err(error) if error.is_missing() => break,
+                    Err(error) => return Err((vec![*frame], error)),
+                }
+                left.clear();
+                break;
+            }
             let range = Some(job.range.clone());
             match self.client.read_copy(&pack_name(&entry.name), range, copy) {
                 Ok(bytes) => {
@@ -396,6 +410,38 @@ impl Far {
             }
         }
         Ok(places(left))
+    }
+
+    /// Puts the one object of a long frame into the local store while it comes; whether its bytes were its own.
+    fn stream(
+        &self,
+        entry: &PackEntry,
+        (frame, range): (usize, &Range<u64>),
+        copy: usize,
+    ) -> Result<bool, ClientError> {
+        let frame = entry.table.frames.get(frame);
+        let Some([object]) = frame.map(|frame| &frame.objects[..]) else {
+            return Ok(false);
+        };
+        let name = pack_name(&entry.name);
+        let put = stream::read(&self.client, (&name, copy), range, |packed| {
+            let mut bytes = pack::unpacking(packed).map_err(StoreError::Io)?;
+            let (digest, size) = (&object.digest, object.size);
+            self.store
+                .put_object_from((digest, size), object.executable, &mut bytes)
+        })?;
+        match put {
+            Ok(()) => {
+                self.counters.objects.fetch_add(1, Ordering::Relaxed);
+                self.counters
+                    .bytes
+                    .fetch_add(object.size, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(StoreError::Corrupt) => Ok(false),
+            // A full disk is no fault of the remote's: whoever asked finds that it is not there.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Puts the objects of a frame into the local store; `None` where its bytes are not theirs.

@@ -209,6 +209,16 @@ pub fn unpack(
     Ok(objects)
 }
 
+/// The bytes of the one object in a frame, as they come out of what `packed` brings. Nothing is compared: whoever takes them does.
+///
+/// # Errors
+/// Where zstd has no memory.
+pub(crate) fn unpacking<'a>(packed: &'a mut dyn Read) -> std::io::Result<impl Read + 'a> {
+    let mut decoder = zstd::Decoder::new(packed)?;
+    decoder.window_log_max(MAX_WINDOW_LOG)?;
+    Ok(decoder)
+}
+
 /// Inflates zstd that must come to exactly so many bytes. Memory grows with what comes out, not with what is promised.
 pub(crate) fn inflate(bytes: &[u8], raw_bytes: u64) -> Result<Vec<u8>, PackError> {
     let decoder = zstd::Decoder::with_buffer(bytes).map_err(|_| PackError::Damaged)?;

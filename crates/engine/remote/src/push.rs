@@ -148,6 +148,20 @@ pub fn save(
     Ok(saved)
 }
 
+/// Whether a base, found by the first of these names, says all that a save would: then nothing need be asked or written.
+#[must_use]
+pub fn adds_nothing(store: &LocalStore, names: &[Name], save: &Save<'_>) -> bool {
+    let is_named = save
+        .base
+        .is_some_and(|base| Some(&base.name) == names.first());
+    if !is_named || !save.same_trees || !save.ahead.is_empty() || !save.lost.is_empty() {
+        return false;
+    }
+    let mut saved = Saved::default();
+    let (_, wanted) = drafted(store, (save, save.lost), &mut saved);
+    saved.records == 0 && wanted.is_empty()
+}
+
 /// The index as it will be but for new packs, and the objects that these must have.
 fn drafted(
     store: &LocalStore,

@@ -13,8 +13,8 @@ const BASES_BYTES: usize = 128 << 20;
 const METADATA: &[u8] = b"rust\0\0\0";
 /// How archives begin, and so `.rlib`.
 pub(crate) const ARCHIVE: &[u8] = b"!<arch>\n";
-/// Where metadata begins in a library, at the latest.
-const METADATA_WITHIN_BYTES: usize = 4096;
+/// Places in a library that may be the begin of its metadata, at most: mostly the first one is.
+const CANDIDATES_MAX: usize = 8;
 
 /// A frame that others may refer to.
 #[derive(Debug)]
@@ -159,12 +159,13 @@ impl Builder {
         if !library.starts_with(ARCHIVE) {
             return None;
         }
-        // It is the first member, behind its head and that of the object file around it.
-        let near = library.get(..METADATA_WITHIN_BYTES).unwrap_or(library);
-        let at = memchr::memmem::find(near, METADATA)?;
-        let metadata = library.get(at..)?;
-        let mut bases = self.bases.iter();
-        bases.find(|base| metadata.starts_with(&base.bytes))
+        // It is the first member behind the table of symbols, in an object file.
+        let candidates = memchr::memmem::find_iter(library, METADATA).take(CANDIDATES_MAX);
+        let mut candidates = candidates.filter_map(|at| library.get(at..));
+        candidates.find_map(|metadata| {
+            let mut bases = self.bases.iter();
+            bases.find(|base| metadata.starts_with(&base.bytes))
+        })
     }
 
     fn frame(&mut self, raw: &[u8], objects: Vec<Packed>) -> std::io::Result<()> {

@@ -19,10 +19,17 @@ fn metadata(seed: u64) -> Vec<u8> {
     [b"rust\0\0\0\x0a", &noise(seed, 400_000)[..]].concat()
 }
 
-/// As rustc makes it: the metadata in an object file, then code.
+/// As rustc makes it: a table of symbols, the metadata in an object file, then code.
 fn library(metadata: &[u8], seed: u64) -> Vec<u8> {
-    let code = noise(seed, 100_000);
-    [b"!<arch>\nlib.rmeta/ ELF ", metadata, &code].concat()
+    let (symbols, code) = (noise(seed + 1, 10_000), noise(seed, 90_000));
+    [
+        b"!<arch>\n/ ",
+        &symbols[..],
+        b"lib.rmeta/ ELF ",
+        metadata,
+        &code,
+    ]
+    .concat()
 }
 
 struct Saves {

@@ -128,7 +128,7 @@ fn with_wrapper(
         })
         .flatten();
     wiring.log([recording.ended(PhaseName::Prepare)]);
-    let remote = snapshots.as_ref().and_then(|snapshots| {
+    let mut remote = snapshots.as_ref().and_then(|snapshots| {
         let settings = remote.as_ref()?;
         let (remote, events) = Remote::pull(
             (settings, surroundings),
@@ -139,9 +139,12 @@ fn with_wrapper(
         remote
     });
     if let Some(snapshots) = &mut snapshots {
+        if let Some(remote) = remote.as_ref().filter(|_| !snapshots.is_kept()) {
+            remote.fetch_placed();
+        }
         let restored = snapshots.restore();
         if let Some(remote) = remote.as_ref().filter(|_| has_work(&restored)) {
-            remote.prefetch();
+            remote.prefetch(snapshots.reads());
         }
         wiring.log(restored);
         wiring.log([recording.ended(PhaseName::Restore)]);
@@ -168,6 +171,9 @@ fn with_wrapper(
     let place = snapshots.as_ref().map(Snapshots::place);
     let mut made = None;
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
+        if let Some(remote) = remote.as_mut().filter(|_| ended.code == 0) {
+            remote.take_history(snapshots.wanted().project);
+        }
         wiring.log(snapshots.capture(&wiring.events()));
         wiring.log([recording.ended(PhaseName::Capture)]);
         made = Some((snapshots.wanted().clone(), snapshots.lock()));

@@ -17,12 +17,16 @@ use rekindle_remote::far::Far;
 use rekindle_remote::index::Index;
 use rekindle_remote::pull::Found;
 use rekindle_remote::tip::Key;
-use rekindle_snapshot::base::Wanted;
+use rekindle_snapshot::base::{Wanted, afar};
+use rekindle_snapshot::shared;
 use rekindle_store::{LocalStore, beyond};
 
 use super::snapshots::{micros, now, warning};
 use crate::commands::remote::{Job, Opened};
 use crate::commands::remote_history;
+
+/// What is fetched on a guess is no larger than this, each.
+const GUESSED_BYTES: u64 = 1 << 20;
 
 /// A remote in a run.
 pub(super) struct Remote {
@@ -33,7 +37,14 @@ pub(super) struct Remote {
     far: Arc<Far>,
     broker: Option<Broker>,
     ahead: Option<Ahead>,
+    history: Option<SharedHistory>,
     opened: Opened,
+}
+
+/// The project's history on its way: taken in already, and given back when it is told that this run is in it.
+struct SharedHistory {
+    told: mpsc::Sender<()>,
+    given: mpsc::Receiver<Result<(), String>>,
 }
 
 impl Remote {
@@ -94,20 +105,59 @@ impl Remote {
             far,
             broker,
             ahead,
+            history: None,
             opened,
         };
         (Some(remote), events)
     }
 
-    /// Fetches meanwhile what the last run read, for a run that has something to build.
-    pub(super) fn prefetch(&self) {
+    /// Begins to fetch what a restore of the save's trees places with its bytes, before it is known which of it is valid:
+    /// little, and mostly all of it is.
+    pub(super) fn fetch_placed(&self) {
+        let Some(found) = &self.found else {
+            return;
+        };
+        let trees = afar::trees(&found.index.pointer).unwrap_or_default();
+        let (far, store) = (Arc::clone(&self.far), self.store.clone());
+        // Not joined: whoever places it waits for what is on its way.
+        std::thread::spawn(move || {
+            let trees: Vec<Digest> = trees.into_iter().map(|(_, tree)| tree).collect();
+            let placed = shared::objects(&store, &trees).placed;
+            let small = placed.iter().filter(|(_, size)| *size <= GUESSED_BYTES);
+            let small: Vec<Digest> = small.map(|(digest, _)| *digest).collect();
+            far.fetch(&small);
+        });
+    }
+
+    /// Fetches meanwhile what compilers are going to read in a run that has something to build: what is known of the units
+    /// that were left out, else what the last run read.
+    pub(super) fn prefetch(&self, known: Vec<Digest>) {
         let far = Arc::clone(&self.far);
-        let reads = self.found.as_ref().map(|found| found.index.reads.clone());
-        let reads = reads.filter(|reads| !reads.is_empty());
-        if let Some(reads) = reads {
+        let last = || Some(self.found.as_ref()?.index.reads.clone());
+        let reads = Some(known).filter(|known| !known.is_empty()).or_else(last);
+        if let Some(reads) = reads.filter(|reads| !reads.is_empty()) {
             // Not joined: what is not there when cargo has ended nobody needs.
             std::thread::spawn(move || far.prefetch(&reads));
         }
+    }
+
+    /// Begins to take in the project's history, where this run is going to add to it.
+    pub(super) fn take_history(&mut self, project: Digest) {
+        if !self.opened.writes {
+            return;
+        }
+        let (client, store_dir) = (self.opened.client.clone(), self.store.dir().to_owned());
+        let (told, is_told) = mpsc::channel::<()>();
+        let (sender, given) = mpsc::channel();
+        std::thread::spawn(move || {
+            let taken = remote_history::take(&client, &store_dir, &project);
+            if is_told.recv().is_ok() {
+                let give = || remote_history::give(&client, &store_dir, &project);
+                // Nobody may wait for it any more.
+                let _ = sender.send(taken.and_then(|()| give()));
+            }
+        });
+        self.history = Some(SharedHistory { told, given });
     }
 
     /// Ends its use; where `made` says what the run was about, saves first. Waits no longer than the settings say.
@@ -118,9 +168,12 @@ impl Remote {
         let mut events = Vec::new();
         if let Some((wanted, lock)) = made.filter(|_| self.opened.writes) {
             let began = Instant::now();
+            let history = self.history.take();
+            // It goes up beside the save.
+            let history = history.filter(|history| history.told.send(()).is_ok());
             events.extend(self.save(&wanted, lock));
             let left = self.settings.linger.saturating_sub(began.elapsed());
-            events.extend(self.share_history(wanted.project, left));
+            events.extend(history.and_then(|history| history.shared(left)));
         }
         for trouble in self.opened.client.troubles() {
             let message = format!("the remote was left alone: {trouble}");
@@ -138,20 +191,6 @@ impl Remote {
             waited_us: fetched.waited_us,
         })));
         events
-    }
-
-    /// Puts this run into the history that others see.
-    fn share_history(&self, project: Digest, at_most: Duration) -> Option<Event> {
-        let (client, store_dir) = (self.opened.client.clone(), self.store.dir().to_owned());
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            sender.send(remote_history::give(&client, &store_dir, &project))
-        });
-        match receiver.recv_timeout(at_most) {
-            Ok(Ok(())) => None,
-            Ok(Err(why)) => Some(not_shared(&why)),
-            Err(_) => Some(not_shared("there was no time left for it")),
-        }
     }
 
     fn save(&mut self, wanted: &Wanted, lock: PathBuf) -> Option<Event> {
@@ -185,6 +224,17 @@ impl Remote {
                 Some(warning("remote-not-saved", message))
             }
             Err(_) => Some(late(self.settings.linger)),
+        }
+    }
+}
+
+impl SharedHistory {
+    /// Waits until others see this run in the history; a warning where they do not.
+    fn shared(&self, at_most: Duration) -> Option<Event> {
+        match self.given.recv_timeout(at_most) {
+            Ok(Ok(())) => None,
+            Ok(Err(why)) => Some(not_shared(&why)),
+            Err(_) => Some(not_shared("there was no time left for it")),
         }
     }
 }
