@@ -96,7 +96,8 @@ impl Kind {
                  when the key changed; `CARGO_INCREMENTAL=0`, as it sets"
             }
             Self::Kache => {
-                "`RUSTC_WRAPPER`; daemon started beforehand; `kache sync --push` within the measured time"
+                "`RUSTC_WRAPPER`; daemon started beforehand; `kache sync --pull` and, of all it has, `kache sync \
+                 --push` within the measured time"
             }
             Self::Mbx => {
                 "`mbx build`; through a relay on its own machine, as it takes HTTP from there alone"
@@ -259,12 +260,25 @@ impl Tool {
         }
     }
 
-    /// What sends to the store that machines share, where a build does not see to it itself.
-    pub(super) fn save(&self, checkout: &Path, cargo_home: &Path) -> Option<Command> {
+    /// What brings what a checkout needs from the store that machines share, where a build does not see to all of it itself.
+    pub(super) fn fetch(&self, checkout: &Path, cargo_home: &Path) -> Option<Command> {
         if self.kind != Kind::Kache {
             return None;
         }
         let mut command = self.command(checkout, cargo_home);
+        // Where nobody has pushed yet, that is no failure.
+        command.args(["sync", "--pull", "--allow-partial"]);
+        Some(command)
+    }
+
+    /// What sends to the store that machines share, where a build does not see to it itself.
+    pub(super) fn save(&self, cargo_home: &Path) -> Option<Command> {
+        if self.kind != Kind::Kache {
+            return None;
+        }
+        // In a workspace it sends the members alone and leaves dependencies to the daemon, which is about to be stopped;
+        // where no `Cargo.toml` is it sends all.
+        let mut command = self.command(&self.store(), cargo_home);
         command.args(["sync", "--push"]);
         Some(command)
     }

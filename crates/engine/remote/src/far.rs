@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use rekindle_base::{Digest, progress};
 use rekindle_store::beyond::{self, Beyond};
-use rekindle_store::{LocalStore, Space};
+use rekindle_store::{LocalStore, Space, StoreError};
 
 use crate::blobs::Name;
 use crate::client::{Client, ClientError};
 use crate::index::{Index, PackEntry, Place};
-use crate::pack;
+use crate::pack::{self, Frame};
+use crate::stream;
 
 /// Ranges that are no farther apart are read in one request: what a link of 200 Mbit/s brings in 10 ms.
 const GAP_BYTES: u64 = 256 << 10;
@@ -28,8 +29,9 @@ const RANGE_BYTES: u64 = 8 << 20;
 
 /// What is fetched before anybody asks, when it is unpacked.
 const PREFETCH_BYTES: u64 = 512 << 20;
-/// Objects that are fetched ahead at once.
-const PREFETCH_AT_ONCE: usize = 32;
+/// The size of a piece of that, and how many of these are under way at once: some requests are left for who asks.
+const PREFETCH_PIECE_BYTES: u64 = 32 << 20;
+const PREFETCH_PIECES: usize = 3;
 
 /// Where packs are among a remote's blobs.
 pub(crate) fn pack_name(digest: &Digest) -> Name {
@@ -157,23 +159,57 @@ impl Far {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches objects before anybody asks, the first ones first and a bounded amount, in pieces: who asks for one that
-    /// is not under way yet does not wait for those before it.
+    /// Fetches objects before anybody asks, the first ones first and a bounded amount, in pieces, a few at once: who asks for
+    /// one that is not under way yet does not wait for all before it.
     pub fn prefetch(&self, digests: &[Digest]) {
-        let mut left_bytes = PREFETCH_BYTES;
-        for some in digests.chunks(PREFETCH_AT_ONCE) {
-            let size = |digest: &Digest| self.places.get(digest).map_or(0, |place| place.size);
-            let bytes: u64 = some.iter().map(size).sum();
-            if bytes > left_bytes {
-                return;
+        let pieces = self.pieces(digests);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.fetch(piece);
             }
-            left_bytes -= bytes;
-            self.fetch(some);
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..PREFETCH_PIECES.min(pieces.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+    }
+
+    /// Deals out what is not here yet, in its order; what is too large for what is left of the budget is left out.
+    fn pieces(&self, digests: &[Digest]) -> Vec<Vec<Digest>> {
+        let mut left_bytes = PREFETCH_BYTES;
+        let missing = digests.iter().filter(|digest| {
+            let Some(place) = self.places.get(digest) else {
+                return false;
+            };
+            let fits = place.size <= left_bytes && !self.store.holds_object(digest, place.size);
+            if fits {
+                left_bytes -= place.size;
+            }
+            fits
+        });
+        let mut pieces: Vec<Vec<Digest>> = Vec::new();
+        let mut piece_bytes = u64::MAX;
+        for digest in missing {
+            let size = self.places.get(digest).map_or(0, |place| place.size);
+            match pieces.last_mut() {
+                Some(piece) if piece_bytes.saturating_add(size) <= PREFETCH_PIECE_BYTES => {
+                    piece.push(*digest)
+                }
+                _ => {
+                    pieces.push(vec![*digest]);
+                    piece_bytes = 0;
+                }
+            }
+            piece_bytes += size;
         }
+        pieces
     }
 
     /// Fetches objects; nobody is said to have asked for them.
-    pub(crate) fn fetch(&self, digests: &[Digest]) {
+    pub fn fetch(&self, digests: &[Digest]) {
         self.fetch_all(&self.frames_of(digests));
     }
 
@@ -190,6 +226,13 @@ impl Far {
             (!is_here).then_some((place.pack, place.frame))
         });
         let mut frames: Vec<FrameAt> = missing.collect();
+        let bases = frames.iter().filter_map(|(pack, frame)| {
+            let (place, base) = self.packs.get(*pack)?.table.base_of(*frame)?;
+            let object = base.objects.first()?;
+            let is_here = self.store.holds_object(&object.digest, object.size);
+            (!is_here).then_some((*pack, place))
+        });
+        frames.extend(bases.collect::<Vec<_>>());
         frames.sort_unstable();
         frames.dedup();
         frames
@@ -284,60 +327,134 @@ impl Far {
     }
 
     fn fetch_job(&self, job: &Job) {
-        let mut lost = Vec::new();
-        let mut failed = false;
-        if let Some(entry) = self.packs.get(job.pack) {
-            match self.fetch_frames(entry, job) {
-                Ok(damaged) => lost.extend(damaged.into_iter().map(|frame| (job.pack, frame))),
-                // Another try may get it, as long as the client makes any.
-                Err(_) => {
-                    failed = true;
-                    self.counters
-                        .lost
-                        .fetch_add(job.frames.len() as u64, Ordering::Relaxed);
-                }
-            }
+        let Some(entry) = self.packs.get(job.pack) else {
+            return;
+        };
+        // Another try may get what failed, as long as the client makes any.
+        let left = self.fetch_frames(entry, job);
+        let (left, is_lost) = match left {
+            Ok(damaged) => (damaged, true),
+            Err((left, _)) => (left, false),
+        };
+        if left.is_empty() {
+            return;
         }
         self.counters
             .lost
-            .fetch_add(lost.len() as u64, Ordering::Relaxed);
-        if failed || !lost.is_empty() {
-            self.broken.store(true, Ordering::SeqCst);
+            .fetch_add(left.len() as u64, Ordering::Relaxed);
+        self.broken.store(true, Ordering::SeqCst);
+        for frame in left {
+            self.landed((job.pack, frame), is_lost);
         }
-        progress().did(job.frames.len() as u64);
-        let mut flights = self.flights();
-        for (frame, _) in &job.frames {
-            flights.under_way.remove(&(job.pack, *frame));
-        }
-        flights.lost.extend(lost);
-        drop(flights);
-        self.landed.notify_all();
     }
 
-    /// Reads frames and keeps their objects; the frames that no copy of the pack has as they should be.
-    fn fetch_frames(&self, entry: &PackEntry, job: &Job) -> Result<Vec<usize>, ClientError> {
+    /// Whoever waits for a frame need not any longer.
+    fn landed(&self, frame: FrameAt, is_lost: bool) {
+        let mut flights = self.flights();
+        flights.under_way.remove(&frame);
+        if is_lost {
+            flights.lost.insert(frame);
+        }
+        drop(flights);
+        self.landed.notify_all();
+        progress().did(1);
+    }
+
+    /// Reads frames and keeps their objects; the frames that no copy of the pack has as they should be. An error comes with
+    /// those that were not had.
+    fn fetch_frames(
+        &self,
+        entry: &PackEntry,
+        job: &Job,
+    ) -> Result<Vec<usize>, (Vec<usize>, ClientError)> {
+        // Those that others refer to come first, and wait for nobody: no two jobs wait for each other.
         let mut left: Vec<&(usize, Range<u64>)> = job.frames.iter().collect();
+        left.sort_by_key(|(frame, _)| entry.table.base_of(*frame).is_some());
+        let places =
+            |left: Vec<&(usize, Range<u64>)>| left.iter().map(|(frame, _)| *frame).collect();
         for copy in 0..self.client.copies() {
+            if let [(frame, range)] = left[..]
+                && range.end - range.start > stream::LONG_BYTES
+                && entry.table.base_of(*frame).is_none()
+            {
+                match self.stream(entry, (*frame, range), copy) {
+                    Ok(false) => continue,
+                    Ok(true) => self.landed((job.pack, *frame), false),
+                    Err(error) if error.is_missing() => break,
+                    Err(error) => return Err((vec![*frame], error)),
+                }
+                left.clear();
+                break;
+            }
             let range = Some(job.range.clone());
             match self.client.read_copy(&pack_name(&entry.name), range, copy) {
-                Ok(bytes) => left.retain(|(frame, range)| {
-                    self.keep(entry, *frame, part(&bytes, &job.range, range))
-                        .is_none()
-                }),
+                Ok(bytes) => {
+                    let mut spoilt = HashSet::new();
+                    left.retain(|(frame, range)| {
+                        let part = part(&bytes, &job.range, range);
+                        // Of a base in this very job nobody else brings another copy.
+                        let base = entry.table.base_of(*frame).map(|(base, _)| base);
+                        let is_kept = base.is_none_or(|base| !spoilt.contains(&base))
+                            && self.keep(job.pack, *frame, part).is_some();
+                        if is_kept {
+                            self.landed((job.pack, *frame), false);
+                        } else {
+                            spoilt.insert(*frame);
+                        }
+                        !is_kept
+                    });
+                }
                 Err(error) if error.is_missing() => break,
-                Err(error) => return Err(error),
+                Err(error) => return Err((places(left), error)),
             }
             if left.is_empty() {
                 break;
             }
         }
-        Ok(left.into_iter().map(|(frame, _)| *frame).collect())
+        Ok(places(left))
+    }
+
+    /// Puts the one object of a long frame into the local store while it comes; whether its bytes were its own.
+    fn stream(
+        &self,
+        entry: &PackEntry,
+        (frame, range): (usize, &Range<u64>),
+        copy: usize,
+    ) -> Result<bool, ClientError> {
+        let frame = entry.table.frames.get(frame);
+        let Some([object]) = frame.map(|frame| &frame.objects[..]) else {
+            return Ok(false);
+        };
+        let name = pack_name(&entry.name);
+        let put = stream::read(&self.client, (&name, copy), range, |packed| {
+            let mut bytes = pack::unpacking(packed).map_err(StoreError::Io)?;
+            let (digest, size) = (&object.digest, object.size);
+            self.store
+                .put_object_from((digest, size), object.executable, &mut bytes)
+        })?;
+        match put {
+            Ok(()) => {
+                self.counters.objects.fetch_add(1, Ordering::Relaxed);
+                self.counters
+                    .bytes
+                    .fetch_add(object.size, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(StoreError::Corrupt) => Ok(false),
+            // A full disk is no fault of the remote's: whoever asked finds that it is not there.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Puts the objects of a frame into the local store; `None` where its bytes are not theirs.
-    fn keep(&self, entry: &PackEntry, frame: usize, bytes: Option<&[u8]>) -> Option<()> {
-        let frame = entry.table.frames.get(frame)?;
-        for (object, bytes) in pack::unpack(bytes?, frame).ok()? {
+    fn keep(&self, pack: usize, at: usize, bytes: Option<&[u8]>) -> Option<()> {
+        let table = &self.packs.get(pack)?.table;
+        let frame = table.frames.get(at)?;
+        let base = match table.base_of(at) {
+            Some((place, base)) => Some(self.base_bytes((pack, place), base)?),
+            None => None,
+        };
+        for (object, bytes) in pack::unpack(bytes?, frame, base.as_deref()).ok()? {
             // A full disk is no fault of the remote's: whoever asked finds that it is not there.
             if self
                 .store
@@ -351,6 +468,31 @@ impl Far {
             }
         }
         Some(())
+    }
+
+    /// The bytes of the one object in a frame that another one refers to: from the local store, where they were just put or
+    /// have been before, or from afar where that has no room for them.
+    fn base_bytes(&self, at: FrameAt, base: &Frame) -> Option<Vec<u8>> {
+        let digest = &base.objects.first()?.digest;
+        let local = || self.store.object_bytes(digest).ok().map(|(bytes, _)| bytes);
+        if let Some(bytes) = local() {
+            return Some(bytes);
+        }
+        self.await_others(&[at]);
+        if let Some(bytes) = local() {
+            return Some(bytes);
+        }
+        let entry = self.packs.get(at.0)?;
+        let (range, _) = entry.table.ranges().nth(at.1)?;
+        for copy in 0..self.client.copies() {
+            let range = Some(range.clone());
+            let read = self.client.read_copy(&pack_name(&entry.name), range, copy);
+            let objects = pack::unpack(&read.ok()?, base, None);
+            if let Some((_, bytes)) = objects.ok().and_then(|mut objects| objects.pop()) {
+                return Some(bytes);
+            }
+        }
+        None
     }
 }
 

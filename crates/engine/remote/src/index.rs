@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::pack::{self, Table};
 
 /// The version of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest index, raw.
 pub const MAX_BYTES: u64 = 256 << 20;
@@ -44,6 +44,9 @@ pub enum IndexError {
     /// Not an index, or cut off, or with lengths that none has.
     #[error("it is not a whole index")]
     Shape,
+    /// An earlier version: the next save takes its place.
+    #[error("an earlier version of rekindle wrote it, and the next save takes its place")]
+    Older,
     /// A later version.
     #[error("a later version of rekindle wrote it")]
     Newer,
@@ -126,8 +129,10 @@ impl Index {
         if magic != MAGIC {
             return Err(IndexError::Shape);
         }
-        if version != VERSION.to_le_bytes() {
-            return Err(IndexError::Newer);
+        match version.try_into().map_or(VERSION, u32::from_le_bytes) {
+            older if older < VERSION => return Err(IndexError::Older),
+            newer if newer > VERSION => return Err(IndexError::Newer),
+            _ => {}
         }
         let length = length.try_into().map_or(u64::MAX, u64::from_le_bytes);
         if length > MAX_BYTES {
@@ -241,6 +246,7 @@ mod tests {
         let table = Table {
             frames: vec![Frame {
                 packed_bytes: 10,
+                base: None,
                 objects: objects.collect(),
             }],
         };
@@ -345,7 +351,7 @@ mod tests {
         #[test]
         fn any_bytes_are_an_index_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Index::decode(&bytes);
-            let mut headed = b"rkix\x01\0\0\0\xff\0\0\0\0\0\0\0".to_vec();
+            let mut headed = b"rkix\x02\0\0\0\xff\0\0\0\0\0\0\0".to_vec();
             headed.extend_from_slice(&bytes);
             let _ = Index::decode(&headed);
         }

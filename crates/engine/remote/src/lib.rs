@@ -39,6 +39,7 @@ pub mod reapi;
 mod redis;
 pub mod runtime;
 mod secret;
+mod stream;
 #[cfg(test)]
 mod tests;
 pub mod tiered;

@@ -20,8 +20,15 @@
 //! a zstd header and loses what it could have learnt from its neighbour; large ones have one each, so that what is not asked for is
 //! not read.
 //!
+//! An `.rlib` repeats the `.rmeta` beside it, byte for byte, and that is most of it. So the frame of a library may have a
+//! *base*, an earlier frame of the same pack with its metadata alone, whose bytes zstd refers to (a prefix, as of `zstd
+//! --patch-from`). Who compiles reads metadata only, who links reads both and the repetition once. A base has no base.
+//!
 //! Nothing here is believed: lengths are bounded before memory is taken ([`Table::check`]), a frame must come out at exactly
-//! the length that the table says, and every object is compared with its digest.
+//! the length that the table says, and every object is compared with its digest. A base may be anything: it decides how
+//! short a frame is, never what comes out of it unnoticed.
+
+mod builder;
 
 use std::io::Read;
 use std::ops::Range;
@@ -29,8 +36,11 @@ use std::ops::Range;
 use rekindle_base::Digest;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::builder::ARCHIVE;
+pub use self::builder::{Builder, is_metadata};
+
 /// The version of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The largest object that is packed, in bytes; a larger one stays where it was made.
 pub const MAX_OBJECT_BYTES: u64 = 1 << 30;
@@ -61,6 +71,9 @@ pub enum PackError {
     /// Not a pack, or cut off.
     #[error("it is not a whole pack")]
     Shape,
+    /// An earlier version, whose packs are written anew.
+    #[error("an earlier version of rekindle wrote it")]
+    Older,
     /// A later version.
     #[error("a later version of rekindle wrote it")]
     Newer,
@@ -91,6 +104,8 @@ pub struct Packed {
 pub struct Frame {
     /// Its length in the pack, in bytes.
     pub packed_bytes: u64,
+    /// The place in the table of the frame whose bytes it refers to, if any.
+    pub base: Option<u32>,
     /// What it holds, in order.
     pub objects: Vec<Packed>,
 }
@@ -118,7 +133,10 @@ impl Table {
     pub fn check(&self) -> Result<(), PackError> {
         let mut packed_bytes = HEAD_BYTES;
         let mut objects = 0;
-        for frame in &self.frames {
+        for (at, frame) in self.frames.iter().enumerate() {
+            if frame.base.is_some() && self.base_of(at).is_none() {
+                return Err(PackError::Bounds);
+            }
             objects += frame.objects.len();
             packed_bytes = packed_bytes.saturating_add(frame.packed_bytes);
             let is_shared = frame.objects.len() > 1;
@@ -138,6 +156,17 @@ impl Table {
         fine.then_some(()).ok_or(PackError::Bounds)
     }
 
+    /// The frame that a frame refers to, with its place; `None` where it refers to none, or to one that is no base.
+    #[must_use]
+    pub fn base_of(&self, at: usize) -> Option<(usize, &Frame)> {
+        let frame = self.frames.get(at)?;
+        let place = usize::try_from(frame.base?).ok()?;
+        let base = self.frames.get(place).filter(|_| place < at)?;
+        // A base without a base: whoever needs a frame needs at most one other.
+        let fits = base.base.is_none() && base.objects.len() == 1 && frame.objects.len() == 1;
+        fits.then_some((place, base))
+    }
+
     /// The frames with their ranges in the pack.
     pub fn ranges(&self) -> impl Iterator<Item = (Range<u64>, &Frame)> {
         let mut at = HEAD_BYTES;
@@ -149,12 +178,23 @@ impl Table {
     }
 }
 
-/// Unpacks one frame: the bytes of its objects, each compared with its digest.
+/// Unpacks one frame: the bytes of its objects, each compared with its digest. `base` has the bytes of the object that its
+/// base frame holds, where it has a base.
 ///
 /// # Errors
 /// [`PackError::Damaged`].
-pub fn unpack(bytes: &[u8], frame: &Frame) -> Result<Vec<(Packed, Vec<u8>)>, PackError> {
-    let raw = inflate(bytes, frame.raw_bytes())?;
+pub fn unpack(
+    bytes: &[u8],
+    frame: &Frame,
+    base: Option<&[u8]>,
+) -> Result<Vec<(Packed, Vec<u8>)>, PackError> {
+    let raw = match base.filter(|_| frame.base.is_some()) {
+        Some(base) => {
+            let decoder = zstd::Decoder::with_ref_prefix(bytes, base);
+            drained(decoder.map_err(|_| PackError::Damaged)?, frame.raw_bytes())?
+        }
+        None => inflate(bytes, frame.raw_bytes())?,
+    };
     let mut rest = &raw[..];
     let mut objects = Vec::with_capacity(frame.objects.len());
     for object in &frame.objects {
@@ -169,10 +209,24 @@ pub fn unpack(bytes: &[u8], frame: &Frame) -> Result<Vec<(Packed, Vec<u8>)>, Pac
     Ok(objects)
 }
 
+/// The bytes of the one object in a frame, as they come out of what `packed` brings. Nothing is compared: whoever takes them does.
+///
+/// # Errors
+/// Where zstd has no memory.
+pub(crate) fn unpacking<'a>(packed: &'a mut dyn Read) -> std::io::Result<impl Read + 'a> {
+    let mut decoder = zstd::Decoder::new(packed)?;
+    decoder.window_log_max(MAX_WINDOW_LOG)?;
+    Ok(decoder)
+}
+
 /// Inflates zstd that must come to exactly so many bytes. Memory grows with what comes out, not with what is promised.
 pub(crate) fn inflate(bytes: &[u8], raw_bytes: u64) -> Result<Vec<u8>, PackError> {
+    let decoder = zstd::Decoder::with_buffer(bytes).map_err(|_| PackError::Damaged)?;
+    drained(decoder, raw_bytes)
+}
+
+fn drained(mut decoder: zstd::Decoder<'_, &[u8]>, raw_bytes: u64) -> Result<Vec<u8>, PackError> {
     const FIRST_BYTES: u64 = 16 << 20;
-    let mut decoder = zstd::Decoder::with_buffer(bytes).map_err(|_| PackError::Damaged)?;
     decoder
         .window_log_max(MAX_WINDOW_LOG)
         .map_err(|_| PackError::Damaged)?;
@@ -188,103 +242,12 @@ pub(crate) fn inflate(bytes: &[u8], raw_bytes: u64) -> Result<Vec<u8>, PackError
 
 /// Deflates.
 pub(crate) fn deflate(raw: &[u8]) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::compress(raw, LEVEL)
+    zstd::bulk::compress(raw, level(raw))
 }
 
-/// Makes a pack, one object after the other.
-#[derive(Debug)]
-pub struct Builder {
-    bytes: Vec<u8>,
-    table: Table,
-    /// Small objects that wait for their frame, and their bytes.
-    waiting: Vec<Packed>,
-    shared: Vec<u8>,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        Self {
-            bytes,
-            table: Table::default(),
-            waiting: Vec::new(),
-            shared: Vec::new(),
-        }
-    }
-}
-
-impl Builder {
-    /// Adds an object, whose digest the caller has checked.
-    ///
-    /// # Errors
-    /// Of kind `InvalidInput` where it is larger than [`MAX_OBJECT_BYTES`]; where zstd has no memory.
-    pub fn add(&mut self, digest: Digest, bytes: &[u8], executable: bool) -> std::io::Result<()> {
-        let object = Packed {
-            digest,
-            size: bytes.len() as u64,
-            executable,
-        };
-        if object.size > MAX_OBJECT_BYTES {
-            return Err(std::io::ErrorKind::InvalidInput.into());
-        }
-        if object.size > SMALL_BYTES {
-            return self.frame(bytes, vec![object]);
-        }
-        self.waiting.push(object);
-        self.shared.extend_from_slice(bytes);
-        if self.shared.len() >= SHARED_BYTES {
-            self.close()?;
-        }
-        Ok(())
-    }
-
-    /// How long it is so far, roughly.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        (self.bytes.len() + self.shared.len()) as u64
-    }
-
-    /// Whether nothing was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.table.frames.is_empty() && self.waiting.is_empty()
-    }
-
-    /// The pack's bytes and its table.
-    ///
-    /// # Errors
-    /// Where zstd has no memory.
-    pub fn finish(mut self) -> std::io::Result<(Vec<u8>, Table)> {
-        self.close()?;
-        let raw = postcard::to_stdvec(&self.table).map_err(std::io::Error::other)?;
-        let table = deflate(&raw)?;
-        let length = u32::try_from(table.len()).map_err(std::io::Error::other)?;
-        self.bytes.extend_from_slice(&table);
-        self.bytes.extend_from_slice(Digest::of(&table).as_bytes());
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(&END);
-        Ok((self.bytes, self.table))
-    }
-
-    fn close(&mut self) -> std::io::Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let shared = std::mem::take(&mut self.shared);
-        let objects = std::mem::take(&mut self.waiting);
-        self.frame(&shared, objects)
-    }
-
-    fn frame(&mut self, raw: &[u8], objects: Vec<Packed>) -> std::io::Result<()> {
-        let packed = deflate(raw)?;
-        self.bytes.extend_from_slice(&packed);
-        self.table.frames.push(Frame {
-            packed_bytes: packed.len() as u64,
-            objects,
-        });
-        Ok(())
-    }
+/// How hard to try.
+fn level(_raw: &[u8]) -> i32 {
+    LEVEL
 }
 
 /// Reads the table out of a whole pack, for whoever has no index: total, any bytes give a table or an error.
@@ -297,8 +260,10 @@ pub fn table_of(pack: &[u8]) -> Result<Table, PackError> {
     if magic != MAGIC {
         return Err(PackError::Shape);
     }
-    if version != VERSION.to_le_bytes() {
-        return Err(PackError::Newer);
+    match version.try_into().map_or(VERSION, u32::from_le_bytes) {
+        older if older < VERSION => return Err(PackError::Older),
+        newer if newer > VERSION => return Err(PackError::Newer),
+        _ => {}
     }
     let (body, tail) = rest
         .split_last_chunk::<TAIL_BYTES>()
@@ -339,12 +304,21 @@ pub fn table_of(pack: &[u8]) -> Result<Table, PackError> {
 /// The first [`PackError`].
 pub fn check_all(pack: &[u8]) -> Result<usize, PackError> {
     let table = table_of(pack)?;
-    let mut sound = 0;
-    for (range, frame) in table.ranges() {
+    let ranges: Vec<Range<u64>> = table.ranges().map(|(range, _)| range).collect();
+    let bytes_of = |at: usize| {
+        let range = ranges.get(at).ok_or(PackError::Bounds)?;
         let begin = usize::try_from(range.start).map_err(|_| PackError::Bounds)?;
         let end = usize::try_from(range.end).map_err(|_| PackError::Bounds)?;
-        let bytes = pack.get(begin..end).ok_or(PackError::Shape)?;
-        sound += unpack(bytes, frame)?.len();
+        pack.get(begin..end).ok_or(PackError::Shape)
+    };
+    let mut sound = 0;
+    for (at, frame) in table.frames.iter().enumerate() {
+        let base = match table.base_of(at) {
+            Some((place, base)) => unpack(bytes_of(place)?, base, None)?.pop(),
+            None => None,
+        };
+        let base = base.as_ref().map(|(_, bytes)| &bytes[..]);
+        sound += unpack(bytes_of(at)?, frame, base)?.len();
     }
     Ok(sound)
 }
@@ -382,7 +356,7 @@ mod tests {
             let bytes =
                 &pack[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
             seen.extend(
-                unpack(bytes, frame)
+                unpack(bytes, frame, None)
                     .unwrap()
                     .into_iter()
                     .map(|(_, bytes)| bytes),
@@ -431,6 +405,7 @@ mod tests {
             Table {
                 frames: vec![Frame {
                     packed_bytes,
+                    base: None,
                     objects,
                 }],
             }
@@ -449,6 +424,63 @@ mod tests {
                 Err(PackError::Bounds),
                 "{sizes:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_library_refers_to_its_metadata_and_to_nothing_else() {
+        let noise = |from: u32| {
+            (0..40_000_u32).flat_map(move |n| (n ^ from).wrapping_mul(2_654_435_761).to_le_bytes())
+        };
+        let metadata: Vec<u8> = b"rust\0\0\0\x0a".iter().copied().chain(noise(1)).collect();
+        let other: Vec<u8> = b"rust\0\0\0\x0a".iter().copied().chain(noise(2)).collect();
+        let library = [b"!<arch>\nlib.rmeta/ ", &metadata[..], b"code"].concat();
+        let plain = [b"!<arch>\nlib.o/ ", &metadata[4..], b"code"].concat();
+        let objects = [other, metadata.clone(), library.clone(), plain];
+        let (pack, table) = packed(&objects);
+        let bases: Vec<Option<u32>> = table.frames.iter().map(|frame| frame.base).collect();
+        assert_eq!(bases, [None, None, Some(1), None]);
+        assert_eq!(check_all(&pack), Ok(4));
+        let (range, frame) = table.ranges().nth(2).unwrap();
+        assert!(range.end - range.start < 1000);
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let with = |base: Option<&[u8]>| unpack(&pack[range.clone()], frame, base);
+        assert_eq!(with(Some(&metadata)).unwrap()[0].1, library);
+        assert_eq!(with(None), Err(PackError::Damaged));
+        let mut spoilt = metadata.clone();
+        spoilt[5_000] ^= 1;
+        assert_eq!(with(Some(&spoilt)), Err(PackError::Damaged));
+    }
+
+    #[test]
+    fn bases_that_no_pack_has_are_refused() {
+        let frame = |base, count| Frame {
+            packed_bytes: 10,
+            base,
+            objects: vec![
+                Packed {
+                    digest: Digest::of(b"x"),
+                    size: 1,
+                    executable: false,
+                };
+                count
+            ],
+        };
+        let check = |frames: &[(Option<u32>, usize)]| {
+            let frames = frames.iter().map(|(base, count)| frame(*base, *count));
+            let frames = frames.collect();
+            Table { frames }.check()
+        };
+        assert_eq!(check(&[(None, 1), (Some(0), 1), (Some(0), 1)]), Ok(()));
+        for bad in [
+            &[(Some(0), 1)][..],
+            &[(Some(1), 1), (None, 1)],
+            &[(None, 1), (Some(0), 1), (Some(1), 1)],
+            &[(None, 2), (Some(0), 1)],
+            &[(None, 1), (Some(0), 2)],
+            &[(None, 1), (Some(u32::MAX), 1)],
+        ] {
+            assert_eq!(check(bad), Err(PackError::Bounds), "{bad:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Finding the index of a save, and bringing its records into the local store.
 
+use std::io;
+
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_store::{LocalStore, Space, Store};
 
@@ -116,7 +118,10 @@ fn memo(what: &[u8], index: &Digest) -> Digest {
 }
 
 /// Puts what two records of one key say together, the local one's payload first; `None` leaves the local one.
-pub type Merge<'a> = &'a dyn Fn(Space, &[u8], &[u8]) -> Option<Vec<u8>>;
+pub type Merge<'a> = &'a (dyn Fn(Space, &[u8], &[u8]) -> Option<Vec<u8>> + Sync);
+
+/// More threads than this only wait for each other in the file system.
+const THREADS_MAX: usize = 4;
 
 /// Brings the records of an index into the local store; how many are new there. What is there already stays, or becomes
 /// what `merge` makes of both.
@@ -130,13 +135,33 @@ pub fn import(
 ) -> Result<u64, rekindle_store::StoreError> {
     let done = memo(b"imported", &found.digest);
     let again = store.last_use_ns(Space::Memos, &done).is_some();
-    let mut new = 0;
-    for record in &found.index.records {
-        let is_here = store.last_use_ns(record.space, &record.key).is_some();
-        if is_here && again {
-            continue;
+    // Each is a file: the system makes them on every core.
+    let threads =
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
+    let share = found.index.records.len().div_ceil(threads).max(1);
+    let of_share = |records: &[Shared]| {
+        let mut new = 0;
+        for record in records {
+            let is_here = store.last_use_ns(record.space, &record.key).is_some();
+            if is_here && again {
+                continue;
+            }
+            new += u64::from(one(store, record, is_here, merge)?);
         }
-        new += u64::from(one(store, record, is_here, merge)?);
+        Ok::<u64, rekindle_store::StoreError>(new)
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let shares = found.index.records.chunks(share);
+        let threads: Vec<_> = shares
+            .map(|share| scope.spawn(|| of_share(share)))
+            .collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined.collect()
+    });
+    let mut new = 0;
+    for result in results {
+        let lost = || io::Error::other("a thread that stored records ended early");
+        new += result.map_err(|_| lost())??;
     }
     if !again {
         store.put_record(Space::Memos, &done, &[], &[])?;

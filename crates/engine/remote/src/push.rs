@@ -17,7 +17,7 @@ use crate::client::{Client, ClientError};
 use crate::compact;
 use crate::far::{index_name, pack_name};
 use crate::index::{Index, MAX_PACKS, PackEntry, Shared};
-use crate::pack::Builder;
+use crate::pack::{ARCHIVE, Builder, is_metadata};
 use crate::pull::{Found, keep_index};
 use crate::tip::{Key, Tip};
 
@@ -146,6 +146,20 @@ pub fn save(
         client.write(name, &bytes, Kind::Latest)?;
     }
     Ok(saved)
+}
+
+/// Whether a base, found by the first of these names, says all that a save would: then nothing need be asked or written.
+#[must_use]
+pub fn adds_nothing(store: &LocalStore, names: &[Name], save: &Save<'_>) -> bool {
+    let is_named = save
+        .base
+        .is_some_and(|base| Some(&base.name) == names.first());
+    if !is_named || !save.same_trees || !save.ahead.is_empty() || !save.lost.is_empty() {
+        return false;
+    }
+    let mut saved = Saved::default();
+    let (_, wanted) = drafted(store, (save, save.lost), &mut saved);
+    saved.records == 0 && wanted.is_empty()
 }
 
 /// The index as it will be but for new packs, and the objects that these must have.
@@ -313,7 +327,7 @@ pub(crate) fn pack_share(
 ) -> Result<Vec<PackEntry>, PushError> {
     let mut packs = Vec::new();
     let mut builder = Builder::default();
-    for digest in objects {
+    for digest in &libraries_last(store, objects) {
         // One that was evicted or damaged meanwhile is a miss for whoever reads the record.
         let Ok((bytes, executable)) = store.object_bytes(digest) else {
             continue;
@@ -328,6 +342,24 @@ pub(crate) fn pack_share(
     }
     packs.extend(write_pack(client, builder)?);
     Ok(packs)
+}
+
+/// The same objects, large metadata and what is no library before libraries: these repeat it, and where it lies together less
+/// is read by who wants nothing else.
+fn libraries_last(store: &LocalStore, objects: &[Digest]) -> Vec<Digest> {
+    const OTHERS: u8 = 0;
+    const METADATA: u8 = 1;
+    const LIBRARIES: u8 = 2;
+    let class = |digest: &Digest| match store.object_begin(digest, 8) {
+        Some((size, _)) if size <= crate::pack::SMALL_BYTES => OTHERS,
+        Some((_, begin)) if is_metadata(&begin) => METADATA,
+        Some((_, begin)) if begin == ARCHIVE => LIBRARIES,
+        _ => OTHERS,
+    };
+    let mut objects: Vec<(u8, Digest)> = objects.iter().map(|one| (class(one), *one)).collect();
+    // Stable: those of one record stay together, and those that were to be first are.
+    objects.sort_by_key(|(class, _)| *class);
+    objects.into_iter().map(|(_, digest)| digest).collect()
 }
 
 fn write_pack(client: &Client, builder: Builder) -> Result<Option<PackEntry>, PushError> {

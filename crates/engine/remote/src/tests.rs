@@ -1,5 +1,8 @@
 //! Saves between two local stores through a directory, and what happens where that fails.
 
+mod bases;
+mod long;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -7,6 +7,7 @@
 mod decide;
 mod kept;
 mod place;
+mod reads;
 mod retime;
 mod watch;
 
@@ -17,7 +18,8 @@ use std::path::Path;
 use rekindle_base::Digest;
 use rekindle_outputs::early::Early;
 use rekindle_outputs::environment::Environment;
-use rekindle_store::LocalStore;
+use rekindle_outputs::placeholder::Placeholder;
+use rekindle_store::{LocalStore, beyond};
 
 pub use self::decide::Invalid;
 pub use self::kept::forget_changed;
@@ -61,6 +63,8 @@ pub struct Restored {
     pub waiting_bytes: u64,
     /// What makes programs ready that people collect.
     pub early: Option<Early>,
+    /// What compilers are going to read, as far as that is known, in this order.
+    pub reads: Vec<Digest>,
     /// The trees, as they were read: for the capture after it.
     pub trees: HashMap<Digest, Tree>,
 }
@@ -119,6 +123,10 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     // Where placing has every core, a copy beside it makes both later; cargo alone leaves one free.
     let at_once = place::threads() > 2;
     bring_placed(store, &jobs, &valid);
+    restored.reads = reads::of_missing(&jobs, &valid);
+    if request.early {
+        bring_programs(&placing, &jobs, &valid);
+    }
     if request.early && at_once {
         restored.early = early(&placing, &jobs, &valid)?;
     }
@@ -159,6 +167,22 @@ fn bring_placed(store: &LocalStore, jobs: &[Job], valid: &[Vec<usize>]) {
     store.bring_objects(&objects.collect::<Vec<_>>());
 }
 
+/// Begins to bring the programs that are made ready later: they are the largest files, and nothing else is wanted of afar
+/// while files are placed and cargo looks at them.
+fn bring_programs(placing: &place::Placing<'_>, jobs: &[Job], valid: &[Vec<usize>]) {
+    let programs = programs(placing, jobs, valid);
+    let objects: Vec<(Digest, u64)> = programs
+        .iter()
+        .map(|program| (program.digest, program.size))
+        .collect();
+    let store = placing.store.clone();
+    let is_far = |(digest, size): &(Digest, u64)| !store.holds_object(digest, *size);
+    if beyond::is_set() && objects.iter().any(is_far) {
+        // Not joined: whoever needs them waits for them.
+        std::thread::spawn(move || store.bring_objects(&objects));
+    }
+}
+
 fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> Vec<Job> {
     let site = request.here.site();
     let mut jobs = Vec::new();
@@ -194,11 +218,16 @@ fn early(
 ) -> io::Result<Option<Early>> {
     let build_dir = &placing.request.here.build_dir;
     place::target_directory(build_dir)?;
+    Ok(Early::begin(build_dir, programs(placing, jobs, valid)))
+}
+
+/// The programs that people collect.
+fn programs(placing: &place::Placing<'_>, jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Placeholder> {
     let units = jobs.iter().zip(valid).flat_map(|(job, valid)| {
         let units = valid.iter().map(|index| &job.tree.units[*index]);
         units.filter_map(|unit| placing.program(&unit.files))
     });
-    Ok(Early::begin(build_dir, units.collect()))
+    units.collect()
 }
 
 fn one(

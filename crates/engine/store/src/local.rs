@@ -144,6 +144,14 @@ impl LocalStore {
         Ok((bytes, sig.is_executable()))
     }
 
+    /// The size of an object that is on this disk and its first bytes, at most so many, unchecked: for guesses at what it is.
+    #[must_use]
+    pub fn object_begin(&self, digest: &Digest, at_most: u64) -> Option<(u64, Vec<u8>)> {
+        let read = fsx::read_with_sig(&self.layout.object(digest), at_most);
+        let (bytes, sig) = read.ok()??;
+        Some((sig.size, bytes))
+    }
+
     /// Stores bytes as an object.
     ///
     /// # Errors
@@ -171,6 +179,45 @@ impl LocalStore {
             size: bytes.len() as u64,
             new,
         })
+    }
+
+    /// Stores the object of this digest and size out of what is read, to its end.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where other bytes come, or none that can be read; [`StoreError::Io`] where this disk takes
+    /// none.
+    pub fn put_object_from(
+        &self,
+        (digest, size): (&Digest, u64),
+        executable: bool,
+        bytes: &mut dyn io::Read,
+    ) -> Result<(), StoreError> {
+        let temporaries = self.layout.temporaries();
+        fsx::create_dir_all(&temporaries).map_err(at("make", &temporaries))?;
+        let arrival = self.layout.temporary();
+        let mode = if executable { 0o777 } else { 0o666 };
+        let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
+        let mut checked = Checked::new(bytes, size);
+        let written = fsx::write_file(&arrival, &mut checked, mode, now_s);
+        let settled = match (checked.is(digest), written) {
+            (true, Ok(_)) => fsx::stat(&arrival).and_then(|sig| {
+                let placed = Placed {
+                    method: Method::Copy,
+                    digest: *digest,
+                    sig,
+                };
+                self.settle(&arrival, &placed)
+            }),
+            (_, Err(error)) if !checked.failed => Err(at("write", &arrival)(error)),
+            _ => {
+                let _ = fsx::remove_file(&arrival);
+                return Err(StoreError::Corrupt);
+            }
+        };
+        if settled.is_err() {
+            let _ = fsx::remove_file(&arrival);
+        }
+        Ok(settled.map(|_| ())?)
     }
 
     /// Reads an object whose bytes are wanted later, and not by us: a damaged one is removed.
@@ -397,6 +444,48 @@ impl Store for LocalStore {
             size: placed.sig.size,
             new: settled?,
         })
+    }
+}
+
+/// Bytes on their way, hashed, and no more of them than there should be by more than one.
+struct Checked<'a> {
+    bytes: io::Take<&'a mut dyn io::Read>,
+    hasher: rekindle_base::DigestHasher,
+    size: u64,
+    read: u64,
+    /// Whether reading failed.
+    failed: bool,
+}
+
+impl<'a> Checked<'a> {
+    fn new(bytes: &'a mut dyn io::Read, size: u64) -> Self {
+        Self {
+            bytes: io::Read::take(bytes, size.saturating_add(1)),
+            hasher: rekindle_base::DigestHasher::new(),
+            size,
+            read: 0,
+            failed: false,
+        }
+    }
+
+    /// Whether all of it was read, and is this object.
+    fn is(&self, digest: &Digest) -> bool {
+        !self.failed && self.read == self.size && self.hasher.finish() == *digest
+    }
+}
+
+impl io::Read for Checked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer);
+        match &read {
+            Ok(count) => {
+                self.hasher.update(buffer.get(..*count).unwrap_or_default());
+                self.read += *count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.failed = true,
+        }
+        read
     }
 }
 

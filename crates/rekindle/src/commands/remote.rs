@@ -13,12 +13,14 @@ use rekindle_remote::address::Address;
 use rekindle_remote::ahead::Ahead;
 use rekindle_remote::blobs::{Blobs, Name};
 use rekindle_remote::client::{Client, Counts, Limits};
+use rekindle_remote::index::PackEntry;
 use rekindle_remote::pull::{self, Found};
 use rekindle_remote::push::{self, PushError, Save, Saved};
 use rekindle_remote::runtime::Runtime;
 use rekindle_remote::tip::Key;
 use rekindle_remote::{Environment, Traffic, open};
 use rekindle_snapshot::base::{Wanted, afar};
+use rekindle_snapshot::model::Pointer;
 use rekindle_snapshot::shared;
 use rekindle_store::{LocalStore, Space, beyond};
 
@@ -241,41 +243,66 @@ impl Job {
             return Ok(None);
         };
         let names = tips(&afar::names_to_write(&self.wanted, pointer.clean));
+        let used = self.used();
+        let key = self.key.clone();
+        let key = (names.as_slice(), key.as_ref());
+        let own = self.found.clone();
+        let trees = |pointer: &Pointer| -> Vec<Digest> {
+            pointer.trees.iter().map(|(_, tree)| *tree).collect()
+        };
+        let tree = trees(&pointer);
+        let mut parts = Parts::new(&self.store, (&tree, &used), &ahead);
+        let save = self.save(own.as_deref(), (&pointer, &payload), &parts);
+        if push::adds_nothing(&self.store, &names, &save) {
+            return Ok(Some(Saved::default()));
+        }
         // Another job may have saved the same commit meanwhile.
         let theirs = self.theirs(names.get(..1).unwrap_or_default());
-        let found = theirs.or_else(|| self.found.as_deref().cloned());
-        if let Some(found) = &found
+        let found = theirs.as_ref().or(own.as_deref());
+        if let Some(found) = found
             && let Some(joined) = afar::joined(&self.store, &pointer, &found.index.pointer)
         {
             (pointer, payload) = joined;
         }
-        let trees: Vec<Digest> = pointer.trees.iter().map(|(_, tree)| *tree).collect();
+        let tree = trees(&pointer);
+        parts = Parts::new(&self.store, (&tree, &used), &ahead);
+        let save = self.save(found, (&pointer, &payload), &parts);
+        push::save(&self.client, &self.store, key, &save).map(Some)
+    }
+
+    /// The records that the run used or made, and those of the packages that it may have read.
+    fn used(&self) -> Vec<(Space, Digest)> {
         let noted = self.run_dir.as_deref().map(beyond::noted);
         let mut used = noted.unwrap_or_default();
         let packages = shared::packages(&self.store, &self.lock);
         used.extend(packages.into_iter().map(|key| (Space::Packages, key)));
         used.sort_unstable();
         used.dedup();
-        let objects = shared::objects(&self.store, &trees);
-        let first: Vec<Digest> = objects.placed.iter().map(|(digest, _)| *digest).collect();
-        let same_trees = found.as_ref().is_some_and(|found| {
+        used
+    }
+
+    fn save<'a>(
+        &'a self,
+        base: Option<&'a Found>,
+        (pointer, payload): (&Pointer, &'a [u8]),
+        parts: &'a Parts<'a>,
+    ) -> Save<'a> {
+        let same_trees = base.is_some_and(|found| {
             afar::trees(&found.index.pointer).as_ref() == Some(&pointer.trees)
         });
-        let save = Save {
-            base: found.as_ref(),
-            pointer: &payload,
-            trees: &trees,
+        Save {
+            base,
+            pointer: payload,
+            trees: parts.trees,
             same_trees,
-            used: &used,
-            first: &first,
-            ahead: &ahead,
-            left_out: &objects.incremental,
+            used: parts.used,
+            first: &parts.first,
+            ahead: parts.ahead,
+            left_out: &parts.objects.incremental,
             lost: &self.lost,
-            reads: self.reads,
+            reads: self.reads.clone(),
             at_ms: SystemClock::default().now().0,
-        };
-        let key = (names.as_slice(), self.key.as_ref());
-        push::save(&self.client, &self.store, key, &save).map(Some)
+        }
     }
 
     /// What was saved under this name since this run began, with what that run's base has besides. Where it cannot be had, this
@@ -292,5 +319,31 @@ impl Job {
             theirs.index.join(&own.index);
         }
         Some(theirs)
+    }
+}
+
+/// What a save is made of.
+struct Parts<'a> {
+    trees: &'a [Digest],
+    used: &'a [(Space, Digest)],
+    ahead: &'a [PackEntry],
+    objects: shared::Objects,
+    first: Vec<Digest>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(
+        store: &LocalStore,
+        (trees, used): (&'a [Digest], &'a [(Space, Digest)]),
+        ahead: &'a [PackEntry],
+    ) -> Self {
+        let objects = shared::objects(store, trees);
+        Self {
+            trees,
+            used,
+            ahead,
+            first: objects.placed.iter().map(|(digest, _)| *digest).collect(),
+            objects,
+        }
     }
 }

@@ -31,12 +31,11 @@ pub(crate) fn take(client: &Client, store_dir: &Path, project: &Digest) -> Resul
     }
 }
 
-/// Writes what is known of a project's history, with what the remote has.
+/// Writes what is known of a project's history, with what was taken in before.
 ///
 /// # Errors
 /// For people; the remote then has what it had.
 pub(crate) fn give(client: &Client, store_dir: &Path, project: &Digest) -> Result<(), String> {
-    take(client, store_dir, project)?;
     let history = History::open_to_read(store_dir).map_err(|error| error.to_string())?;
     let packed = transfer::export(&history, &project.to_hex());
     let packed = packed.map_err(|error| error.to_string())?;

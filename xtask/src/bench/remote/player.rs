@@ -76,13 +76,19 @@ impl Player<'_> {
         }
         let home = self.stage.home;
         tool.start(checkout, home)?;
-        let built = measure::build(&mut tool.build(checkout, home, &["build"]), checkout, log);
-        let saved = built.and_then(|mut taken| {
-            if let Some(mut save) = tool.save(checkout, home) {
-                taken += measure::build(&mut save, checkout, &log.with_extension("save.log"))?;
+        let log_of = |what: &str| log.with_extension(format!("{what}.log"));
+        let all = || -> Result<Taken, Failure> {
+            let mut taken = Taken::default();
+            if let Some(mut fetch) = tool.fetch(checkout, home) {
+                taken += measure::build(&mut fetch, checkout, &log_of("fetch"))?;
+            }
+            taken += measure::build(&mut tool.build(checkout, home, &["build"]), checkout, log)?;
+            if let Some(mut save) = tool.save(home) {
+                taken += measure::build(&mut save, checkout, &log_of("save"))?;
             }
             Ok(taken)
-        });
+        };
+        let saved = all();
         // Also after a failure: nothing of ours keeps running.
         let stopped = tool.stop(checkout, home);
         let taken = saved?;

@@ -132,7 +132,7 @@ fn with_wrapper(
         .flatten();
     wiring.log([recording.ended(PhaseName::Prepare)]);
     let bars = Bars::new(surroundings, quiet);
-    let remote = snapshots.as_ref().and_then(|snapshots| {
+    let mut remote = snapshots.as_ref().and_then(|snapshots| {
         let settings = remote.as_ref()?;
         let _bar = bars.begin(Work::PULL);
         let (remote, events) = Remote::pull(
@@ -145,9 +145,12 @@ fn with_wrapper(
         remote
     });
     if let Some(snapshots) = &mut snapshots {
+        if let Some(remote) = remote.as_ref().filter(|_| !snapshots.is_kept()) {
+            remote.fetch_placed();
+        }
         let restored = bars.during(Work::RESTORE, || snapshots.restore());
         if let Some(remote) = remote.as_ref().filter(|_| has_work(&restored)) {
-            remote.prefetch();
+            remote.prefetch(snapshots.reads());
         }
         wiring.log(restored);
         wiring.log([recording.ended(PhaseName::Restore)]);
@@ -179,6 +182,9 @@ fn with_wrapper(
     let mut made = None;
     if let Some(snapshots) = snapshots.filter(|_| !ended.interrupted) {
         let bar = bars.begin(Work::CAPTURE);
+        if let Some(remote) = remote.as_mut().filter(|_| ended.code == 0) {
+            remote.take_history();
+        }
         if let Some(beforehand) = beforehand {
             beforehand.end();
         }

@@ -14,12 +14,12 @@ use rekindle_base::Digest;
 use rekindle_events::{Event, EventKind, RemotePulled, RemotePushed, RemoteUsed};
 use rekindle_remote::ahead::Ahead;
 use rekindle_remote::broker::Broker;
-use rekindle_remote::client::Client;
 use rekindle_remote::far::Far;
 use rekindle_remote::index::Index;
 use rekindle_remote::pull::Found;
 use rekindle_remote::tip::Key;
-use rekindle_snapshot::base::Wanted;
+use rekindle_snapshot::base::{Wanted, afar};
+use rekindle_snapshot::shared;
 use rekindle_store::{LocalStore, beyond};
 
 use super::snapshots::{micros, now, warning};
@@ -28,9 +28,8 @@ use crate::commands::remote_history;
 
 /// A run that saves nothing waits no longer for what others' runs came to.
 const HISTORY: Duration = Duration::from_secs(5);
-
-/// What is done with a remote's history: [`remote_history`].
-type Exchange = fn(&Client, &Path, &Digest) -> Result<(), String>;
+/// What is fetched on a guess is no larger than this, each.
+const GUESSED_BYTES: u64 = 1 << 20;
 
 /// A remote in a run.
 pub(super) struct Remote {
@@ -41,10 +40,18 @@ pub(super) struct Remote {
     far: Arc<Far>,
     broker: Option<Broker>,
     ahead: Option<Ahead>,
+    history: Option<SharedHistory>,
     opened: Opened,
     project: Digest,
     /// Whether the run's end says what changed since others' runs.
     compares: bool,
+}
+
+/// The project's history on its way: taken in already, and, in a run that writes, given back when it is told
+/// that this run is in it.
+struct SharedHistory {
+    told: mpsc::Sender<()>,
+    given: mpsc::Receiver<Result<(), String>>,
 }
 
 impl Remote {
@@ -105,6 +112,7 @@ impl Remote {
             far,
             broker,
             ahead,
+            history: None,
             opened,
             project: wanted.project,
             compares: Service::of(surroundings).is_some(),
@@ -112,15 +120,57 @@ impl Remote {
         (Some(remote), events)
     }
 
-    /// Fetches meanwhile what the last run read, for a run that has something to build.
-    pub(super) fn prefetch(&self) {
+    /// Begins to fetch what a restore of the save's trees places with its bytes, before it is known which of it is valid:
+    /// little, and mostly all of it is.
+    pub(super) fn fetch_placed(&self) {
+        let Some(found) = &self.found else {
+            return;
+        };
+        let trees = afar::trees(&found.index.pointer).unwrap_or_default();
+        let (far, store) = (Arc::clone(&self.far), self.store.clone());
+        // Not joined: whoever places it waits for what is on its way.
+        std::thread::spawn(move || {
+            let trees: Vec<Digest> = trees.into_iter().map(|(_, tree)| tree).collect();
+            let placed = shared::objects(&store, &trees).placed;
+            let small = placed.iter().filter(|(_, size)| *size <= GUESSED_BYTES);
+            let small: Vec<Digest> = small.map(|(digest, _)| *digest).collect();
+            far.fetch(&small);
+        });
+    }
+
+    /// Fetches meanwhile what compilers are going to read in a run that has something to build: what is known of the units
+    /// that were left out, else what the last run read.
+    pub(super) fn prefetch(&self, known: Vec<Digest>) {
         let far = Arc::clone(&self.far);
-        let reads = self.found.as_ref().map(|found| found.index.reads.clone());
-        let reads = reads.filter(|reads| !reads.is_empty());
-        if let Some(reads) = reads {
+        let last = || Some(self.found.as_ref()?.index.reads.clone());
+        let reads = Some(known).filter(|known| !known.is_empty()).or_else(last);
+        if let Some(reads) = reads.filter(|reads| !reads.is_empty()) {
             // Not joined: what is not there when cargo has ended nobody needs.
             std::thread::spawn(move || far.prefetch(&reads));
         }
+    }
+
+    /// Begins to take in the project's history, where this run is going to add to it or to compare itself with it.
+    pub(super) fn take_history(&mut self) {
+        let (project, writes) = (self.project, self.opened.writes);
+        if !writes && !self.compares {
+            return;
+        }
+        let (client, store_dir) = (self.opened.client.clone(), self.store.dir().to_owned());
+        let (told, is_told) = mpsc::channel::<()>();
+        let (sender, given) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut done = remote_history::take(&client, &store_dir, &project);
+            if writes {
+                if is_told.recv().is_err() {
+                    return;
+                }
+                done = done.and_then(|()| remote_history::give(&client, &store_dir, &project));
+            }
+            // Nobody may wait for it any more.
+            let _ = sender.send(done);
+        });
+        self.history = Some(SharedHistory { told, given });
     }
 
     /// Ends its use; where `made` says what the run was about, saves first. Waits no longer than the settings say.
@@ -133,12 +183,15 @@ impl Remote {
         let compares = self.compares && made.is_some();
         if let Some((wanted, lock)) = made.filter(|_| self.opened.writes) {
             let began = Instant::now();
+            let history = self.history.take();
+            // It goes up beside the save.
+            let history = history.filter(|history| history.told.send(()).is_ok());
             events.extend(self.save(&wanted, lock));
             let left = self.settings.linger.saturating_sub(began.elapsed());
-            events.extend(self.with_history(remote_history::give, left));
-        } else if compares {
+            events.extend(history.and_then(|history| history.shared(left)));
+        } else if let Some(history) = self.history.take().filter(|_| compares) {
             // Where it is not had in time the report compares with what is here.
-            let _ = self.with_history(remote_history::take, HISTORY);
+            let _ = history.shared(HISTORY);
         }
         for trouble in self.opened.client.troubles() {
             let message = format!("the remote was left alone: {trouble}");
@@ -157,19 +210,6 @@ impl Remote {
             stores: self.opened.counts_of_each(),
         })));
         events
-    }
-
-    /// Puts this run into the history that others see, or takes that in.
-    fn with_history(&self, exchange: Exchange, at_most: Duration) -> Option<Event> {
-        let project = self.project;
-        let (client, store_dir) = (self.opened.client.clone(), self.store.dir().to_owned());
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || sender.send(exchange(&client, &store_dir, &project)));
-        match receiver.recv_timeout(at_most) {
-            Ok(Ok(())) => None,
-            Ok(Err(why)) => Some(not_shared(&why)),
-            Err(_) => Some(not_shared("there was no time left for it")),
-        }
     }
 
     fn save(&mut self, wanted: &Wanted, lock: PathBuf) -> Option<Event> {
@@ -203,6 +243,17 @@ impl Remote {
                 Some(warning("remote-not-saved", message))
             }
             Err(_) => Some(late(self.settings.linger)),
+        }
+    }
+}
+
+impl SharedHistory {
+    /// Waits until all that is to be done with it is done; a warning where it is not.
+    fn shared(&self, at_most: Duration) -> Option<Event> {
+        match self.given.recv_timeout(at_most) {
+            Ok(Ok(())) => None,
+            Ok(Err(why)) => Some(not_shared(&why)),
+            Err(_) => Some(not_shared("there was no time left for it")),
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Snapshots<'a> {
     began_ns: i64,
     /// Whether the command gives programs their names where people find them.
     collects: bool,
+    /// What compilers are going to read.
+    reads: RefCell<Vec<Digest>>,
     /// What makes these ready.
     early: RefCell<Option<Early>>,
     /// Trees that were restored: what is captured is mostly what they say.
@@ -84,6 +86,7 @@ impl<'a> Snapshots<'a> {
             launcher: launcher.to_owned(),
             began_ns: rekindle_fsx::time::coarse_ns(),
             collects: matches!(line.command.as_deref(), Some("build" | "b")),
+            reads: RefCell::default(),
             early: RefCell::new(None),
             trees: RefCell::default(),
             cleanness: RefCell::new(None),
@@ -103,6 +106,11 @@ impl<'a> Snapshots<'a> {
     /// The workspace's lock file.
     pub(super) fn lock(&self) -> PathBuf {
         self.here.workspace.join("Cargo.lock")
+    }
+
+    /// What compilers are going to read of what was restored, as far as that is known.
+    pub(super) fn reads(&self) -> Vec<Digest> {
+        self.reads.take()
     }
 
     /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.
@@ -129,7 +137,7 @@ impl<'a> Snapshots<'a> {
     }
 
     /// Whether something is there already, in all directories that the command builds in.
-    fn is_kept(&self) -> bool {
+    pub(super) fn is_kept(&self) -> bool {
         let is_built = |dir: &String| Profile::new(&self.here.build_dir, dir).is_built();
         let dirs = &self.wanted.dirs;
         if dirs.is_empty() {
@@ -182,6 +190,7 @@ impl<'a> Snapshots<'a> {
                     Ok(mut restored) => {
                         *self.trees.borrow_mut() = std::mem::take(&mut restored.trees);
                         *self.early.borrow_mut() = restored.early.take();
+                        *self.reads.borrow_mut() = std::mem::take(&mut restored.reads);
                         said(chosen.why.to_string(), restored)
                     }
                     Err(error) => {

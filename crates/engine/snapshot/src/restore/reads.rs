@@ -1,0 +1,223 @@
+//! What compilers are going to read of a target directory that was restored but for some units.
+//!
+//! A guess, to be brought from afar before it is asked for: those units are taken to use the crates that they used when they
+//! were recorded.
+
+use std::collections::{HashMap, HashSet};
+
+use rekindle_base::Digest;
+
+use super::Job;
+use crate::model::{Body, File, Form, Object, Unit};
+
+/// The objects, those that are read first first: metadata and procedural macros, then libraries where a program is linked.
+pub(super) fn of_missing(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
+    let mut metadata = Vec::new();
+    let mut libraries = Vec::new();
+    for (job, valid) in jobs.iter().zip(valid) {
+        let of_tree = OfTree::new(job, valid);
+        of_tree.read(&mut metadata, &mut libraries);
+    }
+    metadata.extend(libraries);
+    let mut seen = HashSet::new();
+    metadata.retain(|digest| seen.insert(*digest));
+    metadata
+}
+
+/// A tree's files that were restored, and the units that were not.
+struct OfTree<'a> {
+    /// By their names in the directory that is built in.
+    files: HashMap<String, &'a Object>,
+    missing: Vec<&'a Unit>,
+}
+
+impl<'a> OfTree<'a> {
+    fn new(job: &'a Job, valid: &[usize]) -> Self {
+        let valid: HashSet<usize> = valid.iter().copied().collect();
+        let (mut files, mut missing) = (HashMap::new(), Vec::new());
+        for (index, unit) in job.tree.units.iter().enumerate() {
+            if !valid.contains(&index) {
+                missing.push(unit);
+                continue;
+            }
+            for file in &unit.files {
+                if let Body::Object(object) = &file.body {
+                    files.insert(format!("{}/{}", job.profile.name, file.path), object);
+                }
+            }
+        }
+        Self { files, missing }
+    }
+
+    fn read(&self, metadata: &mut Vec<Digest>, libraries: &mut Vec<Digest>) {
+        // Each crate, and whether a linker reads it.
+        let mut pending: Vec<(&str, bool)> = Vec::new();
+        for unit in &self.missing {
+            let links = is_linked(unit);
+            let known = unit.files.iter().filter_map(object);
+            let externs = known.filter_map(|object| object.known.as_ref());
+            let externs = externs.flat_map(|(_, externs)| externs);
+            pending.extend(externs.map(|name| (stem(name), links)));
+        }
+        let mut seen = HashSet::new();
+        while let Some((stem, links)) = pending.pop() {
+            if !seen.insert((stem, links)) {
+                continue;
+            }
+            let [rmeta, so, rlib] =
+                ["rmeta", "so", "rlib"].map(|end| self.files.get(&format!("{stem}.{end}")));
+            let found = [rmeta, so].into_iter().flatten();
+            metadata.extend(found.map(|object| object.digest));
+            let library = rlib.filter(|_| links || rmeta.is_none());
+            libraries.extend(library.map(|object| object.digest));
+            // What a procedural macro was made from is in it.
+            let behind = [rmeta, rlib].into_iter().flatten();
+            let behind = behind.filter_map(|object| object.known.as_ref());
+            let behind = behind.flat_map(|(_, externs)| externs);
+            pending.extend(behind.map(|name| (self::stem(name), links)));
+        }
+    }
+}
+
+fn object(file: &File) -> Option<&Object> {
+    match &file.body {
+        Body::Object(object) => Some(object),
+        _ => None,
+    }
+}
+
+/// Whether making it starts a linker.
+fn is_linked(unit: &Unit) -> bool {
+    let is_shared = |file: &File| file.path.ends_with(".so");
+    let is_program = |file: &File| object(file).is_some_and(|object| object.form == Form::Program);
+    unit.files
+        .iter()
+        .any(|file| is_shared(file) || is_program(file))
+}
+
+/// A file's name without its ending: `.rmeta`, `.rlib` and `.so` of a crate lie side by side.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::layout::Profile;
+    use crate::model::{Home, Site, Tree};
+
+    /// A unit with these files, made from these crates.
+    fn unit(id: &str, files: &[(&str, Form)], externs: &[&str]) -> Unit {
+        let externs: Vec<String> = externs
+            .iter()
+            .map(|name| format!("debug/deps/{name}"))
+            .collect();
+        let file = |(name, form): &(&str, Form)| File {
+            path: format!("deps/{name}"),
+            mode: 0o644,
+            body: Body::Object(Object {
+                digest: Digest::of(name.as_bytes()),
+                size: 1,
+                form: *form,
+                known: Some((Digest::of(id.as_bytes()), externs.clone())),
+                localised: false,
+            }),
+        };
+        Unit {
+            id: id.to_owned(),
+            package: id.to_owned(),
+            used: 1,
+            inputs: Vec::new(),
+            build: Digest::of(id.as_bytes()),
+            deps: Vec::new(),
+            path_bound: false,
+            home: Home::default(),
+            files: files.iter().map(file).collect(),
+        }
+    }
+
+    fn library(name: &str, externs: &[&str]) -> Unit {
+        let [rmeta, rlib] = ["rmeta", "rlib"].map(|end| format!("lib{name}.{end}"));
+        unit(name, &[(&rmeta, Form::Text), (&rlib, Form::Text)], externs)
+    }
+
+    /// What is read where all but the last of the units were restored.
+    fn read(units: Vec<Unit>) -> Vec<Digest> {
+        let valid = vec![(0..units.len() - 1).collect()];
+        let tree = Tree {
+            version: 1,
+            site: Site {
+                workspace: Vec::new(),
+                target: Vec::new(),
+                cargo_home: Vec::new(),
+            },
+            revision: String::new(),
+            generation: 1,
+            inputs: Vec::new(),
+            units,
+            incremental: Vec::new(),
+        };
+        let job = Job {
+            profile: Profile::new(Path::new("target"), "debug"),
+            digest: Digest::of(b"tree"),
+            tree,
+            moved: false,
+            rehomed: false,
+        };
+        of_missing(&[job], &valid)
+    }
+
+    fn digests(names: &[&str]) -> HashSet<Digest> {
+        names
+            .iter()
+            .map(|name| Digest::of(name.as_bytes()))
+            .collect()
+    }
+
+    fn crates() -> Vec<Unit> {
+        vec![
+            library("base", &[]),
+            library("inside_macro", &[]),
+            unit(
+                "macro",
+                &[("libmacro.so", Form::Text)],
+                &["libinside_macro.rlib"],
+            ),
+            library("middle", &["libbase.rmeta", "libmacro.so"]),
+            library("stranger", &[]),
+        ]
+    }
+
+    #[test]
+    fn a_library_reads_metadata_alone_also_behind_what_it_names() {
+        let mut units = crates();
+        units.push(library("top", &["libmiddle.rmeta"]));
+        let expected = digests(&["libmiddle.rmeta", "libbase.rmeta", "libmacro.so"]);
+        assert_eq!(read(units).into_iter().collect::<HashSet<_>>(), expected);
+    }
+
+    #[test]
+    fn a_program_reads_libraries_too_and_these_last() {
+        let mut units = crates();
+        units.push(unit(
+            "program",
+            &[("program", Form::Program)],
+            &["libmiddle.rlib"],
+        ));
+        let read = read(units);
+        let (first, last) = read.split_at(3);
+        let set = |digests: &[Digest]| digests.iter().copied().collect::<HashSet<_>>();
+        let metadata = digests(&["libmiddle.rmeta", "libbase.rmeta", "libmacro.so"]);
+        assert_eq!(set(first), metadata);
+        assert_eq!(set(last), digests(&["libmiddle.rlib", "libbase.rlib"]));
+    }
+
+    #[test]
+    fn where_all_was_restored_nothing_is_read() {
+        let mut units = crates();
+        units.push(library("new", &[]));
+        assert_eq!(read(units), []);
+    }
+}
