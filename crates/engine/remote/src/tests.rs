@@ -81,14 +81,12 @@ fn put(store: &LocalStore, key: &str, objects: &[&[u8]]) -> (Space, Digest) {
     (Space::Entries, digest)
 }
 
-fn save(
-    client: &Client,
-    store: &LocalStore,
-    base: Option<&Found>,
-    used: &[(Space, Digest)],
-) -> Result<Saved, PushError> {
-    let none = std::collections::HashSet::new();
-    let wish = Save {
+/// A save of records and nothing else.
+fn wish<'a>(
+    (base, used): (Option<&'a Found>, &'a [(Space, Digest)]),
+    none: &'a std::collections::HashSet<Digest>,
+) -> Save<'a> {
+    Save {
         base,
         pointer: b"",
         trees: &[],
@@ -96,11 +94,21 @@ fn save(
         used,
         first: &[],
         ahead: &[],
-        left_out: &none,
-        lost: &none,
+        left_out: none,
+        lost: none,
         reads: Vec::new(),
         at_ms: 1,
-    };
+    }
+}
+
+fn save(
+    client: &Client,
+    store: &LocalStore,
+    base: Option<&Found>,
+    used: &[(Space, Digest)],
+) -> Result<Saved, PushError> {
+    let none = std::collections::HashSet::new();
+    let wish = wish((base, used), &none);
     push::save(
         client,
         store,

@@ -80,17 +80,8 @@ fn who_adds_nothing_asks_nothing() {
     let none = std::collections::HashSet::new();
     let adds_nothing = |used: &[(Space, Digest)], same_trees, names: &[Name]| {
         let wish = Save {
-            base: found.as_ref(),
-            pointer: b"",
-            trees: &[],
             same_trees,
-            used,
-            first: &[],
-            ahead: &[],
-            left_out: &none,
-            lost: &none,
-            reads: Vec::new(),
-            at_ms: 1,
+            ..wish((found.as_ref(), used), &none)
         };
         push::adds_nothing(&here, names, &wish)
     };
