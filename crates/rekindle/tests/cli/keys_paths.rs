@@ -96,7 +96,13 @@ fn names_that_are_not_utf8_are_as_with_plain_cargo() {
             .unwrap();
         let ours = lab.try_run(&[command]).done;
         assert_eq!(ours.code, plain.status.code(), "{}", ours.stderr);
-        assert!(!ours.stderr.contains("panicked"), "{}", ours.stderr);
+        // In some environments rustc itself panics at such an argument.
+        let panicked = String::from_utf8_lossy(&plain.stderr).contains("panicked");
+        assert!(
+            panicked || !ours.stderr.contains("panicked"),
+            "{}",
+            ours.stderr
+        );
     }
 }
 
