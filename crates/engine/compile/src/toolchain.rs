@@ -29,6 +29,9 @@ pub(crate) struct Toolchain {
     pub(crate) gcc_ld: Option<PathBuf>,
 }
 
+/// A file that is larger is known for itself as well.
+const LARGE_BYTES: u64 = 1 << 20;
+
 #[derive(Serialize, Deserialize)]
 struct Memo {
     files: Vec<(PathBuf, [i64; 5])>,
@@ -96,7 +99,7 @@ pub(crate) fn identify(
     let identity = match memo {
         Some(memo) => memo.identity,
         None => {
-            let memo = hash(&rustc, &sysroot, target)
+            let memo = hash(files, &rustc, &sysroot, target)
                 .map_err(|error| format!("{}: {error}", sysroot.display()))?;
             files.remember(&key, &memo);
             memo.identity
@@ -141,7 +144,12 @@ fn host_dirs(sysroot: &Path) -> Vec<PathBuf> {
     if hosts.is_empty() { targets } else { hosts }
 }
 
-fn hash(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<Memo> {
+fn hash(
+    files: &Files<'_>,
+    rustc: &Path,
+    sysroot: &Path,
+    target: Option<&str>,
+) -> std::io::Result<Memo> {
     let mut trees = host_dirs(sysroot);
     if let Some(target) = target {
         trees.push(sysroot.join("lib/rustlib").join(target));
@@ -183,18 +191,22 @@ fn hash(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<M
         let sig = rekindle_fsx::stat_follow(path)?;
         let is_file = sig.kind() == FileKind::File;
         let digest = is_file.then(|| rekindle_fsx::hash_file(path)).transpose()?;
-        std::io::Result::Ok(digest.map(|(digest, _)| (parts(sig), digest)))
+        std::io::Result::Ok(digest.map(|(digest, _)| (sig, digest)))
     });
     let mut hasher = DigestHasher::new();
     for (path, digest) in paths.into_iter().zip(digests) {
-        let Some((seen, digest)) = digest? else {
+        let Some((sig, digest)) = digest? else {
             continue;
         };
+        // Build scripts that start the compiler are seen to read it, and would have it read again.
+        if sig.size >= LARGE_BYTES {
+            files.remember_tool(&path, sig, digest);
+        }
         let name = path.strip_prefix(sysroot).unwrap_or(&path);
         hasher
             .field(name.as_os_str().as_bytes())
             .field(digest.as_bytes());
-        memo.files.push((path, seen));
+        memo.files.push((path, parts(sig)));
     }
     memo.identity = hasher.finish();
     Ok(memo)

@@ -176,15 +176,20 @@ impl<'a> Files<'a> {
             return Ok(memo.digest);
         }
         let (digest, _) = rekindle_fsx::hash_file(path)?;
+        self.remember_tool(path, sig, digest);
+        Ok(digest)
+    }
+
+    /// Makes known what [`Files::tool`] is to say of a file that was read after it had this signature.
+    pub fn remember_tool(&self, path: &Path, sig: StatSig, digest: Digest) {
         let settled = rekindle_fsx::time::realtime_ns() - sig.ctime_ns > SETTLED_NS;
-        if settled && rekindle_fsx::stat_follow(path)? == sig {
+        if settled && rekindle_fsx::stat_follow(path).is_ok_and(|now| now == sig) {
             let memo = ToolMemo {
                 sig: sig.into(),
                 digest,
             };
-            self.remember(&key, &memo);
+            self.remember(&record::key(b"tool", path), &memo);
         }
-        Ok(digest)
     }
 
     /// What is known of an output; `None` where nothing is, or its bytes are no longer those.
