@@ -8,8 +8,22 @@ use std::thread;
 /// Does `work` for every item, as many at once as there are cores, and returns what came of each in the
 /// items' order. A panic of `work` is the caller's.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = threads.min(items.len());
+    map_at_most(cores(), items, work)
+}
+
+/// How many cores there are for this process.
+#[must_use]
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// As [`map`], but no more than so many at once, be there fewer cores or more: for work that mostly waits.
+pub fn map_at_most<T: Sync, R: Send>(
+    at_once: usize,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let threads = at_once.min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();
     }
@@ -67,6 +81,23 @@ mod tests {
         assert_eq!(map(&items, slow_first), expected);
         assert_eq!(map(&[], slow_first), Vec::<u64>::new());
         assert_eq!(map(&[7], slow_first), [14]);
+    }
+
+    #[test]
+    fn no_more_are_at_work_at_once_than_may_be() {
+        let (at_work, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = |_: &u64| {
+            let now = at_work.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            thread::yield_now();
+            at_work.fetch_sub(1, Ordering::SeqCst);
+        };
+        let items: Vec<u64> = (0..200).collect();
+        for at_once in [0, 1, 3] {
+            most.store(0, Ordering::SeqCst);
+            assert_eq!(map_at_most(at_once, &items, work).len(), items.len());
+            assert!(most.load(Ordering::SeqCst) <= at_once.max(1), "{at_once}");
+        }
     }
 
     #[test]

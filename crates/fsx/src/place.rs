@@ -69,6 +69,16 @@ pub enum PlaceError {
     Io(#[from] io::Error),
 }
 
+impl From<PlaceError> for io::Error {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Missing => io::ErrorKind::NotFound.into(),
+            PlaceError::Io(error) => error,
+            PlaceError::Corrupt { .. } => io::Error::other(error),
+        }
+    }
+}
+
 /// Places `source` at `dest` by way of `temporary` (on `dest`'s file system). With `expected`, the
 /// bytes read must have that digest. A reflink or copy gets the present as its modification time;
 /// a hardlink keeps its own.

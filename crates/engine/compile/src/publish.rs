@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_events::{MissReason, UncacheableReason};
-use rekindle_fsx::place::{self, PlaceError, Wish};
+use rekindle_fsx::place::{self, Wish};
 use rekindle_fsx::scan;
 use rekindle_key::depinfo::DepInfo;
 use rekindle_key::entry::{Entry, Line, Output};
@@ -209,11 +209,8 @@ fn own(program: &Path) -> std::io::Result<()> {
         executable: true,
     };
     let temporary = rekindle_fsx::atomic::beside(program);
-    match place::place(program, program, &temporary, None, wish) {
-        Ok(_) => Ok(()),
-        Err(PlaceError::Io(error)) => Err(error),
-        Err(error) => Err(std::io::Error::other(error)),
-    }
+    place::place(program, program, &temporary, None, wish)?;
+    Ok(())
 }
 
 /// Makes an output known to the units that are compiled with it.

@@ -19,7 +19,7 @@ use object::read::ReadCache;
 use object::read::elf::ElfFile64;
 use object::{CompressionFormat, Endianness, Object, ObjectSection};
 use rekindle_base::Digest;
-use rekindle_fsx::place::{self, PlaceError, Wish};
+use rekindle_fsx::place::{self, Wish};
 use rekindle_fsx::scan;
 use rekindle_key::{Root, Roots};
 
@@ -107,11 +107,7 @@ pub fn write_canonical(program: &Path, dest: &Path, replacements: &Replacements)
         executable: rekindle_fsx::stat(program)?.is_executable(),
     };
     let temporary = rekindle_fsx::atomic::beside(dest);
-    place::place(program, dest, &temporary, None, wish).map_err(|error| match error {
-        PlaceError::Missing => io::ErrorKind::NotFound.into(),
-        PlaceError::Io(error) => error,
-        PlaceError::Corrupt { .. } => io::Error::other(error),
-    })?;
+    place::place(program, dest, &temporary, None, wish)?;
     localise(dest, &undone(replacements)).map(|_| ())
 }
 

@@ -15,10 +15,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rekindle_base::{Digest, progress};
+use rekindle_base::{Digest, parallel, progress};
 use rekindle_fsx::lock::{self, FileLock};
 use rekindle_fsx::place::{Method, Wish};
 use rekindle_fsx::{FileKind, StatSig};
@@ -247,36 +245,24 @@ fn all(paths: &[PathBuf], beside: Option<&LocalStore>, ready: Option<&Ready>) ->
     let files = by_inode(paths);
     progress().expect(files.len() as u64);
     crate::bring::placeholders(&files);
-    let next = AtomicUsize::new(0);
-    let outcome = Mutex::new(Outcome::default());
-    let work = || {
-        while let Some(names) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = one(names, beside, ready);
-            progress().did(1);
-            // Nothing below panics while it is held.
-            let mut outcome = match outcome.lock() {
-                Ok(outcome) => outcome,
-                Err(poisoned) => poisoned.into_inner(),
-            };
-            match result {
-                Ok(done) if done.files > 0 => {
-                    outcome.done.files += done.files;
-                    outcome.done.bytes += done.bytes;
-                    outcome.paths.extend(names.iter().cloned());
-                }
-                Ok(_) => {}
-                Err(error) => outcome.failed.push(error),
-            }
-        }
-    };
-    let threads = threads().min(files.len());
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
+    let results = parallel::map_at_most(threads(), &files, |names| {
+        let result = one(names, beside, ready);
+        progress().did(1);
+        result
     });
-    outcome.into_inner().unwrap_or_default()
+    let mut outcome = Outcome::default();
+    for (names, result) in files.iter().zip(results) {
+        match result {
+            Ok(done) if done.files > 0 => {
+                outcome.done.files += done.files;
+                outcome.done.bytes += done.bytes;
+                outcome.paths.extend(names.iter().cloned());
+            }
+            Ok(_) => {}
+            Err(error) => outcome.failed.push(error),
+        }
+    }
+    outcome
 }
 
 /// The names of a placeholder that are likely to share its inode, itself first: cargo gives programs
@@ -447,6 +433,8 @@ fn may_share(placeholder: &Placeholder, names: &[PathBuf]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::placeholder::Known;
 

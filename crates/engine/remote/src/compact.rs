@@ -8,11 +8,8 @@
 //! all need. So a save there asks for each pack that it goes on to name, and sends again what is gone.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, parallel};
 use rekindle_store::LocalStore;
 
 use crate::client::Client;
@@ -34,24 +31,14 @@ pub(crate) fn gone(client: &Client, index: Option<&Index>) -> HashSet<Digest> {
     if !client.forgets() || packs.is_empty() {
         return HashSet::new();
     }
-    let (next, gone) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
-    let work = || {
-        while let Some(pack) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let answer = client.touch(&pack_name(&pack.name));
-            // One that is not to be had now may be there.
-            if answer.is_err_and(|error| error.is_missing()) {
-                let mut gone = gone.lock().unwrap_or_else(PoisonError::into_inner);
-                gone.insert(pack.name);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..client.limits().at_once.min(packs.len()) {
-            scope.spawn(work);
-        }
-        work();
+    let at_once = client.limits().at_once;
+    let gone = parallel::map_at_most(at_once, packs, |pack| {
+        let answer = client.touch(&pack_name(&pack.name));
+        // One that is not to be had now may be there.
+        let is_gone = answer.is_err_and(|error| error.is_missing());
+        is_gone.then_some(pack.name)
     });
-    gone.into_inner().unwrap_or_else(PoisonError::into_inner)
+    gone.into_iter().flatten().collect()
 }
 
 /// Takes packs out of an index whose live objects are better written again; these objects, which the store has then.

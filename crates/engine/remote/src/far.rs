@@ -8,11 +8,11 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rekindle_base::{Digest, progress};
+use rekindle_base::{Digest, parallel, progress};
 use rekindle_store::beyond::{self, Beyond};
 use rekindle_store::{LocalStore, Space, StoreError};
 
@@ -163,18 +163,7 @@ impl Far {
     /// one that is not under way yet does not wait for all before it.
     pub fn prefetch(&self, digests: &[Digest]) {
         let pieces = self.pieces(digests);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.fetch(piece);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..PREFETCH_PIECES.min(pieces.len()) {
-                scope.spawn(work);
-            }
-            work();
-        });
+        parallel::map_at_most(PREFETCH_PIECES, &pieces, |piece| self.fetch(piece));
     }
 
     /// Deals out what is not here yet, in its order; what is too large for what is left of the budget is left out.
@@ -255,19 +244,8 @@ impl Far {
         };
         let jobs = self.jobs(&mine);
         progress().expect(mine.len() as u64);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.fetch_job(job);
-            }
-        };
-        let threads = self.client.limits().at_once.min(jobs.len());
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(work);
-            }
-            work();
-        });
+        let at_once = self.client.limits().at_once;
+        parallel::map_at_most(at_once, &jobs, |job| self.fetch_job(job));
         self.await_others(&theirs);
     }
 

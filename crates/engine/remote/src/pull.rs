@@ -1,8 +1,6 @@
 //! Finding the index of a save, and bringing its records into the local store.
 
-use std::io;
-
-use rekindle_base::{Digest, DigestHasher};
+use rekindle_base::{Digest, DigestHasher, parallel};
 use rekindle_store::{LocalStore, Space, Store};
 
 use crate::blobs::Name;
@@ -136,32 +134,17 @@ pub fn import(
     let done = memo(b"imported", &found.digest);
     let again = store.last_use_ns(Space::Memos, &done).is_some();
     // Each is a file: the system makes them on every core.
-    let threads =
-        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
-    let share = found.index.records.len().div_ceil(threads).max(1);
-    let of_share = |records: &[Shared]| {
-        let mut new = 0;
-        for record in records {
-            let is_here = store.last_use_ns(record.space, &record.key).is_some();
-            if is_here && again {
-                continue;
-            }
-            new += u64::from(one(store, record, is_here, merge)?);
+    let at_once = parallel::cores().min(THREADS_MAX);
+    let results = parallel::map_at_most(at_once, &found.index.records, |record| {
+        let is_here = store.last_use_ns(record.space, &record.key).is_some();
+        if is_here && again {
+            return Ok(false);
         }
-        Ok::<u64, rekindle_store::StoreError>(new)
-    };
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let shares = found.index.records.chunks(share);
-        let threads: Vec<_> = shares
-            .map(|share| scope.spawn(|| of_share(share)))
-            .collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined.collect()
+        one(store, record, is_here, merge)
     });
     let mut new = 0;
     for result in results {
-        let lost = || io::Error::other("a thread that stored records ended early");
-        new += result.map_err(|_| lost())??;
+        new += u64::from(result?);
     }
     if !again {
         store.put_record(Space::Memos, &done, &[], &[])?;

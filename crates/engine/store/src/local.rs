@@ -158,27 +158,30 @@ impl LocalStore {
     /// [`StoreError::Io`].
     pub fn put_object_bytes(&self, bytes: &[u8], executable: bool) -> Result<Stored, StoreError> {
         let arrival = self.layout.temporary();
-        let mode = if executable { 0o777 } else { 0o666 };
-        let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
-        let write = || fsx::write_file(&arrival, &mut &*bytes, mode, now_s);
+        let write = || write_arrival(&arrival, &mut &*bytes, executable);
         with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
-        let settled = fsx::stat(&arrival).and_then(|sig| {
-            let placed = Placed {
-                method: Method::Copy,
-                digest: Digest::of(bytes),
-                sig,
-            };
-            Ok((placed.digest, self.settle(&arrival, &placed)?))
-        });
-        if settled.is_err() {
-            let _ = fsx::remove_file(&arrival);
-        }
-        let (digest, new) = settled?;
+        let digest = Digest::of(bytes);
         Ok(Stored {
             digest,
             size: bytes.len() as u64,
-            new,
+            new: self.settle_written(&arrival, digest)?,
         })
+    }
+
+    /// Gives a file that was just written its place; it is gone where that fails. Whether the object is new.
+    fn settle_written(&self, arrival: &Path, digest: Digest) -> io::Result<bool> {
+        let settled = fsx::stat(arrival).and_then(|sig| {
+            let placed = Placed {
+                method: Method::Copy,
+                digest,
+                sig,
+            };
+            self.settle(arrival, &placed)
+        });
+        if settled.is_err() {
+            let _ = fsx::remove_file(arrival);
+        }
+        settled
     }
 
     /// Stores the object of this digest and size out of what is read, to its end.
@@ -195,29 +198,17 @@ impl LocalStore {
         let temporaries = self.layout.temporaries();
         fsx::create_dir_all(&temporaries).map_err(at("make", &temporaries))?;
         let arrival = self.layout.temporary();
-        let mode = if executable { 0o777 } else { 0o666 };
-        let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
         let mut checked = Checked::new(bytes, size);
-        let written = fsx::write_file(&arrival, &mut checked, mode, now_s);
-        let settled = match (checked.is(digest), written) {
-            (true, Ok(_)) => fsx::stat(&arrival).and_then(|sig| {
-                let placed = Placed {
-                    method: Method::Copy,
-                    digest: *digest,
-                    sig,
-                };
-                self.settle(&arrival, &placed)
-            }),
-            (_, Err(error)) if !checked.failed => Err(at("write", &arrival)(error)),
-            _ => {
-                let _ = fsx::remove_file(&arrival);
-                return Err(StoreError::Corrupt);
+        let refused = match write_arrival(&arrival, &mut checked, executable) {
+            Ok(_) if checked.is(digest) => {
+                self.settle_written(&arrival, *digest)?;
+                return Ok(());
             }
+            Err(error) if !checked.failed => at("write", &arrival)(error).into(),
+            _ => StoreError::Corrupt,
         };
-        if settled.is_err() {
-            let _ = fsx::remove_file(&arrival);
-        }
-        Ok(settled.map(|_| ())?)
+        let _ = fsx::remove_file(&arrival);
+        Err(refused)
     }
 
     /// Reads an object whose bytes are wanted later, and not by us: a damaged one is removed.
@@ -445,6 +436,13 @@ impl Store for LocalStore {
             new: settled?,
         })
     }
+}
+
+/// Writes what is read to a new file, from which an object is made.
+fn write_arrival(arrival: &Path, bytes: &mut dyn io::Read, executable: bool) -> io::Result<u64> {
+    let mode = if executable { 0o777 } else { 0o666 };
+    let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
+    fsx::write_file(arrival, bytes, mode, now_s)
 }
 
 /// Bytes on their way, hashed, and no more of them than there should be by more than one.

@@ -170,24 +170,26 @@ fn blobs(
         return Err("no address is given".to_owned());
     }
     #[cfg(feature = "failpoints")]
-    if let Some(fault) = std::env::var_os("REKINDLE_REMOTE_FAULT") {
-        let faulty = rekindle_remote::faulty::Faulty::from_text;
-        let fault = fault.to_string_lossy();
-        let faulty = opened.into_iter().map(|blobs| {
-            let faulty = faulty(blobs, &fault).ok_or_else(|| "no such fault".to_owned())?;
-            Ok(Arc::new(faulty) as Arc<dyn Blobs>)
-        });
-        return Ok(Blobbed {
-            blobs: faulty.collect::<Result<_, String>>()?,
-            kinds,
-            read_only,
-        });
-    }
+    let opened = match std::env::var_os("REKINDLE_REMOTE_FAULT") {
+        None => opened,
+        Some(fault) => faulty(opened, &fault.to_string_lossy())?,
+    };
     Ok(Blobbed {
         blobs: opened,
         kinds,
         read_only,
     })
+}
+
+/// The same blobs, which go wrong as tests ask for.
+#[cfg(feature = "failpoints")]
+fn faulty(blobs: Vec<Arc<dyn Blobs>>, fault: &str) -> Result<Vec<Arc<dyn Blobs>>, String> {
+    let faulty = rekindle_remote::faulty::Faulty::from_text;
+    let faulty = blobs.into_iter().map(|blobs| {
+        let faulty = faulty(blobs, fault).ok_or_else(|| "no such fault".to_owned())?;
+        Ok(Arc::new(faulty) as Arc<dyn Blobs>)
+    });
+    faulty.collect()
 }
 
 /// Names of tips among a remote's blobs.
@@ -250,8 +252,7 @@ impl Job {
         let trees = |pointer: &Pointer| -> Vec<Digest> {
             pointer.trees.iter().map(|(_, tree)| *tree).collect()
         };
-        let tree = trees(&pointer);
-        let mut parts = Parts::new(&self.store, (&tree, &used), &ahead);
+        let mut parts = Parts::new(&self.store, (trees(&pointer), &used), &ahead);
         let save = self.save(own.as_deref(), (&pointer, &payload), &parts);
         if push::adds_nothing(&self.store, &names, &save) {
             return Ok(Some(Saved::default()));
@@ -263,9 +264,8 @@ impl Job {
             && let Some(joined) = afar::joined(&self.store, &pointer, &found.index.pointer)
         {
             (pointer, payload) = joined;
+            parts = Parts::new(&self.store, (trees(&pointer), &used), &ahead);
         }
-        let tree = trees(&pointer);
-        parts = Parts::new(&self.store, (&tree, &used), &ahead);
         let save = self.save(found, (&pointer, &payload), &parts);
         push::save(&self.client, &self.store, key, &save).map(Some)
     }
@@ -293,7 +293,7 @@ impl Job {
         Save {
             base,
             pointer: payload,
-            trees: parts.trees,
+            trees: &parts.trees,
             same_trees,
             used: parts.used,
             first: &parts.first,
@@ -324,7 +324,7 @@ impl Job {
 
 /// What a save is made of.
 struct Parts<'a> {
-    trees: &'a [Digest],
+    trees: Vec<Digest>,
     used: &'a [(Space, Digest)],
     ahead: &'a [PackEntry],
     objects: shared::Objects,
@@ -334,10 +334,10 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn new(
         store: &LocalStore,
-        (trees, used): (&'a [Digest], &'a [(Space, Digest)]),
+        (trees, used): (Vec<Digest>, &'a [(Space, Digest)]),
         ahead: &'a [PackEntry],
     ) -> Self {
-        let objects = shared::objects(store, trees);
+        let objects = shared::objects(store, &trees);
         Self {
             trees,
             used,

@@ -63,10 +63,7 @@ fn render_link(page: &mut String, record: &RemoteRecord, link: Distance) {
         link.round_trip_ms(),
         link.megabits()
     );
-    for job in &jobs {
-        let _ = write!(page, " {} |", job.name());
-    }
-    let _ = writeln!(page, "\n|---|{}", "---|".repeat(jobs.len()));
+    head(page, &jobs);
     for tool in &record.tools {
         let _ = write!(page, "| {} |", tool.name);
         for job in &jobs {
@@ -89,6 +86,14 @@ fn render_link(page: &mut String, record: &RemoteRecord, link: Distance) {
     render_requests(page, record, link, &jobs);
 }
 
+/// The rest of a table's first line, one column for each job, and the line below it.
+fn head(page: &mut String, jobs: &[Job]) {
+    for job in jobs {
+        let _ = write!(page, " {} |", job.name());
+    }
+    let _ = writeln!(page, "\n|---|{}", "---|".repeat(jobs.len()));
+}
+
 /// A name, a figure, and whether it is a time in milliseconds.
 type Row = (&'static str, fn(&Used) -> u64, bool);
 
@@ -102,10 +107,7 @@ fn render_requests(page: &mut String, record: &RemoteRecord, link: Distance, job
         ("the end waited for the save", |used| used.push_ms, true),
     ];
     let _ = write!(page, "\n| rekindle |");
-    for job in jobs {
-        let _ = write!(page, " {} |", job.name());
-    }
-    let _ = writeln!(page, "\n|---|{}", "---|".repeat(jobs.len()));
+    head(page, jobs);
     for (name, figure, is_time) in ROWS {
         let _ = write!(page, "| {name} |");
         for job in jobs {

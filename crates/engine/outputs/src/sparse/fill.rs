@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, parallel};
 use rekindle_fsx as fsx;
 use rekindle_fsx::place::Wish;
 use rekindle_store::{LocalStore, Store, StoreError};
@@ -301,27 +299,14 @@ pub fn fill_all(cargo_home: &Path, store: Option<&LocalStore>) -> std::io::Resul
 
 /// Unpacking is mostly the processor's work.
 fn fill_each(dirs: &[PathBuf], store: Option<&LocalStore>) -> FilledAll {
-    let next = AtomicUsize::new(0);
-    let all = Mutex::new(FilledAll::default());
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(dirs.len()) {
-            scope.spawn(|| {
-                while let Some(dir) = dirs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = fill(dir, store);
-                    let mut all = all
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    match result {
-                        Ok(done) => all.filled += done.unwrap_or_default(),
-                        Err(error) => all.errors.push(error),
-                    }
-                }
-            });
+    let mut all = FilledAll::default();
+    for result in parallel::map(dirs, |dir| fill(dir, store)) {
+        match result {
+            Ok(done) => all.filled += done.unwrap_or_default(),
+            Err(error) => all.errors.push(error),
         }
-    });
-    all.into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    all
 }
 
 #[cfg(test)]
