@@ -113,6 +113,8 @@ mod second_machine;
 mod since;
 #[path = "cli/snapshots.rs"]
 mod snapshots;
+#[path = "cli/snapshots_moved.rs"]
+mod snapshots_moved;
 #[path = "cli/stand_in.rs"]
 mod stand_in;
 #[path = "cli/step.rs"]

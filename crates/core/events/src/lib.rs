@@ -232,7 +232,7 @@ pub struct UnitEvent {
     /// Whether the code of everything behind it goes into its output: a program, a test, a macro.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub links: bool,
-    /// Whether the outputs hold a real path, so that only the same directory can hit.
+    /// Whether the outputs hold a real path, or were made of a variable that does: only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,
     /// Whether it was made from something that nobody declared, which cargo does not watch.

@@ -76,9 +76,10 @@ pub(crate) fn collect(
         inspect(unit, path, &mut bound, &mut linker)?;
     }
     let mut names = source_names(unit, &dep_info)?;
-    names.extend(environment_names(unit, &dep_info, &bound));
+    let variables = environment_names(unit, &dep_info, &bound);
+    let path_bound = !bound.is_empty() || !unit.remap || holds_paths(unit, &dep_info, &variables);
+    names.extend(variables);
     names.extend(native_names(unit, &outputs, &dep_info)?);
-    let path_bound = !bound.is_empty() || !unit.remap;
     names.extend(bound.into_iter().map(Name::Directory));
     if let (Some(plan), Some(linked)) = (&unit.link, linked) {
         let run = linked
@@ -454,6 +455,21 @@ fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>
     }
     names.sort();
     names
+}
+
+/// Whether a variable whose value counts holds the real path of a root: what is made of it need not hold the path.
+fn holds_paths(unit: &Unit<'_>, dep_info: &DepInfo, names: &[Name]) -> bool {
+    let counts = |variable: &[u8]| {
+        let is_it = |name: &Name| matches!(name, Name::Env(name) if name.as_bytes() == variable);
+        names.iter().any(is_it)
+    };
+    let values = dep_info.env.iter().filter(|(name, _)| counts(name));
+    let mut values = values.filter_map(|(_, value)| value.as_deref());
+    let holds = |value: &[u8]| {
+        let mut roots = unit.roots.iter();
+        roots.any(|(_, path)| memchr::memmem::find(value, path.as_os_str().as_bytes()).is_some())
+    };
+    values.any(holds)
 }
 
 /// Whether every mention of `OUT_DIR` in the crate's own sources is the beginning of an included

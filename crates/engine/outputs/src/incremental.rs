@@ -96,6 +96,15 @@ impl Waiting {
         ok.then_some(waiting)
     }
 
+    /// Brings at once what of it is beyond this disk: one after the other would be a round trip for each of hundreds.
+    fn bring(&self, store: &LocalStore) {
+        let objects = self.files.iter().filter_map(|file| match &file.bytes {
+            Bytes::Object(digest, size) => Some((*digest, *size)),
+            Bytes::Inline(_) => None,
+        });
+        store.bring_objects(&objects.collect::<Vec<_>>());
+    }
+
     /// Whether the store has all of it.
     fn is_whole(&self, store: &LocalStore) -> bool {
         self.files.iter().all(|file| match &file.bytes {
@@ -146,6 +155,7 @@ fn filled(incremental: &Path, unit: &str, waiting: &Waiting) -> Option<Materiali
     if waiting.files.is_empty() || rekindle_fsx::exists(&dest) || !waiting.is_whole(&store) {
         return None;
     }
+    waiting.bring(&store);
     // All of it appears by one rename: half a session would be taken for a whole one.
     let aside = incremental.join(format!("{}{unit}", rekindle_fsx::atomic::TEMPORARY_PREFIX));
     let _ = rekindle_fsx::remove_dir_all(&aside);

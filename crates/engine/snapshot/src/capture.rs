@@ -35,6 +35,8 @@ pub struct Saw {
     pub units: HashSet<String>,
     /// Those of them whose outputs hold a real path.
     pub bound: HashSet<String>,
+    /// Runs of build scripts that the unit cache gives to any directory, with that directory's paths in what is text.
+    pub portable: HashSet<String>,
     /// What was read to make them, declared or not, of those that may have read what nobody declares.
     pub seen: HashMap<String, Seen>,
     /// Those that read what cannot be looked at again, and why.
@@ -118,6 +120,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
         saw: request.saw,
         launcher: request.launcher,
         scripts: &scripts,
+        roots: request.here.roots(),
     };
     let mut recorder = Recorder::new(store, request.here, request.environment);
     let mut works = Vec::new();

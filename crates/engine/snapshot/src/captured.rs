@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use rekindle_base::Digest;
 use rekindle_fsx::place::Wish;
 use rekindle_fsx::{DirEntry, FileKind};
+use rekindle_key::Roots;
 use rekindle_key::depinfo::DepInfo;
 use rekindle_outputs::placeholder::{self, Placeholder};
 use rekindle_outputs::{localise, record};
-use rekindle_store::{LocalStore, Store};
+use rekindle_store::{LocalStore, Store, Stored};
 
 use crate::capture::Saw;
 use crate::fingerprint;
@@ -25,6 +26,8 @@ use crate::seen::Recorder;
 
 /// Files up to this size are part of the tree.
 const INLINE_MAX_BYTES: u64 = 4 << 10;
+/// A text up to this size is looked at for paths, as the unit cache does with what build scripts write.
+const TEXT_MAX_BYTES: u64 = 16 << 20;
 /// The kernel stamps files from a clock that lags by as much as this.
 const COARSE_CLOCK_NS: i64 = 10_000_000;
 
@@ -71,6 +74,8 @@ pub(crate) struct Capturing<'a> {
     pub(crate) saw: &'a Saw,
     pub(crate) launcher: &'a Path,
     pub(crate) scripts: &'a Scripts,
+    /// The names of the directories, for texts.
+    pub(crate) roots: Roots,
 }
 
 /// Bytes that were stored and read for it.
@@ -132,6 +137,9 @@ impl<'a> Capture<'a> {
         } else {
             let info = dep_info(&entries)?;
             let used = self.source_inputs(&info, inputs)?;
+            if !self.all.saw.units.contains(&self.place.id) {
+                self.look_at_variables(&info);
+            }
             (Some(info), used)
         };
         let mut indices = Vec::with_capacity(used.len());
@@ -255,6 +263,14 @@ impl<'a> Capture<'a> {
         Ok(used)
     }
 
+    /// Of a unit that the unit cache did not see: what is made of a path need not hold it.
+    fn look_at_variables(&mut self, info: &DepInfo) {
+        for value in info.env.iter().filter_map(|(_, value)| value.as_deref()) {
+            self.path_bound |= self.holds_path(value);
+            self.home_bound |= self.holds_home(value);
+        }
+    }
+
     /// What a build script declared.
     fn script_inputs(
         &mut self,
@@ -263,9 +279,11 @@ impl<'a> Capture<'a> {
     ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
         let output = rekindle_fsx::read(&self.profile.path.join(self.place.script_output()))?;
         let out_dir = self.profile.path.join(self.place.out_dir());
-        // cargo gives the paths in its own directory those of the present.
-        self.path_bound |= self.holds_path_but(&output, &out_dir);
-        self.home_bound |= self.holds_home(&output);
+        if self.mapped(&output).is_none() {
+            // cargo gives the paths in its own directory those of the present.
+            self.path_bound |= self.holds_path_but(&output, &out_dir);
+            self.home_bound |= self.holds_home(&output);
+        }
         let declared = inputs::declared(&output);
         let mut used = Vec::new();
         let root = self.all.scripts.package_root(fingerprint);
@@ -363,6 +381,12 @@ impl<'a> Capture<'a> {
     }
 
     fn body(&mut self, entry: &DirEntry, in_out_dir: bool) -> Result<Body, LeftOut> {
+        let is_output = || entry.path == self.profile.path.join(self.place.script_output());
+        if (in_out_dir || is_output())
+            && let Some(body) = self.mapped_file(entry)?
+        {
+            return Ok(body);
+        }
         let is_crate = ["rlib", "rmeta", "so"]
             .iter()
             .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
@@ -394,12 +418,43 @@ impl<'a> Capture<'a> {
         self.output(entry, if is_crate { Form::Text } else { Form::Real })
     }
 
+    /// A text that a build script wrote for any directory, which holds paths of this one.
+    fn mapped_file(&mut self, entry: &DirEntry) -> Result<Option<Body>, LeftOut> {
+        if !self.is_portable() || entry.sig.size > TEXT_MAX_BYTES || may_wait(&entry.path) {
+            return Ok(None);
+        }
+        let Some(text) = self.mapped(&rekindle_fsx::read(&entry.path)?) else {
+            return Ok(None);
+        };
+        if text.len() as u64 <= INLINE_MAX_BYTES {
+            return Ok(Some(Body::Mapped(text)));
+        }
+        let stored = self.all.store.put_object_bytes(&text, false);
+        let stored = stored.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Some(Body::Object(self.stored(&stored, Form::Mapped))))
+    }
+
+    /// The text with tokens in the place of paths, where it holds paths and what makes it may be told others.
+    fn mapped(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let holds = |bytes: &[u8]| self.holds_path(bytes) || self.holds_home(bytes);
+        if !self.is_portable() || !holds(bytes) || !is_text(bytes) {
+            return None;
+        }
+        let text = self.all.roots.canonical_plain(bytes)?;
+        (!holds(&text)).then_some(text)
+    }
+
+    fn is_portable(&self) -> bool {
+        self.all.saw.portable.contains(&self.place.id)
+    }
+
     /// What a build script wrote: libraries and objects can be placeholders.
     fn generated(&mut self, entry: &DirEntry) -> Result<Body, LeftOut> {
-        let can_wait = ["a", "o"]
-            .iter()
-            .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
-        let form = if can_wait { Form::Link } else { Form::Real };
+        let form = if may_wait(&entry.path) {
+            Form::Link
+        } else {
+            Form::Real
+        };
         self.look_for_paths(&entry.path)?;
         let object = self.store(&entry.path, entry.sig.is_executable(), form)?;
         Ok(Body::Object(object))
@@ -502,23 +557,28 @@ impl<'a> Capture<'a> {
             .store
             .put_object(path, wish)
             .map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(self.stored(&stored, form))
+    }
+
+    fn stored(&mut self, stored: &Stored, form: Form) -> Object {
         self.cost.hashed_bytes += stored.size;
         if stored.new {
             self.cost.stored_bytes += stored.size;
         }
-        Ok(Object {
+        Object {
             digest: stored.digest,
             size: stored.size,
             form,
             known: None,
             localised: false,
-        })
+        }
     }
 
     fn holds_path(&self, bytes: &[u8]) -> bool {
-        self.roots()
-            .iter()
-            .any(|root| memchr::memmem::find(bytes, root).is_some())
+        let sysroot = self.all.here.sysroot.as_deref();
+        let sysroot = sysroot.map(|path| path.as_os_str().as_bytes());
+        let mut paths = self.roots().into_iter().chain(sysroot);
+        paths.any(|path| memchr::memmem::find(bytes, path).is_some())
     }
 
     /// As [`Self::holds_path`], with this directory's own path left out.
@@ -601,6 +661,16 @@ fn build_of(files: &[File]) -> io::Result<Digest> {
         .collect();
     let bytes = postcard::to_stdvec(&made).map_err(io::Error::other)?;
     Ok(Digest::of(&bytes))
+}
+
+/// Whether it is a library or an object, of which a placeholder can take the place.
+fn may_wait(path: &Path) -> bool {
+    let ends_in = |kind| path.extension() == Some(OsStr::new(kind));
+    ["a", "o"].into_iter().any(ends_in)
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
 }
 
 /// Whether it is a program of the system rather than a script.

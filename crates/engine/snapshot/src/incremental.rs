@@ -164,18 +164,9 @@ pub(crate) fn leave(store: &LocalStore, root: &Path, states: &[Incremental]) -> 
         }
         rekindle_fsx::create_dir_all(&dir)?;
         Waiting::new(store, &state.name, pieces, state.paid).leave(&dir, &state.unit)?;
-        bytes += size(state);
+        bytes += state.bytes();
     }
     Ok(bytes)
-}
-
-/// Bytes of a state's objects.
-fn size(state: &Incremental) -> u64 {
-    let objects = state.files.iter().map(|file| match &file.body {
-        Body::Object(object) => object.size,
-        _ => 0,
-    });
-    objects.sum()
 }
 
 /// A session's files and its lock; `None` where it is too large.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx::FileKind;
+use rekindle_key::{Root, Roots};
 use rekindle_outputs::localise::{self, Replacements};
 
 use crate::model::{Content, Input, Place, Site};
@@ -56,6 +57,23 @@ impl Where {
             Ok(relative) => Place::Workspace(relative.as_os_str().as_bytes().to_vec()),
             Err(_) => Place::Absolute(path.as_os_str().as_bytes().to_vec()),
         })
+    }
+
+    /// The names of the directories, for texts that hold their paths.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        let roots = [
+            (Root::Workspace, self.workspace.clone()),
+            (Root::Target, self.build_dir.clone()),
+            (Root::CargoHome, self.cargo_home.clone()),
+        ];
+        Roots::new(&self.workspace, roots)
+    }
+
+    /// Whether each of the directories has such a name.
+    #[must_use]
+    pub fn are_named(&self) -> bool {
+        self.roots().iter().count() == 3
     }
 
     /// What takes the place of mapped names in programs that were built here.

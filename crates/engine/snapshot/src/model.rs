@@ -150,6 +150,19 @@ pub struct Incremental {
     pub files: Vec<File>,
 }
 
+impl Incremental {
+    /// Its objects.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.files.iter().filter_map(File::object)
+    }
+
+    /// The bytes of its objects.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.objects().map(|object| object.size).sum()
+    }
+}
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
@@ -161,6 +174,27 @@ pub struct File {
     pub body: Body,
 }
 
+impl File {
+    /// Whether real paths are put into it.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        match &self.body {
+            Body::Mapped(_) => true,
+            Body::Object(object) => object.form == Form::Mapped,
+            _ => false,
+        }
+    }
+
+    /// The object that it is, if it is one.
+    #[must_use]
+    pub fn object(&self) -> Option<&Object> {
+        match &self.body {
+            Body::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
@@ -168,6 +202,8 @@ pub enum Body {
     Inline(Vec<u8>),
     /// An object of the store.
     Object(Object),
+    /// This text, in which tokens stand for the build's directories: their real paths take its place.
+    Mapped(Vec<u8>),
     /// A symbolic link that leads here.
     Link(Vec<u8>),
     /// Another name of a file of this unit: its index in [`Unit::files`].
@@ -197,10 +233,20 @@ pub struct Object {
 pub enum Form {
     /// With its bytes.
     Real,
+    /// As [`Body::Mapped`].
+    Mapped,
     /// As a placeholder that is a text.
     Text,
     /// As a placeholder that is a text, and starts the launcher.
     Program,
     /// As a placeholder that is a link.
     Link,
+}
+
+impl Form {
+    /// Whether a restore needs the object itself.
+    #[must_use]
+    pub fn is_placed(self) -> bool {
+        matches!(self, Self::Real | Self::Mapped)
+    }
 }

@@ -26,7 +26,7 @@ pub use self::kept::forget_changed;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
-use crate::model::{Body, File, Form, Tree};
+use crate::model::{Body, File, Tree};
 use crate::trees;
 
 /// What to restore, and where.
@@ -95,6 +95,8 @@ struct Job {
     moved: bool,
     /// Whether cargo's home was somewhere else.
     rehomed: bool,
+    /// Whether the directories here have names, so that their paths can be put into texts.
+    named: bool,
 }
 
 /// Restores what can be.
@@ -161,7 +163,7 @@ fn bring_placed(store: &LocalStore, jobs: &[Job], valid: &[Vec<usize>]) {
     let objects = units
         .flat_map(|unit| &unit.files)
         .filter_map(|file| match &file.body {
-            Body::Object(object) if object.form == Form::Real => Some((object.digest, object.size)),
+            Body::Object(object) if object.form.is_placed() => Some((object.digest, object.size)),
             _ => None,
         });
     store.bring_objects(&objects.collect::<Vec<_>>());
@@ -185,6 +187,7 @@ fn bring_programs(placing: &place::Placing<'_>, jobs: &[Job], valid: &[Vec<usize
 
 fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> Vec<Job> {
     let site = request.here.site();
+    let named = request.here.are_named();
     let mut jobs = Vec::new();
     for (name, digest) in request.trees {
         let profile = Profile::new(&request.here.build_dir, name);
@@ -197,6 +200,7 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
                     jobs.push(Job {
                         moved: tree.site != site,
                         rehomed: tree.site.cargo_home != site.cargo_home,
+                        named,
                         profile,
                         digest: *digest,
                         tree,

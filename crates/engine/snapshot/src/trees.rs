@@ -7,7 +7,7 @@ use rekindle_store::{LocalStore, Space, Store, StoreError};
 use crate::model::{Body, File, Tree};
 
 /// The version of the format that this code writes.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Stores a tree; its name.
 ///

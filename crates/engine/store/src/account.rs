@@ -72,6 +72,20 @@ pub(crate) fn store(layout: &Layout, mut walked: Walked) -> io::Result<()> {
     })
 }
 
+/// Says that there is nothing yet, where that is so: else the first build would end with a walk through what it
+/// made. A failure only leads to that walk.
+pub(crate) fn begin(layout: &Layout, now: Moment) {
+    if fsx::exists(&layout.objects()) || fsx::exists(&layout.size()) {
+        return;
+    }
+    let nothing = Walked {
+        bytes: 0,
+        growth_units: growth_units(layout),
+        at: now,
+    };
+    let _ = store(layout, nothing);
+}
+
 fn parse(text: &[u8]) -> Option<Walked> {
     let text = std::str::from_utf8(text).ok()?;
     let numbers = text.strip_prefix("rekindle-size 1 ")?.strip_suffix('\n')?;
@@ -133,6 +147,23 @@ mod tests {
             assert_eq!(parse(&line).unwrap().growth_units, kept);
             assert_eq!(super::growth_units(&layout), kept);
         }
+    }
+
+    #[test]
+    fn what_is_begun_empty_needs_no_walk() {
+        let budget = ByteSize(1 << 30);
+        let now = Moment(MAX_AGE_MS);
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        assert!(is_due(&layout, budget, now), "nothing is known of it");
+        begin(&layout, now);
+        assert!(!is_due(&layout, budget, now));
+        // What is there already was never counted.
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        std::fs::create_dir_all(layout.objects()).unwrap();
+        begin(&layout, now);
+        assert!(is_due(&layout, budget, now));
     }
 
     #[test]

@@ -298,7 +298,7 @@ impl Job {
             used: parts.used,
             first: &parts.first,
             ahead: parts.ahead,
-            left_out: &parts.objects.incremental,
+            left_out: &parts.objects.left_out,
             lost: &self.lost,
             reads: self.reads.clone(),
             at_ms: SystemClock::default().now().0,

@@ -200,7 +200,7 @@ impl TreeJson {
 fn bytes(files: &[File]) -> u64 {
     let size = |file: &File| match &file.body {
         Body::Object(object) => object.size,
-        Body::Inline(bytes) => bytes.len() as u64,
+        Body::Inline(bytes) | Body::Mapped(bytes) => bytes.len() as u64,
         _ => 0,
     };
     files.iter().map(size).sum()

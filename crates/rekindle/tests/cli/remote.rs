@@ -199,6 +199,48 @@ fn a_change_is_compiled_and_saved_alone() {
     assert_eq!(third.output(), "one!2\n");
 }
 
+/// How many files were put in their places for the program's compile.
+fn materialised(machine: &Machine<'_>) -> u64 {
+    let runs = std::fs::read_dir(machine.path("store/v1/runs")).unwrap();
+    let run = runs.last().unwrap().unwrap().path();
+    let log = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let mut events = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let is_program = |event: &Value| event["crate_name"] == "app" && event["kind"] == "bin";
+    number(&events.find(is_program).unwrap(), "/materialised")
+}
+
+#[test]
+fn incremental_state_comes_to_the_compile_that_can_begin_with_it() {
+    let project = workspace();
+    // As on runners, where both are always at one path.
+    let cargo_home = project.path("cargo").display().to_string();
+    let machine = |name, checkout| {
+        let machine = Machine::new(&project, name, checkout).with("CARGO_HOME", &cargo_home);
+        machine.with("CARGO_INCREMENTAL", "1")
+    };
+    machine("first", "first/src").build();
+    let edited = |word: &str| {
+        let main =
+            format!("fn main() {{ println!(\"{{}}{{}}{word}\", lib::word(), env!(\"MADE\")); }}");
+        project.put("ws/app/src/main.rs", &main);
+        commit(&project, word);
+    };
+
+    edited("2");
+    let same_place = machine("second", "first/src");
+    same_place.build();
+    assert_eq!(same_place.output(), "one!2\n");
+    let with_state = materialised(&same_place);
+
+    edited("3");
+    let elsewhere = machine("third", "third/src");
+    elsewhere.build();
+    assert_eq!(elsewhere.output(), "one!3\n");
+    let without = materialised(&elsewhere);
+    // A session's graph, its results, its products and at least one object.
+    assert!(with_state >= without + 4, "{without} and {with_state}");
+}
+
 #[test]
 fn a_machine_that_was_just_born_knows_the_runs_of_others() {
     let project = saved();

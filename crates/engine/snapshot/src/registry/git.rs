@@ -337,7 +337,9 @@ fn place_files(store: &LocalStore, files: &[File], root: &Path) -> Result<Filled
             Body::Link(target) => {
                 links.push((std::ffi::OsString::from_vec(target.clone()), path));
             }
-            Body::Same(_) => return Err(format!("{} is another file", path.display())),
+            Body::Same(_) | Body::Mapped(_) => {
+                return Err(format!("{} is no file of a package", path.display()));
+            }
         }
         filled.files += 1;
     }

@@ -8,7 +8,7 @@ use rekindle_store::LocalStore;
 
 use super::watch::Watched;
 use super::{Job, Restored};
-use crate::model::{Body, Content, Input, Place, Tree, Unit};
+use crate::model::{Body, Content, File, Input, Place, Tree, Unit};
 
 /// Why a unit was not restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,7 +113,8 @@ fn packages_without_a_source<'a>(
 
 /// Why a unit alone is not valid.
 fn invalid(store: &LocalStore, job: &Job, unit: &Unit, watched: &Watched) -> Option<Invalid> {
-    if job.moved && unit.path_bound || job.rehomed && unit.home.bound {
+    let is_bound = job.moved && unit.path_bound || job.rehomed && unit.home.bound;
+    if is_bound || (!job.named && unit.files.iter().any(File::is_mapped)) {
         return Some(Invalid::PathBound);
     }
     let elsewhere = unit.inputs.iter().find_map(|index| {

@@ -97,8 +97,15 @@ impl Placing<'_> {
                 stamped::write_new(path, bytes, file.mode, self.time_ns)?;
                 placed.placed_bytes = bytes.len() as u64;
             }
+            Body::Mapped(text) => {
+                placed.placed_bytes = self.mapped(path, file.mode, text)?;
+            }
             Body::Object(object) => {
-                if object.form == Form::Real {
+                if object.form == Form::Mapped {
+                    let text = self.store.object_bytes(&object.digest);
+                    let (text, _) = text.map_err(io::Error::other)?;
+                    placed.placed_bytes = self.mapped(path, file.mode, &text)?;
+                } else if object.form == Form::Real {
                     self.real(path, file.mode, object)?;
                     placed.placed_bytes = object.size;
                 } else {
@@ -135,6 +142,14 @@ impl Placing<'_> {
         }
         rekindle_fsx::set_mode(path, mode)?;
         rekindle_fsx::set_mtime(path, self.time_ns)
+    }
+
+    /// Puts the paths of the directories here into a text, and the text in its place.
+    fn mapped(&self, path: &Path, mode: u32, text: &[u8]) -> io::Result<u64> {
+        let text = self.request.here.roots().real_plain(text);
+        let text = text.ok_or(io::ErrorKind::InvalidData)?;
+        stamped::write_new(path, &text, mode, self.time_ns)?;
+        Ok(text.len() as u64)
     }
 
     /// What a placeholder says.

@@ -10,14 +10,18 @@ use rekindle_base::Digest;
 use super::Job;
 use crate::model::{Body, File, Form, Object, Unit};
 
-/// The objects, those that are read first first: metadata and procedural macros, then libraries where a program is linked.
+/// The objects, those that are read first first: metadata and procedural macros, incremental state, then libraries where a
+/// program is linked.
 pub(super) fn of_missing(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
     let mut metadata = Vec::new();
+    let mut states = Vec::new();
     let mut libraries = Vec::new();
     for (job, valid) in jobs.iter().zip(valid) {
         let of_tree = OfTree::new(job, valid);
         of_tree.read(&mut metadata, &mut libraries);
+        states.extend(of_tree.states(job));
     }
+    metadata.extend(states);
     metadata.extend(libraries);
     let mut seen = HashSet::new();
     metadata.retain(|digest| seen.insert(*digest));
@@ -49,12 +53,23 @@ impl<'a> OfTree<'a> {
         Self { files, missing }
     }
 
+    /// The incremental state that their compiles begin with.
+    fn states<'j>(&self, job: &'j Job) -> impl Iterator<Item = Digest> + use<'j> {
+        let missing: HashSet<String> = self.missing.iter().map(|unit| unit.id.clone()).collect();
+        let states = job
+            .tree
+            .incremental
+            .iter()
+            .filter(move |state| !job.moved && missing.contains(&state.unit));
+        states.flat_map(|state| state.objects().map(|object| object.digest))
+    }
+
     fn read(&self, metadata: &mut Vec<Digest>, libraries: &mut Vec<Digest>) {
         // Each crate, and whether a linker reads it.
         let mut pending: Vec<(&str, bool)> = Vec::new();
         for unit in &self.missing {
             let links = is_linked(unit);
-            let known = unit.files.iter().filter_map(object);
+            let known = unit.files.iter().filter_map(File::object);
             let externs = known.filter_map(|object| object.known.as_ref());
             let externs = externs.flat_map(|(_, externs)| externs);
             pending.extend(externs.map(|name| (stem(name), links)));
@@ -79,17 +94,13 @@ impl<'a> OfTree<'a> {
     }
 }
 
-fn object(file: &File) -> Option<&Object> {
-    match &file.body {
-        Body::Object(object) => Some(object),
-        _ => None,
-    }
-}
-
 /// Whether making it starts a linker.
 fn is_linked(unit: &Unit) -> bool {
     let is_shared = |file: &File| file.path.ends_with(".so");
-    let is_program = |file: &File| object(file).is_some_and(|object| object.form == Form::Program);
+    let is_program = |file: &File| {
+        file.object()
+            .is_some_and(|object| object.form == Form::Program)
+    };
     unit.files
         .iter()
         .any(|file| is_shared(file) || is_program(file))
@@ -106,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::layout::Profile;
-    use crate::model::{Home, Site, Tree};
+    use crate::model::{Home, Incremental, Site, Tree};
 
     /// A unit with these files, made from these crates.
     fn unit(id: &str, files: &[(&str, Form)], externs: &[&str]) -> Unit {
@@ -145,6 +156,15 @@ mod tests {
 
     /// What is read where all but the last of the units were restored.
     fn read(units: Vec<Unit>) -> Vec<Digest> {
+        read_with_state(units, Vec::new(), false)
+    }
+
+    /// The same, with incremental state, where it was built or somewhere else.
+    fn read_with_state(
+        units: Vec<Unit>,
+        incremental: Vec<Incremental>,
+        moved: bool,
+    ) -> Vec<Digest> {
         let valid = vec![(0..units.len() - 1).collect()];
         let tree = Tree {
             version: 1,
@@ -157,14 +177,15 @@ mod tests {
             generation: 1,
             inputs: Vec::new(),
             units,
-            incremental: Vec::new(),
+            incremental,
         };
         let job = Job {
             profile: Profile::new(Path::new("target"), "debug"),
             digest: Digest::of(b"tree"),
             tree,
-            moved: false,
+            moved,
             rehomed: false,
+            named: true,
         };
         of_missing(&[job], &valid)
     }
@@ -212,6 +233,29 @@ mod tests {
         let metadata = digests(&["libmiddle.rmeta", "libbase.rmeta", "libmacro.so"]);
         assert_eq!(set(first), metadata);
         assert_eq!(set(last), digests(&["libmiddle.rlib", "libbase.rlib"]));
+    }
+
+    #[test]
+    fn the_state_of_what_is_compiled_comes_after_metadata_where_it_is_taken() {
+        let state = |unit: &str| Incremental {
+            name: unit.to_owned(),
+            unit: unit.to_owned(),
+            used: 1,
+            paid: false,
+            files: self::unit(unit, &[(&format!("{unit}.state"), Form::Text)], &[]).files,
+        };
+        let states = || vec![state("middle"), state("program")];
+        let units = || {
+            let mut units = crates();
+            let files = [("program", Form::Program)];
+            units.push(unit("program", &files, &["libbase.rlib"]));
+            units
+        };
+        let names = ["libbase.rmeta", "program.state", "libbase.rlib"];
+        let expected = names.map(|name| Digest::of(name.as_bytes()));
+        assert_eq!(read_with_state(units(), states(), false), expected);
+        let elsewhere = read_with_state(units(), states(), true);
+        assert_eq!(elsewhere, [expected[0], expected[2]]);
     }
 
     #[test]

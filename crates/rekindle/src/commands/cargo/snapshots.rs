@@ -377,8 +377,14 @@ fn saw(events: &[Event]) -> Saw {
                 saw.seen.remove(&step.id);
                 saw.unjudged.remove(&step.id);
                 saw.wrote_outside.remove(&step.id);
+                saw.portable.remove(&step.id);
                 match &step.refused {
-                    None => note_seen(&mut saw, &step.id, (step.key, &step.vantage, true)),
+                    None => {
+                        note_seen(&mut saw, &step.id, (step.key, &step.vantage, true));
+                        if step.key.is_some() && !step.path_bound {
+                            saw.portable.insert(step.id.clone());
+                        }
+                    }
                     Some(Refusal::WroteOutside { .. }) => {
                         saw.wrote_outside.insert(step.id.clone());
                     }

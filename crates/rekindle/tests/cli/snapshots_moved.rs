@@ -1,0 +1,87 @@
+//! A checkout in another directory, with the snapshot of the first.
+
+use std::path::PathBuf;
+
+use crate::project::Project;
+use crate::snapshots::{assert_fresh, in_git, manifest, program, rekindle, started};
+
+/// A program with a build script.
+fn project(script: &str, main: &str) -> Project {
+    in_git(&[
+        ("Cargo.toml", &manifest("app", "")),
+        ("build.rs", script),
+        ("read", "one"),
+        ("src/main.rs", main),
+        (".gitignore", "target\n"),
+    ])
+}
+
+/// Moves the checkout, without what was built: its path is then that of what a link leads to.
+fn moved(project: &Project, name: &str) -> PathBuf {
+    let _ = std::fs::remove_dir_all(project.path("ws/target"));
+    std::fs::rename(project.path("ws"), project.path(name)).unwrap();
+    std::os::unix::fs::symlink(name, project.path("ws")).unwrap();
+    std::fs::canonicalize(project.path(name)).unwrap()
+}
+
+/// What a build script wrote, by the name of its file.
+fn wrote(project: &Project, name: &str) -> String {
+    let build = project.path("ws/target/debug/build");
+    let files = rekindle_fsx::walk_files(&build).unwrap();
+    let file = files.iter().find(|file| file.path.ends_with(name)).unwrap();
+    std::fs::read_to_string(&file.path).unwrap()
+}
+
+#[test]
+fn texts_of_build_scripts_name_the_directory_that_they_are_in() {
+    let script = r#"
+        use std::{env, fs, path::Path};
+        fn main() {
+            let here = env::var("CARGO_MANIFEST_DIR").unwrap();
+            println!("cargo:rerun-if-changed={here}/read");
+            let out = env::var("OUT_DIR").unwrap();
+            let out = Path::new(&out);
+            fs::write(out.join("small"), format!("{here}/read {}", out.display())).unwrap();
+            fs::write(out.join("large"), format!("{here}/read\n").repeat(1000)).unwrap();
+            let word = fs::read_to_string("read").unwrap();
+            fs::write(out.join("word.rs"), format!("const WORD: &str = {word:?};")).unwrap();
+        }"#;
+    let main =
+        "include!(concat!(env!(\"OUT_DIR\"), \"/word.rs\")); fn main() { println!(\"{WORD}\"); }";
+    let project = project(script, main);
+    rekindle(&project, &["build"]).ok();
+    let first = std::fs::canonicalize(project.path("ws")).unwrap();
+    assert!(wrote(&project, "small").starts_with(first.to_str().unwrap()));
+
+    let here = moved(&project, "elsewhere");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_eq!(program(&project), "one");
+    let path = format!("{}/read", here.display());
+    let small = wrote(&project, "small");
+    assert!(
+        small.starts_with(&format!("{path} {}/target/", here.display())),
+        "{small}"
+    );
+    assert_eq!(wrote(&project, "large"), format!("{path}\n").repeat(1000));
+    assert_fresh(&project);
+    // What it declared to read is watched where it is now.
+    project.put("ws/read", "two");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(started(&project.stats())[2], 1);
+    assert_eq!(program(&project), "two");
+}
+
+#[test]
+fn what_was_made_of_a_path_is_made_again_though_the_path_is_not_in_it() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+        println!(\"cargo:rustc-env=MADE={}\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()); }";
+    let project = project(
+        script,
+        "const N: usize = env!(\"MADE\").len(); fn main() { println!(\"{N}\") }",
+    );
+    rekindle(&project, &["build"]).ok();
+    let here = moved(&project, "somewhere-with-a-longer-name");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(program(&project), here.to_str().unwrap().len().to_string());
+}
