@@ -74,7 +74,7 @@ pub fn replace_in_place(
 }
 
 /// The digest that a file would have after [`replace_in_place`] with the same `ranges`, which lie apart
-/// from each other. The file is left alone.
+/// from each other, and whether anything would be replaced. The file is left alone.
 ///
 /// # Errors
 /// As opening and reading; a range beyond the file's end is one.
@@ -82,7 +82,7 @@ pub fn hash_replaced(
     path: &Path,
     ranges: &[Range<u64>],
     replacements: &[(Vec<u8>, Vec<u8>)],
-) -> io::Result<Digest> {
+) -> io::Result<(Digest, bool)> {
     let mut ranges = ranges.to_vec();
     ranges.sort_by_key(|range| range.start);
     let size = crate::stat_follow(path)?.size;
@@ -90,6 +90,7 @@ pub fn hash_replaced(
         file: File::open(path)?,
         hasher: DigestHasher::new(),
         piece: vec![0; PIECE_BYTES],
+        replaced: false,
     };
     let mut at = 0;
     for range in ranges {
@@ -98,13 +99,14 @@ pub fn hash_replaced(
         at = range.end;
     }
     reader.hash(at..size, &[])?;
-    Ok(reader.hasher.finish())
+    Ok((reader.hasher.finish(), reader.replaced))
 }
 
 struct Replacing {
     file: File,
     hasher: DigestHasher,
     piece: Vec<u8>,
+    replaced: bool,
 }
 
 impl Replacing {
@@ -117,7 +119,7 @@ impl Replacing {
             let fresh = left.min(PIECE_BYTES - kept);
             let filled = kept + fresh;
             self.file.read_exact_at(&mut self.piece[kept..filled], at)?;
-            replace_in(&mut self.piece[..filled], replacements);
+            self.replaced |= replace_in(&mut self.piece[..filled], replacements) > 0;
             at += fresh as u64;
             kept = if at < range.end { overlap } else { 0 };
             self.hasher.update(&self.piece[..filled - kept]);
@@ -186,8 +188,11 @@ mod tests {
             bytes[at..at + 6].copy_from_slice(b"thread");
         }
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
-        assert_eq!(foreseen, Digest::of(&bytes));
+        assert_eq!(foreseen, (Digest::of(&bytes), true));
         let undone = [(pair[0].1.clone(), pair[0].0.clone())];
-        assert_eq!(hash_replaced(&path, &ranges, &undone).unwrap(), before);
+        assert_eq!(
+            hash_replaced(&path, &ranges, &undone).unwrap(),
+            (before, true)
+        );
     }
 }

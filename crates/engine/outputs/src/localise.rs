@@ -88,12 +88,12 @@ pub fn localise(program: &Path, replacements: &Replacements) -> io::Result<u64> 
     scan::replace_in_place(program, &ranges, replacements)
 }
 
-/// The digest of a program as it was before [`localise`]. It is the published one's if a unit with
-/// these replacements made the program and nothing else changed it; to be compared, never trusted.
+/// The digest of a program as it was before [`localise`], and whether it was another one then. It is the published one's if a
+/// unit with these replacements made the program and nothing else changed it; to be compared, never trusted.
 ///
 /// # Errors
 /// As reading it.
-pub fn canonical_digest(program: &Path, replacements: &Replacements) -> io::Result<Digest> {
+pub fn canonical_digest(program: &Path, replacements: &Replacements) -> io::Result<(Digest, bool)> {
     scan::hash_replaced(program, &debug_ranges(program), &undone(replacements))
 }
 
@@ -180,7 +180,10 @@ mod tests {
         assert!(localise(&localised, &pairs).unwrap() > 1);
         let (digest, _) = rekindle_fsx::hash_file(&localised).unwrap();
         assert_ne!(digest, placed.digest);
-        assert_eq!(canonical_digest(&localised, &pairs).unwrap(), placed.digest);
+        assert_eq!(
+            canonical_digest(&localised, &pairs).unwrap(),
+            (placed.digest, true)
+        );
         let undone = dir.path().join("undone");
         write_canonical(&localised, &undone, &pairs).unwrap();
         assert_eq!(rekindle_fsx::hash_file(&undone).unwrap().0, placed.digest);

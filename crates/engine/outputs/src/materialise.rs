@@ -666,7 +666,7 @@ mod tests {
         materialise(&path).unwrap();
         let (digest, _) = rekindle_fsx::hash_file(&path).unwrap();
         assert_ne!(digest, placeholder.digest);
-        let canonical = localise::canonical_digest(&path, &placeholder.replacements).unwrap();
+        let (canonical, _) = localise::canonical_digest(&path, &placeholder.replacements).unwrap();
         assert_eq!(canonical, placeholder.digest);
         assert_eq!(rekindle_fsx::stat(&path).unwrap().mtime_ns, TIME_NS);
         let stores = [&field.store];

@@ -96,7 +96,7 @@ pub fn read_program(
     replacements: &Replacements,
 ) -> Option<OutputRecord> {
     read_with(stores, path, || {
-        localise::canonical_digest(path, replacements).ok()
+        Some(localise::canonical_digest(path, replacements).ok()?.0)
     })
 }
 

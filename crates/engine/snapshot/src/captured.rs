@@ -501,8 +501,7 @@ impl<'a> Capture<'a> {
             Form::Real
         };
         let replacements = self.all.here.replacements();
-        let digest = localise::canonical_digest(&entry.path, &replacements)?;
-        let localised = rekindle_fsx::hash_file(&entry.path)?.0 != digest;
+        let (digest, localised) = localise::canonical_digest(&entry.path, &replacements)?;
         self.cost.hashed_bytes += entry.sig.size;
         if !self.all.saw.units.contains(&self.place.id) {
             self.look_for_paths(&entry.path)?;
