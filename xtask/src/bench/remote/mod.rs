@@ -88,7 +88,7 @@ fn measure(options: &Options) -> Result<(), Failure> {
     let mut failed = Vec::new();
     for history in &options.histories {
         let repository = history.repository(&registry, &options.scratch)?;
-        history.make_edits(&registry, &repository, options.rounds)?;
+        history.make_edits(&registry, &repository, options.rounds + 1)?;
         let mut record = RemoteRecord {
             name: history.name.to_owned(),
             kind: history.kind.to_owned(),
@@ -148,8 +148,8 @@ fn find(options: &Options, own: &std::path::Path, missing: &mut Vec<NotMeasured>
     tools
 }
 
-/// The state before the newest, the newest, and that one with a small change.
-fn tags(history: &History, round: u64) -> Result<[String; 3], Failure> {
+/// The state before the newest, the newest, and that one with a small change and with another.
+fn tags(history: &History, round: u64) -> Result<[String; 4], Failure> {
     let [before, newest] = <[String; 2]>::try_from(history.tags(1))
         .map_err(|tags| format!("{} has {} versions, not two", history.name, tags.len()))?;
     let edit = if history.edits().contains(&Edit::Leaf) {
@@ -157,7 +157,8 @@ fn tags(history: &History, round: u64) -> Result<[String; 3], Failure> {
     } else {
         Edit::Root
     };
-    Ok([before, newest, edit.tag(round)])
+    let [edited, again] = [round, round + 1].map(|number| edit.tag(number));
+    Ok([before, newest, edited, again])
 }
 
 fn tool_record(tool: &Tool) -> ToolRecord {
@@ -172,7 +173,7 @@ fn tool_record(tool: &Tool) -> ToolRecord {
 struct Story {
     round: u64,
     bucket: PathBuf,
-    tags: [String; 3],
+    tags: [String; 4],
 }
 
 impl Story {
@@ -228,11 +229,12 @@ impl Story {
     }
 
     fn tag(&self, job: Job) -> &str {
-        let [before, newest, edited] = &self.tags;
+        let [before, newest, edited, again] = &self.tags;
         match job {
             Job::Alone | Job::Cold | Job::Warm | Job::NoChange => before,
             Job::Next => newest,
             Job::Edit => edited,
+            Job::Commit => again,
         }
     }
 }
@@ -245,10 +247,13 @@ mod tests {
     fn each_job_starts_from_what_the_one_before_saved() {
         let dust = history::choose(Some("du-dust"), false).unwrap();
         let zizmor = history::choose(Some("zizmor"), false).unwrap();
-        assert_eq!(tags(&dust[0], 1).unwrap(), ["v1.2.6", "v1.2.7", "root-1"]);
+        assert_eq!(
+            tags(&dust[0], 1).unwrap(),
+            ["v1.2.6", "v1.2.7", "root-1", "root-2"]
+        );
         assert_eq!(
             tags(&zizmor[0], 0).unwrap(),
-            ["v1.15.0", "v1.15.1", "leaf-0"]
+            ["v1.15.0", "v1.15.1", "leaf-0", "leaf-1"]
         );
     }
 }

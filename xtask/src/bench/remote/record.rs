@@ -74,18 +74,21 @@ pub(in crate::bench) enum Job {
     NoChange,
     /// The next published version on a machine that has nothing.
     Next,
-    /// A small change to that one on a machine that has nothing.
+    /// A small change to that one on a machine that has nothing: the first build of what has a new number.
     Edit,
+    /// A change of another line in the same place, likewise: a commit among others.
+    Commit,
 }
 
 impl Job {
-    pub(in crate::bench) const ALL: [Self; 6] = [
+    pub(in crate::bench) const ALL: [Self; 7] = [
         Self::Alone,
         Self::Cold,
         Self::Warm,
         Self::NoChange,
         Self::Next,
         Self::Edit,
+        Self::Commit,
     ];
 
     pub(in crate::bench) const fn name(self) -> &'static str {
@@ -96,6 +99,7 @@ impl Job {
             Self::NoChange => "no change, empty machine",
             Self::Next => "next version, empty machine",
             Self::Edit => "an edit, empty machine",
+            Self::Commit => "another edit, empty machine",
         }
     }
 }

@@ -380,6 +380,11 @@ impl Call<'_> {
         self.settle(job);
         let mut command = Command::new(self.program);
         command.args(&job.added).args(self.arguments);
+        match places::library_path(self.environment, &self.shown) {
+            Some(kept) if kept.is_empty() => _ = command.env_remove(places::LIBRARY_PATH),
+            Some(kept) => _ = command.env(places::LIBRARY_PATH, kept),
+            None => {}
+        }
         let (observer, options) = around::observing(self.settings, self.environment);
         let observing = (&observer, &options);
         let mut ran = self.engine.run(step, &mut command, observing, streams)?;

@@ -10,6 +10,9 @@ use rekindle_outputs::localise::mapped;
 
 use crate::scripts;
 
+/// The variable that leads the loader.
+pub(crate) const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// The roots of a compile, as the build script is told of them. They are those of the units that link its
 /// objects, so that a program's debug information names C sources as it names Rust's.
 pub(crate) fn roots(environment: &Environment, cargo_home: &Path) -> Roots {
@@ -79,9 +82,61 @@ pub(crate) fn maps((shown, real): (&Roots, &Roots), knows_macros: bool) -> Vec<O
         .collect()
 }
 
+/// Where a compiler's own libraries are searched by the loader, without the directories that cargo adds for Rust's; `None`
+/// where it adds none.
+///
+/// The loader asks for each library of each program in each of them, some three hundred calls for one compile. What
+/// rustc leaves there is `libNAME.so`, what a toolchain has there carries the toolchain's own name; a compiler of C is linked to
+/// names that end in a version. What a build script has put into its own directory is left, and so is all that a user added.
+pub(crate) fn library_path(environment: &Environment, roots: &Roots) -> Option<OsString> {
+    let whole = environment.get(LIBRARY_PATH)?;
+    let is_cargos = |dir: &Path| {
+        let below = |root| dir.strip_prefix(roots.real(root)?).ok();
+        let in_target =
+            below(Root::Target).is_some_and(|dir| dir.iter().all(|name| name != "build"));
+        dir.is_absolute() && (in_target || below(Root::Sysroot).is_some())
+    };
+    let all: Vec<PathBuf> = std::env::split_paths(whole).collect();
+    let kept: Vec<&PathBuf> = all.iter().filter(|dir| !is_cargos(dir)).collect();
+    if kept.len() == all.len() {
+        return None;
+    }
+    std::env::join_paths(kept).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compilers_are_spared_cargos_directories_alone() {
+        let roots = Roots::new(
+            Path::new("/w"),
+            [
+                (Root::Workspace, "/w".into()),
+                (Root::Target, "/w/target".into()),
+                (Root::Sysroot, "/rust".into()),
+            ],
+        );
+        let check = |path: &str, expected: Option<&str>| {
+            let variables = [("LD_LIBRARY_PATH".into(), path.into())];
+            let environment = Environment::new(variables, "/w".into(), "rekindle".into());
+            let kept = library_path(&environment, &roots);
+            assert_eq!(
+                kept.as_deref(),
+                expected.map(std::ffi::OsStr::new),
+                "{path}"
+            );
+        };
+        let cargos = "/w/target/debug/deps:/w/target/debug:/rust/lib/rustlib/x/lib:/rust/lib";
+        check(cargos, Some(""));
+        check(&format!("/mine:{cargos}:/w/lib"), Some("/mine:/w/lib"));
+        check(
+            "/w/target/debug/build/z-0123/out/lib:/rust/lib",
+            Some("/w/target/debug/build/z-0123/out/lib"),
+        );
+        check("/mine:target/debug:/w/targets:/rusty", None);
+    }
 
     #[test]
     fn the_target_directory_is_behind_out_dir() {
