@@ -23,7 +23,7 @@ mod stat;
 pub mod time;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub use hash::hash_file;
@@ -69,6 +69,26 @@ pub fn host_name() -> Vec<u8> {
 /// As [`fs::read`].
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
+}
+
+/// The bytes of a file whose first ones, at most `head_bytes` of them, are such as wanted; else `None`, and no more than
+/// those is read.
+///
+/// # Errors
+/// As opening and reading.
+pub fn read_such(
+    path: &Path,
+    head_bytes: u64,
+    wanted: impl FnOnce(&[u8]) -> bool,
+) -> io::Result<Option<Vec<u8>>> {
+    let mut file = open(path)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(head_bytes).read_to_end(&mut bytes)?;
+    if !wanted(&bytes) {
+        return Ok(None);
+    }
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// The bytes of a file, or `None` where there is none.
@@ -445,4 +465,21 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 /// As [`fs::File::open`].
 pub fn open(path: &Path) -> io::Result<fs::File> {
     fs::File::open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_file_that_is_not_wanted_only_the_head_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        atomic::write(&path, b"head and rest").unwrap();
+        let read = |wanted: &[u8]| read_such(&path, 4, |head| head == wanted).unwrap();
+        assert_eq!(read(b"head").as_deref(), Some(&b"head and rest"[..]));
+        assert_eq!(read(b"head and"), None);
+        let whole = read_such(&path, 99, |head| head.ends_with(b"rest")).unwrap();
+        assert_eq!(whole.as_deref(), Some(&b"head and rest"[..]));
+    }
 }

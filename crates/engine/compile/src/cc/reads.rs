@@ -77,7 +77,7 @@ fn check_compiler(identity: Identity, ran: &Ran) -> Result<(), Refusal> {
 }
 
 /// A NUL this early tells that a file is no text.
-const HEAD_BYTES: usize = 4096;
+const HEAD_BYTES: u64 = 4096;
 
 /// The text of a source; `None` for libraries and other tables, and for what cannot be read.
 fn source(path: &Path) -> Option<Vec<u8>> {
@@ -85,9 +85,8 @@ fn source(path: &Path) -> Option<Vec<u8>> {
     if sig.size > SOURCE_MAX_BYTES {
         return None;
     }
-    let bytes = rekindle_fsx::read(path).ok()?;
-    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
-    memchr::memchr(0, head).is_none().then_some(bytes)
+    let is_text = |head: &[u8]| memchr::memchr(0, head).is_none();
+    rekindle_fsx::read_such(path, HEAD_BYTES, is_text).ok()?
 }
 
 /// What stands in preprocessed text for the present, and for a file's own time.
