@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::materialise::{self, Outcome};
 use crate::placeholder::{Known, Placeholder};
 use crate::record::{self, OutputRecord, Signature};
+use crate::shelf::{self, Shelf};
 
 #[derive(Serialize, Deserialize)]
 struct ToolMemo {
@@ -42,6 +43,8 @@ pub struct Files<'a> {
     /// Signatures of files that only just appeared under their names, with the bytes that they were
     /// known to have all the while.
     settled: RefCell<HashSet<StatSig>>,
+    /// Files that are read together, and the record that they are in.
+    shelf: RefCell<Option<(Digest, Shelf)>>,
 }
 
 impl<'a> Files<'a> {
@@ -56,6 +59,7 @@ impl<'a> Files<'a> {
             outputs: RefCell::default(),
             bytes: RefCell::default(),
             settled: RefCell::default(),
+            shelf: RefCell::default(),
         }
     }
 
@@ -169,10 +173,15 @@ impl<'a> Files<'a> {
             return Ok(digest);
         }
         let sig = rekindle_fsx::stat_follow(path)?;
+        let on_shelf = |shelf: &mut Shelf| shelf.digest(path, sig.into());
+        if let Some(digest) = self.with_shelf(on_shelf).flatten() {
+            return Ok(digest);
+        }
         let key = record::key(b"tool", path);
         let known = record::of_machine::<ToolMemo>(&self.stores(), Space::Memos, &key)
             .find(|memo| memo.sig == sig.into());
         if let Some(memo) = known {
+            self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), memo.digest));
             return Ok(memo.digest);
         }
         let (digest, _) = rekindle_fsx::hash_file(path)?;
@@ -182,14 +191,49 @@ impl<'a> Files<'a> {
 
     /// Makes known what [`Files::tool`] is to say of a file that was read after it had this signature.
     pub fn remember_tool(&self, path: &Path, sig: StatSig, digest: Digest) {
-        let settled = rekindle_fsx::time::realtime_ns() - sig.ctime_ns > SETTLED_NS;
-        if settled && rekindle_fsx::stat_follow(path).is_ok_and(|now| now == sig) {
+        if is_still(path, sig) {
+            self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
             let memo = ToolMemo {
                 sig: sig.into(),
                 digest,
             };
             self.remember(&record::key(b"tool", path), &memo);
         }
+    }
+
+    /// What `look` finds in a file of the system; asked of the shelf first. `None` where nothing can be found.
+    pub fn marks(&self, path: &Path, look: impl FnOnce() -> Option<u8>) -> Option<u8> {
+        let sig = rekindle_fsx::stat_follow(path).ok()?;
+        let on_shelf = |shelf: &mut Shelf| shelf.marks(path, sig.into());
+        if let Some(marks) = self.with_shelf(on_shelf).flatten() {
+            return Some(marks);
+        }
+        let marks = look()?;
+        if is_still(path, sig) {
+            self.with_shelf(|shelf| shelf.set_marks(path, sig.into(), marks));
+        }
+        Some(marks)
+    }
+
+    /// Takes a shelf: what others like this process found of the files that they read.
+    pub fn take_shelf(&self, key: Digest) {
+        let kept = self.memo::<shelf::Kept>(&key);
+        let shelf = kept.map_or_else(Shelf::default, Shelf::from);
+        *self.shelf.borrow_mut() = Some((key, shelf));
+    }
+
+    /// Keeps the shelf with what this process found.
+    pub fn keep_shelf(&self) {
+        if let Some((key, shelf)) = self.shelf.borrow().as_ref()
+            && let Some(kept) = shelf.kept()
+        {
+            self.remember(key, &kept);
+        }
+    }
+
+    fn with_shelf<T>(&self, then: impl FnOnce(&mut Shelf) -> T) -> Option<T> {
+        let mut shelf = self.shelf.borrow_mut();
+        shelf.as_mut().map(|(_, shelf)| then(shelf))
     }
 
     /// What is known of an output; `None` where nothing is, or its bytes are no longer those.
@@ -231,6 +275,12 @@ impl<'a> Files<'a> {
     pub fn remember<T: Serialize>(&self, key: &Digest, value: &T) {
         record::keep_of_machine(&self.stores(), Space::Memos, key, value);
     }
+}
+
+/// Whether what was found in a file since it had this signature can be kept under it.
+fn is_still(path: &Path, sig: StatSig) -> bool {
+    let settled = rekindle_fsx::time::realtime_ns() - sig.ctime_ns > SETTLED_NS;
+    settled && rekindle_fsx::stat_follow(path).is_ok_and(|now| now == sig)
 }
 
 #[cfg(test)]

@@ -28,4 +28,5 @@ pub mod materialise;
 pub mod placeholder;
 pub mod present;
 pub mod record;
+mod shelf;
 pub mod sparse;

@@ -113,7 +113,7 @@ impl Present<'_> {
         let Some(path) = self.roots.resolve(name) else {
             return NOTHING.to_owned();
         };
-        let digest = if self.is_settled_place(name) {
+        let digest = if is_settled_place(name) {
             self.files.tool(&path)
         } else {
             self.files.source(&path)
@@ -122,13 +122,6 @@ impl Present<'_> {
             Ok(digest) => digest.to_hex(),
             Err(error) => unread(&path, &error),
         }
-    }
-
-    /// Files of the system, of packages and toolchains are many and large, and seldom written: they
-    /// are known by signature. Others are always read.
-    fn is_settled_place(&self, name: &[u8]) -> bool {
-        let places: [&[u8]; 4] = [b"/usr/", b"/lib", b"{cargo-home}/", b"{sysroot}/"];
-        places.iter().any(|place| name.starts_with(place))
     }
 
     fn kind(&self, name: &[u8]) -> String {
@@ -278,4 +271,11 @@ fn unread(path: &Path, error: &std::io::Error) -> String {
 #[must_use]
 pub fn search_path(environment: &Environment) -> &[PathBuf] {
     environment.searched()
+}
+/// Whether a file of this canonical name is one of the system, of packages or toolchains: those are many and large, and seldom
+/// written, so they are known by signature. Others are always read.
+#[must_use]
+pub fn is_settled_place(name: &[u8]) -> bool {
+    let places: [&[u8]; 4] = [b"/usr/", b"/lib", b"{cargo-home}/", b"{sysroot}/"];
+    places.iter().any(|place| name.starts_with(place))
 }

@@ -133,7 +133,12 @@ pub fn run(
         start,
     };
     match call.job() {
-        Ok(job) => call.deal(&job, streams),
+        Ok(job) => {
+            files.take_shelf(call.shelf(&job));
+            let dealt = call.deal(&job, streams);
+            files.keep_shelf();
+            dealt
+        }
         Err(NotACompile::Probe | NotACompile::Link) => Ok(Dealt::Unchanged),
         Err(NotACompile::Uncacheable(reason)) => Ok(call.refused(refusal(reason))),
     }
@@ -284,6 +289,15 @@ impl Call<'_> {
             places: job.outputs.iter().cloned().map(Place::File).collect(),
             known_as: self.known_as(job),
         }
+    }
+
+    /// Where what was found of the files is kept that such calls read: headers, and the compiler's own.
+    fn shelf(&self, job: &Job) -> Digest {
+        let package = self.environment.get("CARGO_PKG_NAME").unwrap_or_default();
+        let mut hasher = DigestHasher::new();
+        hasher.field(b"cc shelf 1").field(job.kind().as_bytes());
+        hasher.field(package.as_bytes());
+        hasher.field(job.tool.as_os_str().as_bytes()).finish()
     }
 
     /// Names of what is made, for `explain`: the very output, and whatever is made of this source.

@@ -11,6 +11,7 @@ use rekindle_key::Root;
 use rekindle_key::cc::Compile;
 use rekindle_key::cc::scan::{FILE_MACROS, TIME_MACROS, first_word, holds};
 use rekindle_observe::Seen;
+use rekindle_outputs::present::is_settled_place;
 use rekindle_steps::Ran;
 
 use super::Call;
@@ -39,13 +40,15 @@ pub(super) fn judge(
         if !seen.has(Seen::READ) || ran.observation.programs.contains(path) {
             continue;
         }
-        let Some(text) = source(path) else { continue };
+        let Some(words) = named.words(call, path) else {
+            continue;
+        };
         if asks_time.is_none()
-            && let Some(name) = first_word(&text, &TIME_MACROS)
+            && let Some(name) = words.time
         {
             asks_time = Some((path.clone(), name));
         }
-        bound.extend(named.held(path, &text));
+        bound.extend(named.held(path, &words));
     }
     if let Some((path, name)) = asks_time
         && uses_time(call, compile, identity)
@@ -159,20 +162,92 @@ impl Named {
         }
     }
 
+    /// What a source says, if it is one. What the system and packages have is looked into once for all compiles, but for names
+    /// that are this one's.
+    fn words(&self, call: &Call<'_>, path: &Path) -> Option<Words> {
+        let name = call.roots.canonical(path);
+        if !self.definitions.is_empty() || !is_settled_place(&name) {
+            return self.words_of(&source(path)?);
+        }
+        let look = || Some(source(path).map_or(NO_TEXT, |text| Words::of(&text).marks()));
+        Words::marked(call.engine.files.marks(path, look)?)
+    }
+
+    fn words_of(&self, text: &[u8]) -> Option<Words> {
+        let defined = self.definitions.iter();
+        let defined = defined.filter(|(name, _)| holds(text, name));
+        Some(Words {
+            defined: defined.map(|(_, root)| *root).collect(),
+            ..Words::of(text)
+        })
+    }
+
     /// The roots whose paths a source may look into.
-    fn held(&self, path: &Path, text: &[u8]) -> BTreeSet<Root> {
-        let mut held = BTreeSet::new();
+    fn held(&self, path: &Path, words: &Words) -> BTreeSet<Root> {
+        let mut held = words.defined.clone();
         // The system's own headers put such a name nowhere but into the output.
         let is_system = path.starts_with("/usr") || path.starts_with("/lib");
-        if !is_system && !self.absolute.is_empty() && first_word(text, &FILE_MACROS).is_some() {
+        if !is_system && words.names_file {
             held.extend(self.absolute.iter().copied());
         }
-        let defined = self.definitions.iter();
-        held.extend(
-            defined
-                .filter(|(name, _)| holds(text, name))
-                .map(|(_, root)| *root),
-        );
         held
+    }
+}
+
+/// What stands in a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Words {
+    /// A macro that stands for the present.
+    time: Option<&'static str>,
+    /// Whether one stands for a file's name.
+    names_file: bool,
+    /// The roots of definitions that are used.
+    defined: BTreeSet<Root>,
+}
+
+/// The mark of what is no source. Of a source: which of [`TIME_MACROS`] it holds, counted from one, and [`NAMES_FILE`].
+const NO_TEXT: u8 = 0xff;
+const NAMES_FILE: u8 = 0x10;
+
+impl Words {
+    fn of(text: &[u8]) -> Self {
+        Self {
+            time: first_word(text, &TIME_MACROS),
+            names_file: first_word(text, &FILE_MACROS).is_some(),
+            defined: BTreeSet::new(),
+        }
+    }
+
+    fn marks(&self) -> u8 {
+        let is_it = |name: &&str| Some(*name) == self.time;
+        let time = TIME_MACROS.iter().position(is_it).map_or(0, |at| at + 1);
+        let file = if self.names_file { NAMES_FILE } else { 0 };
+        u8::try_from(time).unwrap_or(NO_TEXT) | file
+    }
+
+    /// `None` for what is no source.
+    fn marked(marks: u8) -> Option<Self> {
+        (marks != NO_TEXT).then(|| Self {
+            time: usize::from(marks & !NAMES_FILE)
+                .checked_sub(1)
+                .and_then(|at| TIME_MACROS.get(at).copied()),
+            names_file: marks & NAMES_FILE != 0,
+            defined: BTreeSet::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_say_what_stands_in_a_source() {
+        for text in ["", "x __FILE__", "__DATE__", "__TIMESTAMP__ __BASE_FILE__"] {
+            let words = Words::of(text.as_bytes());
+            assert_eq!(Words::marked(words.marks()), Some(words), "{text}");
+        }
+        assert_eq!(Words::of(b"__TIME__").marks(), 2);
+        assert_eq!(Words::marked(NO_TEXT), None);
     }
 }
