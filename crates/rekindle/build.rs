@@ -7,6 +7,10 @@
 
 use std::env;
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo tells build scripts by the environment"
+)]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|is| is == value);
