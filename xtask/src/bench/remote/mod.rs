@@ -88,7 +88,9 @@ fn measure(options: &Options) -> Result<(), Failure> {
     let mut failed = Vec::new();
     for history in &options.histories {
         let repository = history.repository(&registry, &options.scratch)?;
-        history.make_edits(&registry, &repository, options.rounds + 1)?;
+        history.make_edits(&registry, &repository, options.rounds)?;
+        let second = (edit(history), options.rounds);
+        history.make_second_edits(&registry, &repository, second)?;
         let mut record = RemoteRecord {
             name: history.name.to_owned(),
             kind: history.kind.to_owned(),
@@ -148,16 +150,21 @@ fn find(options: &Options, own: &std::path::Path, missing: &mut Vec<NotMeasured>
     tools
 }
 
-/// The state before the newest, the newest, and that one with a small change and with another.
-fn tags(history: &History, round: u64) -> Result<[String; 4], Failure> {
-    let [before, newest] = <[String; 2]>::try_from(history.tags(1))
-        .map_err(|tags| format!("{} has {} versions, not two", history.name, tags.len()))?;
-    let edit = if history.edits().contains(&Edit::Leaf) {
+/// The change that a job in the middle of a history brings.
+fn edit(history: &History) -> Edit {
+    if history.edits().contains(&Edit::Leaf) {
         Edit::Leaf
     } else {
         Edit::Root
-    };
-    let [edited, again] = [round, round + 1].map(|number| edit.tag(number));
+    }
+}
+
+/// The state before the newest, the newest, and that one with a small change and with one more.
+fn tags(history: &History, round: u64) -> Result<[String; 4], Failure> {
+    let [before, newest] = <[String; 2]>::try_from(history.tags(1))
+        .map_err(|tags| format!("{} has {} versions, not two", history.name, tags.len()))?;
+    let edit = edit(history);
+    let (edited, again) = (edit.tag(round), edit.second_tag(round));
     Ok([before, newest, edited, again])
 }
 
@@ -249,11 +256,11 @@ mod tests {
         let zizmor = history::choose(Some("zizmor"), false).unwrap();
         assert_eq!(
             tags(&dust[0], 1).unwrap(),
-            ["v1.2.6", "v1.2.7", "root-1", "root-2"]
+            ["v1.2.6", "v1.2.7", "root-1", "root-1-second"]
         );
         assert_eq!(
             tags(&zizmor[0], 0).unwrap(),
-            ["v1.15.0", "v1.15.1", "leaf-0", "leaf-1"]
+            ["v1.15.0", "v1.15.1", "leaf-0", "leaf-0-second"]
         );
     }
 }

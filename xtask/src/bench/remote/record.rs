@@ -76,7 +76,7 @@ pub(in crate::bench) enum Job {
     Next,
     /// A small change to that one on a machine that has nothing: the first build of what has a new number.
     Edit,
-    /// A change of another line in the same place, likewise: a commit among others.
+    /// One more change in the same place, likewise: a commit among others.
     Commit,
 }
 

@@ -219,6 +219,24 @@ impl History {
         repository.settle()
     }
 
+    /// Makes states that come after such edits, with one more of the same kind.
+    pub(in crate::bench) fn make_second_edits(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        (edit, count): (Edit, u64),
+    ) -> Result<(), Failure> {
+        for number in 0..count {
+            let name = edit.second_tag(number);
+            if !repository.has(&name) {
+                repository.detach(&edit.tag(number))?;
+                self.edit(registry, repository, edit, SECOND + number)?;
+                repository.commit(&name, self.versions.len() + 1)?;
+            }
+        }
+        repository.settle()
+    }
+
     fn edit(
         &self,
         registry: &Registry,
@@ -228,7 +246,7 @@ impl History {
     ) -> Result<(), Failure> {
         let dir = repository.tree();
         let function = format!(
-            "\n#[doc(hidden)]\n#[allow(dead_code, missing_docs)]\npub fn edited_by_the_bench() -> u64 {{\n    {number}\n}}\n"
+            "\n#[doc(hidden)]\n#[allow(dead_code, missing_docs)]\npub fn edited_by_the_bench_{number}() -> u64 {{\n    {number}\n}}\n"
         );
         let main = self.package(dir, self.name);
         match edit {
@@ -249,6 +267,9 @@ impl History {
         }
     }
 }
+
+/// The numbers of second edits begin here.
+const SECOND: u64 = 1000;
 
 impl History {
     /// No version's lock file names that version of a package.

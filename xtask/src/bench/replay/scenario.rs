@@ -147,6 +147,11 @@ impl Edit {
         format!("{self:?}-{number}").to_lowercase()
     }
 
+    /// The state after that one, with one more.
+    pub(in crate::bench) fn second_tag(self, number: u64) -> String {
+        format!("{}-second", self.tag(number))
+    }
+
     /// How many there are to repeat it with: a second build of the same edit would be no change.
     pub(super) fn variants(self, wanted: u64) -> u64 {
         if self == Self::Lock { 1 } else { wanted }
