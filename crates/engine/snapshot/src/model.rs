@@ -151,6 +151,13 @@ pub struct Incremental {
 }
 
 impl Incremental {
+    /// The crate that it is of.
+    #[must_use]
+    pub fn crate_name(&self) -> &str {
+        let parts = self.name.rsplit_once('-');
+        parts.map_or(self.name.as_str(), |(name, _)| name)
+    }
+
     /// Its objects.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.files.iter().filter_map(File::object)

@@ -53,15 +53,23 @@ impl<'a> OfTree<'a> {
         Self { files, missing }
     }
 
-    /// The incremental state that their compiles begin with.
-    fn states<'j>(&self, job: &'j Job) -> impl Iterator<Item = Digest> + use<'j> {
-        let missing: HashSet<String> = self.missing.iter().map(|unit| unit.id.clone()).collect();
-        let states = job
-            .tree
-            .incremental
-            .iter()
-            .filter(move |state| !job.moved && missing.contains(&state.unit));
-        states.flat_map(|state| state.objects().map(|object| object.digest))
+    /// The incremental state that their compiles begin with: of each crate what was used last. What a version left that is no more
+    /// is as large and read by nobody.
+    fn states(&self, job: &Job) -> Vec<Digest> {
+        let missing: HashSet<&str> = self.missing.iter().map(|unit| unit.id.as_str()).collect();
+        let states = job.tree.incremental.iter();
+        let states = states
+            .filter(|state| !job.moved && missing.contains(state.unit.as_str()))
+            .filter(|state| !state.files.is_empty());
+        let mut last: HashMap<&str, u32> = HashMap::new();
+        for state in states.clone() {
+            let used = last.entry(state.crate_name()).or_default();
+            *used = state.used.max(*used);
+        }
+        states
+            .filter(|state| last.get(state.crate_name()) == Some(&state.used))
+            .flat_map(|state| state.objects().map(|object| object.digest))
+            .collect()
     }
 
     fn read(&self, metadata: &mut Vec<Digest>, libraries: &mut Vec<Digest>) {
@@ -166,6 +174,15 @@ mod tests {
         moved: bool,
     ) -> Vec<Digest> {
         let valid = vec![(0..units.len() - 1).collect()];
+        read_with(units, incremental, moved, valid)
+    }
+
+    fn read_with(
+        units: Vec<Unit>,
+        incremental: Vec<Incremental>,
+        moved: bool,
+        valid: Vec<Vec<usize>>,
+    ) -> Vec<Digest> {
         let tree = Tree {
             version: 1,
             site: Site {
@@ -237,14 +254,15 @@ mod tests {
 
     #[test]
     fn the_state_of_what_is_compiled_comes_after_metadata_where_it_is_taken() {
-        let state = |unit: &str| Incremental {
-            name: unit.to_owned(),
+        let state = |unit: &str, used: u32| Incremental {
+            // The directory's hash is the compiler's own.
+            name: format!("crate-{unit}"),
             unit: unit.to_owned(),
-            used: 1,
+            used,
             paid: false,
             files: self::unit(unit, &[(&format!("{unit}.state"), Form::Text)], &[]).files,
         };
-        let states = || vec![state("middle"), state("program")];
+        let states = || vec![state("middle", 2), state("program", 1)];
         let units = || {
             let mut units = crates();
             let files = [("program", Form::Program)];
@@ -256,6 +274,13 @@ mod tests {
         assert_eq!(read_with_state(units(), states(), false), expected);
         let elsewhere = read_with_state(units(), states(), true);
         assert_eq!(elsewhere, [expected[0], expected[2]]);
+        // Of two that are built the one that was used last, as of a crate whose version is another now.
+        let mut units = units();
+        units.insert(0, unit("older", &[("older", Form::Program)], &[]));
+        let mut both = states();
+        both.push(state("older", 0));
+        let valid = vec![(1..units.len() - 1).collect()];
+        assert_eq!(read_with(units, both, false, valid), expected);
     }
 
     #[test]
