@@ -225,6 +225,15 @@ impl Roots {
     }
 }
 
+/// A text up to this size is looked at for paths of roots.
+pub const TEXT_MAX_BYTES: u64 = 16 << 20;
+
+/// Whether bytes are a text, in which paths of roots can be replaced.
+#[must_use]
+pub fn is_text(bytes: &[u8]) -> bool {
+    memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
+}
+
 /// Whether a root's path in what a program wrote can only mean that root. `/app` may as well be the
 /// path of a web page, and so may a home like `/root`; then the root's real path is an input.
 fn is_telling((root, path): (Root, &Path)) -> bool {

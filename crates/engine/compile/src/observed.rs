@@ -186,9 +186,12 @@ fn is_jobserver(unit: &Unit<'_>, contact: &Contact) -> bool {
         })
 }
 
+/// The variable that leads the loader.
+pub(crate) const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// Variables of which a macro's read means nothing.
 const HARMLESS: &[&str] = &[
-    "LD_LIBRARY_PATH",
+    LIBRARY_PATH,
     "RUST_BACKTRACE",
     "RUST_LIB_BACKTRACE",
     "RUST_MIN_STACK",
@@ -265,7 +268,7 @@ impl Rules {
             .flat_map(|path| path.ancestors())
             .map(Path::to_owned)
             .collect();
-        let library_path = unit.context.environment.get("LD_LIBRARY_PATH");
+        let library_path = unit.context.environment.get(LIBRARY_PATH);
         let loader = std::env::split_paths(library_path.unwrap_or_default())
             .map(|dir| real(&dir))
             .chain(

@@ -16,6 +16,7 @@ use rekindle_outputs::sparse::{self, FillError};
 use rekindle_store::LocalStore;
 
 use crate::journal::{Journal, LOST_EXIT_CODE, PLACEHOLDER_LOST};
+use crate::observed::LIBRARY_PATH;
 use crate::publish::micros;
 use crate::reads::Reads;
 use rekindle_outputs::environment::Environment;
@@ -104,7 +105,7 @@ pub(crate) fn beside(
 
 fn library_path(environment: &Environment) -> Vec<PathBuf> {
     environment
-        .get("LD_LIBRARY_PATH")
+        .get(LIBRARY_PATH)
         .map(|path| std::env::split_paths(path).collect())
         .unwrap_or_default()
 }

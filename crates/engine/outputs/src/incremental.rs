@@ -81,8 +81,7 @@ impl Waiting {
     /// As writing.
     pub fn leave(&self, incremental: &Path, unit: &str) -> io::Result<()> {
         let bytes = postcard::to_stdvec(self).map_err(io::Error::other)?;
-        let crate_name = self.name.rsplit_once('-').map_or("", |(name, _)| name);
-        rekindle_fsx::atomic::write(&place(incremental, crate_name, unit), &bytes)
+        rekindle_fsx::atomic::write(&place(incremental, crate_name(&self.name), unit), &bytes)
     }
 
     /// Reads one; `None` for any other bytes.
@@ -244,6 +243,13 @@ pub fn fill_all(target: &Path) -> Materialised {
         }
     }
     done
+}
+
+/// The crate that a directory below `incremental` is of: its name is the crate's, with a hash of the compiler's.
+#[must_use]
+pub fn crate_name(directory: &str) -> &str {
+    let parts = directory.rsplit_once('-');
+    parts.map_or(directory, |(name, _)| name)
 }
 
 fn place(incremental: &Path, crate_name: &str, unit: &str) -> PathBuf {

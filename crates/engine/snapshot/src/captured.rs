@@ -11,6 +11,7 @@ use rekindle_fsx::place::Wish;
 use rekindle_fsx::{DirEntry, FileKind};
 use rekindle_key::Roots;
 use rekindle_key::depinfo::DepInfo;
+use rekindle_key::roots::{TEXT_MAX_BYTES, is_text};
 use rekindle_outputs::placeholder::{self, Placeholder};
 use rekindle_outputs::{localise, record};
 use rekindle_store::{LocalStore, Store, Stored};
@@ -26,8 +27,6 @@ use crate::seen::Recorder;
 
 /// Files up to this size are part of the tree.
 const INLINE_MAX_BYTES: u64 = 4 << 10;
-/// A text up to this size is looked at for paths, as the unit cache does with what build scripts write.
-const TEXT_MAX_BYTES: u64 = 16 << 20;
 /// The kernel stamps files from a clock that lags by as much as this.
 const COARSE_CLOCK_NS: i64 = 10_000_000;
 
@@ -366,7 +365,17 @@ impl<'a> Capture<'a> {
                     .as_bytes()
                     .to_vec(),
             ),
-            (FileKind::File, None) => self.body(entry, in_out_dir)?,
+            (FileKind::File, None) => {
+                let mapped = if is_script_run {
+                    self.mapped_file(entry, in_out_dir)?
+                } else {
+                    None
+                };
+                match mapped {
+                    Some(body) => body,
+                    None => self.body(entry, in_out_dir)?,
+                }
+            }
         };
         if entry.sig.kind() == FileKind::File {
             let index = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
@@ -381,12 +390,6 @@ impl<'a> Capture<'a> {
     }
 
     fn body(&mut self, entry: &DirEntry, in_out_dir: bool) -> Result<Body, LeftOut> {
-        let is_output = || entry.path == self.profile.path.join(self.place.script_output());
-        if (in_out_dir || is_output())
-            && let Some(body) = self.mapped_file(entry)?
-        {
-            return Ok(body);
-        }
         let is_crate = ["rlib", "rmeta", "so"]
             .iter()
             .any(|kind| entry.path.extension() == Some(OsStr::new(kind)));
@@ -418,12 +421,19 @@ impl<'a> Capture<'a> {
         self.output(entry, if is_crate { Form::Text } else { Form::Real })
     }
 
-    /// A text that a build script wrote for any directory, which holds paths of this one.
-    fn mapped_file(&mut self, entry: &DirEntry) -> Result<Option<Body>, LeftOut> {
-        if !self.is_portable() || entry.sig.size > TEXT_MAX_BYTES || may_wait(&entry.path) {
+    /// A text that a build script wrote or printed for any directory, which holds paths of this one.
+    fn mapped_file(&mut self, entry: &DirEntry, in_out_dir: bool) -> Result<Option<Body>, LeftOut> {
+        let is_output = || entry.path == self.profile.path.join(self.place.script_output());
+        let may_be_text = entry.sig.size <= TEXT_MAX_BYTES && !may_wait(&entry.path);
+        if !self.is_portable() || !may_be_text || !(in_out_dir || is_output()) {
             return Ok(None);
         }
-        let Some(text) = self.mapped(&rekindle_fsx::read(&entry.path)?) else {
+        let bytes = rekindle_fsx::read(&entry.path)?;
+        // A placeholder is no text of the script's, whatever it holds.
+        let text = self
+            .mapped(&bytes)
+            .filter(|_| Placeholder::from_text(&bytes).is_none());
+        let Some(text) = text else {
             return Ok(None);
         };
         if text.len() as u64 <= INLINE_MAX_BYTES {
@@ -666,10 +676,6 @@ fn build_of(files: &[File]) -> io::Result<Digest> {
 fn may_wait(path: &Path) -> bool {
     let ends_in = |kind| path.extension() == Some(OsStr::new(kind));
     ["a", "o"].into_iter().any(ends_in)
-}
-
-fn is_text(bytes: &[u8]) -> bool {
-    memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
 }
 
 /// Whether it is a program of the system rather than a script.

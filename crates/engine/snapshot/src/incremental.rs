@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use rekindle_fsx::FileKind;
-use rekindle_outputs::incremental::{Bytes, Piece, WISH, Waiting, newest_session};
+use rekindle_outputs::incremental::{Bytes, Piece, WISH, Waiting, crate_name, newest_session};
 use rekindle_store::{LocalStore, Store};
 
 use crate::capture::Captured;
@@ -41,8 +41,7 @@ pub(crate) fn capture(
     // A unit may be there and not be captured: it has state all the same.
     let is_live = |name: &str| {
         let unit = written.get(name).or_else(|| Some(&before.get(name)?.unit));
-        let crate_name = name.rsplit_once('-').map_or(name, |(name, _)| name);
-        crates.contains(crate_name) || unit.is_some_and(|unit| there_ids.contains(unit))
+        crates.contains(crate_name(name)) || unit.is_some_and(|unit| there_ids.contains(unit))
     };
     let mut states = Vec::new();
     let mut there = HashSet::new();
@@ -131,8 +130,9 @@ fn bounded(mut states: Vec<Incremental>) -> Vec<Incremental> {
     states.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.name.cmp(&b.name)));
     let mut of_crate: HashMap<String, usize> = HashMap::new();
     states.retain(|state| {
-        let name = state.name.rsplit_once('-').map_or("", |(name, _)| name);
-        let count = of_crate.entry(name.to_owned()).or_default();
+        let count = of_crate
+            .entry(crate_name(&state.name).to_owned())
+            .or_default();
         *count += 1;
         *count <= PER_CRATE_MAX
     });

@@ -151,13 +151,6 @@ pub struct Incremental {
 }
 
 impl Incremental {
-    /// The crate that it is of.
-    #[must_use]
-    pub fn crate_name(&self) -> &str {
-        let parts = self.name.rsplit_once('-');
-        parts.map_or(self.name.as_str(), |(name, _)| name)
-    }
-
     /// Its objects.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.files.iter().filter_map(File::object)
@@ -255,5 +248,25 @@ impl Form {
     #[must_use]
     pub fn is_placed(self) -> bool {
         matches!(self, Self::Real | Self::Mapped)
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    /// A tree of nothing but these.
+    pub(crate) fn of(units: Vec<Unit>, incremental: Vec<Incremental>) -> Self {
+        Self {
+            version: crate::trees::VERSION,
+            site: Site {
+                workspace: Vec::new(),
+                target: Vec::new(),
+                cargo_home: Vec::new(),
+            },
+            revision: String::new(),
+            generation: 1,
+            inputs: Vec::new(),
+            units,
+            incremental,
+        }
     }
 }

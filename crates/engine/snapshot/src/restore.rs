@@ -120,6 +120,7 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     let placing = place::Placing {
         store,
         request,
+        roots: request.here.roots(),
         time_ns: watched.newest_ns,
     };
     // Where placing has every core, a copy beside it makes both later; cargo alone leaves one free.

@@ -67,7 +67,7 @@ pub fn packages(store: &LocalStore, lock: &Path) -> Vec<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Body, Form, Object, Site};
+    use crate::model::{Body, Form, Object};
 
     /// State of a crate in one object that begins as its name does.
     fn state(name: &str, used: u32, size: u64) -> Incremental {
@@ -94,19 +94,7 @@ mod tests {
     fn left_out(incremental: Vec<Incremental>) -> HashSet<Digest> {
         let dir = tempfile::tempdir().unwrap();
         let store = LocalStore::open(dir.path());
-        let tree = Tree {
-            version: trees::VERSION,
-            site: Site {
-                workspace: Vec::new(),
-                target: Vec::new(),
-                cargo_home: Vec::new(),
-            },
-            revision: String::new(),
-            generation: 1,
-            inputs: Vec::new(),
-            units: Vec::new(),
-            incremental,
-        };
+        let tree = Tree::of(Vec::new(), incremental);
         let tree = trees::put(&store, &tree).unwrap();
         objects(&store, &[tree]).left_out
     }

@@ -10,13 +10,11 @@ use std::path::{Path, PathBuf};
 use rekindle_events::Refusal;
 use rekindle_fsx::{FileKind, scan};
 use rekindle_key::Root;
+use rekindle_key::roots::{TEXT_MAX_BYTES, is_text};
 use rekindle_key::step::{Form, NOTHING};
 
 use crate::{Place, Ran, Step};
 use rekindle_outputs::present::HOST_NAME;
-
-/// A file up to this size is looked at as text.
-const TEXT_MAX_BYTES: u64 = 16 << 20;
 
 /// One output, before it is stored.
 pub(crate) struct Made {
@@ -210,8 +208,7 @@ fn what(
 /// The bytes, where they are text that holds the real path of a root.
 fn text_with_paths(step: &Step<'_>, bytes: Vec<u8>) -> Option<Vec<u8>> {
     let holds = |real: &Path| memchr::memmem::find(&bytes, real.as_os_str().as_bytes()).is_some();
-    let is_text = memchr::memchr(0, &bytes).is_none() && std::str::from_utf8(&bytes).is_ok();
-    (is_text && all_roots(step).any(|(_, real)| holds(real))).then_some(bytes)
+    (is_text(&bytes) && all_roots(step).any(|(_, real)| holds(real))).then_some(bytes)
 }
 
 /// Looks through a file of any size for all at once.

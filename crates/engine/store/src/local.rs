@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rekindle_base::{Digest, Moment};
+use rekindle_base::{Clock, Digest, SystemClock};
 use rekindle_fsx as fsx;
 use rekindle_fsx::place::{self, Method, PlaceError, Placed, Wish};
 
@@ -239,8 +239,7 @@ impl LocalStore {
     /// Where the file cannot be made or locked. The build can go on: what is evicted under it is a
     /// miss.
     pub fn register_active(&self) -> io::Result<ActiveBuild> {
-        let now_ms = u64::try_from(fsx::time::realtime_ns() / 1_000_000).unwrap_or(0);
-        account::begin(&self.layout, Moment(now_ms));
+        account::begin(&self.layout, SystemClock::default().now());
         active::register(&self.layout)
     }
 

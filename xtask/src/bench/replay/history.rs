@@ -84,6 +84,9 @@ const HISTORIES: &[History] = &[
     },
 ];
 
+/// The numbers of second edits begin here.
+const SECOND: u64 = 1000;
+
 /// What stands for `version` in the repository.
 fn tag(version: &str) -> String {
     format!("v{version}")
@@ -267,9 +270,6 @@ impl History {
         }
     }
 }
-
-/// The numbers of second edits begin here.
-const SECOND: u64 = 1000;
 
 impl History {
     /// No version's lock file names that version of a package.

@@ -33,6 +33,7 @@ use rekindle_steps::{Engine, Found, LookedUp, Place, Policy, Step, Streams};
 use rekindle_store::LocalStore;
 
 use crate::journal::{self, Journal};
+use crate::observed::LIBRARY_PATH;
 use crate::publish::micros;
 use crate::scripts;
 use crate::settings::Settings;
@@ -92,15 +93,7 @@ const WRITING: &[&str] = &["DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"];
 
 /// Variables that lead compilers to programs, libraries and places of temporary files, all observed; and
 /// `PWD`, which matters only as [`Call::alias`].
-const LEADING: &[&str] = &[
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "TMPDIR",
-    "TMP",
-    "TEMP",
-    "HOME",
-    "PWD",
-];
+const LEADING: &[&str] = &["PATH", LIBRARY_PATH, "TMPDIR", "TMP", "TEMP", "HOME", "PWD"];
 
 /// Deals with a call of a compiler or of `ar`: the program's path, then its words.
 ///
@@ -395,8 +388,8 @@ impl Call<'_> {
         let mut command = Command::new(self.program);
         command.args(&job.added).args(self.arguments);
         match places::library_path(self.environment, &self.shown) {
-            Some(kept) if kept.is_empty() => _ = command.env_remove(places::LIBRARY_PATH),
-            Some(kept) => _ = command.env(places::LIBRARY_PATH, kept),
+            Some(kept) if kept.is_empty() => _ = command.env_remove(LIBRARY_PATH),
+            Some(kept) => _ = command.env(LIBRARY_PATH, kept),
             None => {}
         }
         let (observer, options) = around::observing(self.settings, self.environment);

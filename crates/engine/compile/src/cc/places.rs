@@ -8,10 +8,8 @@ use rekindle_key::{Root, Roots, outdir};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::localise::mapped;
 
+use crate::observed::LIBRARY_PATH;
 use crate::scripts;
-
-/// The variable that leads the loader.
-pub(crate) const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
 /// The roots of a compile, as the build script is told of them. They are those of the units that link its
 /// objects, so that a program's debug information names C sources as it names Rust's.

@@ -167,19 +167,19 @@ impl Named {
     fn words(&self, call: &Call<'_>, path: &Path) -> Option<Words> {
         let name = call.roots.canonical(path);
         if !self.definitions.is_empty() || !is_settled_place(&name) {
-            return self.words_of(&source(path)?);
+            return Some(self.words_of(&source(path)?));
         }
         let look = || Some(source(path).map_or(NO_TEXT, |text| Words::of(&text).marks()));
         Words::marked(call.engine.files.marks(path, look)?)
     }
 
-    fn words_of(&self, text: &[u8]) -> Option<Words> {
+    fn words_of(&self, text: &[u8]) -> Words {
         let defined = self.definitions.iter();
         let defined = defined.filter(|(name, _)| holds(text, name));
-        Some(Words {
+        Words {
             defined: defined.map(|(_, root)| *root).collect(),
             ..Words::of(text)
-        })
+        }
     }
 
     /// The roots whose paths a source may look into.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rekindle_base::progress;
 use rekindle_fsx::place::Wish;
 use rekindle_fsx::stamped;
+use rekindle_key::Roots;
 use rekindle_outputs::localise;
 use rekindle_outputs::placeholder::{Known, Placeholder};
 use rekindle_store::{LocalStore, Store};
@@ -30,6 +31,8 @@ pub(super) fn threads() -> usize {
 pub(super) struct Placing<'a> {
     pub(super) store: &'a LocalStore,
     pub(super) request: &'a Request<'a>,
+    /// The names of the directories here.
+    pub(super) roots: Roots,
     /// The time that files get: nanoseconds since 1970.
     pub(super) time_ns: i64,
 }
@@ -146,7 +149,7 @@ impl Placing<'_> {
 
     /// Puts the paths of the directories here into a text, and the text in its place.
     fn mapped(&self, path: &Path, mode: u32, text: &[u8]) -> io::Result<u64> {
-        let text = self.request.here.roots().real_plain(text);
+        let text = self.roots.real_plain(text);
         let text = text.ok_or(io::ErrorKind::InvalidData)?;
         stamped::write_new(path, &text, mode, self.time_ns)?;
         Ok(text.len() as u64)

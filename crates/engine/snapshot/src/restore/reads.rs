@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rekindle_base::Digest;
+use rekindle_outputs::incremental::crate_name;
 
 use super::Job;
 use crate::model::{Body, File, Form, Object, Unit};
@@ -63,11 +64,11 @@ impl<'a> OfTree<'a> {
             .filter(|state| !state.files.is_empty());
         let mut last: HashMap<&str, u32> = HashMap::new();
         for state in states.clone() {
-            let used = last.entry(state.crate_name()).or_default();
+            let used = last.entry(crate_name(&state.name)).or_default();
             *used = state.used.max(*used);
         }
         states
-            .filter(|state| last.get(state.crate_name()) == Some(&state.used))
+            .filter(|state| last.get(crate_name(&state.name)) == Some(&state.used))
             .flat_map(|state| state.objects().map(|object| object.digest))
             .collect()
     }
@@ -125,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::layout::Profile;
-    use crate::model::{Home, Incremental, Site, Tree};
+    use crate::model::{Home, Incremental, Tree};
 
     /// A unit with these files, made from these crates.
     fn unit(id: &str, files: &[(&str, Form)], externs: &[&str]) -> Unit {
@@ -183,19 +184,7 @@ mod tests {
         moved: bool,
         valid: Vec<Vec<usize>>,
     ) -> Vec<Digest> {
-        let tree = Tree {
-            version: 1,
-            site: Site {
-                workspace: Vec::new(),
-                target: Vec::new(),
-                cargo_home: Vec::new(),
-            },
-            revision: String::new(),
-            generation: 1,
-            inputs: Vec::new(),
-            units,
-            incremental,
-        };
+        let tree = Tree::of(units, incremental);
         let job = Job {
             profile: Profile::new(Path::new("target"), "debug"),
             digest: Digest::of(b"tree"),
