@@ -60,8 +60,8 @@ tags! {
         "RUSTC_BOOTSTRAP, SOURCE_DATE_EPOCH and the like change what is accepted or emitted.";
     EnvDep = 8, Env, "Variables that dep-info names, by digest of the value",
         "env!() and option_env!() put the value into the output. A value is kept as a digest alone.";
-    EnvDepPath = 9, Env, "OUT_DIR, where it is only used to include files",
-        "The included files are keyed by content; the directory itself reaches no output.";
+    EnvDepPath = 9, Env, "OUT_DIR and other paths below a root, where they are only used to include files",
+        "The included files are keyed by content; the path itself reaches no output.";
     Source = 10, Source, "Files that dep-info names: path and content",
         "Swapped contents and renamed files are other inputs.";
     Extern = 11, Extern, "Crates on the command line: name, file, content, and what is behind them",

@@ -82,14 +82,17 @@ pub(crate) fn collect(
     names.extend(native_names(unit, &outputs, &dep_info)?);
     names.extend(bound.into_iter().map(Name::Directory));
     if let (Some(plan), Some(linked)) = (&unit.link, linked) {
-        let run = linked
-            .runs
-            .last()
-            .ok_or_else(|| UncacheableReason::UnknownLinker {
-                detail: "no linker was started through the shim".into(),
-            })?;
         let list = linked.list.as_deref().unwrap_or_default();
-        names.extend(plan.observed(unit, list, run)?);
+        match linked.runs.last() {
+            Some(run) => names.extend(plan.observed(unit, list, run)?),
+            // A target that knows no shared libraries drops them: nothing was linked.
+            None if outputs.iter().all(|path| is_compilers_own(path)) => {}
+            None => {
+                return Err(UncacheableReason::UnknownLinker {
+                    detail: "no linker was started through the shim".into(),
+                });
+            }
+        }
     }
     // Notifications are lines too; of them none is wrapped.
     if ran
@@ -135,6 +138,12 @@ pub(crate) fn collect(
         entry,
         set,
     })
+}
+
+/// Whether rustc writes such an output itself, without a linker.
+fn is_compilers_own(output: &Path) -> bool {
+    let extension = output.extension().and_then(OsStr::to_str);
+    matches!(extension, Some("rlib" | "rmeta" | "a"))
 }
 
 /// Stores what was collected. A store that fails costs the entry, not the build.
@@ -442,11 +451,13 @@ fn other_module_file(path: &Path) -> Option<PathBuf> {
 
 fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>) -> Vec<Name> {
     let mut names = Vec::new();
-    for (name, _) in &dep_info.env {
-        let name = String::from_utf8_lossy(name).into_owned();
-        let only_included = name == "OUT_DIR"
-            && !bound.contains(&Root::Target)
-            && out_dir_is_only_included(unit, dep_info);
+    for (variable, value) in &dep_info.env {
+        let name = String::from_utf8_lossy(variable).into_owned();
+        let root = value.as_deref().and_then(|value| root_of(unit, value));
+        // Macros of other crates are fond of cargo's own; those that a script sets are this crate's.
+        let only_included = !variable.starts_with(b"CARGO")
+            && root.is_some_and(|root| !bound.contains(&root))
+            && is_only_included(unit, dep_info, variable);
         names.push(if only_included {
             Name::EnvPath(name)
         } else {
@@ -455,6 +466,13 @@ fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>
     }
     names.sort();
     names
+}
+
+/// The root that a value is a path below.
+fn root_of(unit: &Unit<'_>, value: &[u8]) -> Option<Root> {
+    let path = Path::new(OsStr::from_bytes(value));
+    let mut roots = unit.roots.iter();
+    roots.find_map(|(root, real)| path.starts_with(real).then_some(root))
 }
 
 /// Whether a variable whose value counts holds the real path of a root: what is made of it need not hold the path.
@@ -472,18 +490,18 @@ fn holds_paths(unit: &Unit<'_>, dep_info: &DepInfo, names: &[Name]) -> bool {
     values.any(holds)
 }
 
-/// Whether every mention of `OUT_DIR` in the crate's own sources is the beginning of an included
-/// file's path, and there is one: then the directory reaches the output by no way but the files, which
+/// Whether every mention of a variable in the crate's own sources is an included file's path or its
+/// beginning, and there is one: then the directory reaches the output by no way but the files, which
 /// are keyed by content. A macro of another crate that reads it could do anything with it.
-fn out_dir_is_only_included(unit: &Unit<'_>, dep_info: &DepInfo) -> bool {
+fn is_only_included(unit: &Unit<'_>, dep_info: &DepInfo, variable: &[u8]) -> bool {
     let mut mentions = 0;
     for input in &dep_info.inputs {
         let path = unit.roots.absolute(Path::new(OsStr::from_bytes(input)));
         let Ok(text) = rekindle_fsx::read(&path) else {
             return false;
         };
-        for at in memchr::memmem::find_iter(&text, b"OUT_DIR") {
-            if !is_include(&text[..at], &text[at + b"OUT_DIR".len()..]) {
+        for at in memchr::memmem::find_iter(&text, variable) {
+            if !is_include(&text[..at], &text[at + variable.len()..]) {
                 return false;
             }
             mentions += 1;
@@ -492,7 +510,8 @@ fn out_dir_is_only_included(unit: &Unit<'_>, dep_info: &DepInfo) -> bool {
     mentions > 0
 }
 
-/// Whether a mention stands in `include…!(concat!(env!("` `"), …))`, however it is spaced and qualified.
+/// Whether a mention stands in `include…!(env!("` `"))` or `include…!(concat!(env!("` `"), …))`, however
+/// it is spaced and qualified.
 fn is_include(before: &[u8], after: &[u8]) -> bool {
     // More than the longest form needs, qualified and spaced.
     let before = &before[before.len().saturating_sub(200)..];
@@ -504,16 +523,22 @@ fn is_include(before: &[u8], after: &[u8]) -> bool {
     for qualifier in ["::core::", "::std::", "core::", "std::"] {
         form = form.replace(qualifier, "");
     }
-    let begins = ["include!", "include_str!", "include_bytes!"]
-        .iter()
-        .any(|include| form.ends_with(&format!("{include}(concat!(env!(\"")));
+    let begins = |reads: &str| {
+        ["include!", "include_str!", "include_bytes!"]
+            .iter()
+            .any(|include| form.ends_with(&format!("{include}({reads}(\"")))
+    };
     let rest: Vec<u8> = after
         .iter()
         .copied()
         .filter(|byte| !byte.is_ascii_whitespace())
         .take(3)
         .collect();
-    begins && rest == b"\"),"
+    match rest.as_slice() {
+        b"\")," => begins("concat!(env!"),
+        [b'"', b')', b')' | b'}' | b']'] => begins("env!"),
+        _ => false,
+    }
 }
 
 /// Whether anything that was read was written meanwhile: what the compiler named since it started, what
@@ -604,6 +629,10 @@ mod tests {
             "include!(::core::concat!(std::env!(\"OUT_DIR\"),\"/x\"))",
             true,
         );
+        check("include!(env!(\"OUT_DIR\"));", true);
+        check("::std::include_str! [ env!(\"OUT_DIR\") ]", true);
+        check("include!(option_env!(\"OUT_DIR\"))", false);
+        check("my_include!(x(env!(\"OUT_DIR\")))", false);
         check("const D: &str = env!(\"OUT_DIR\");", false);
         check(
             "const N: usize = concat!(env!(\"OUT_DIR\"), \"/x\").len();",

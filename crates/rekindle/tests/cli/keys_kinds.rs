@@ -387,3 +387,30 @@ fn incremental_state_is_kept_by_misses_alone() {
     lab.anew(&["build"])
         .missed_for("app", ("argument", "incremental"));
 }
+
+/// A target without shared libraries: rustc leaves that kind out, and starts no linker.
+#[test]
+fn a_kind_that_the_target_does_not_know_is_left_out_and_the_rest_comes_back() {
+    let mut lab = Lab::new(&[
+        (
+            "Cargo.toml",
+            &package(
+                "shapes",
+                "[lib]\ncrate-type = [\"rlib\", \"cdylib\", \"staticlib\"]\n",
+            ),
+        ),
+        ("src/lib.rs", "#![feature(no_core)]\n#![no_core]\n"),
+    ]);
+    lab.set("RUSTC_BOOTSTRAP", "1");
+    let arguments = ["build", "--target", "x86_64-unknown-linux-musl"];
+    let warm = check(&lab, &arguments, &["shapes rlib+cdylib+staticlib"]);
+    let said = &warm.done.stderr;
+    assert!(
+        said.contains("dropping unsupported crate type `cdylib`"),
+        "{said}"
+    );
+    assert!(
+        lab.path("target/x86_64-unknown-linux-musl/debug/libshapes.a")
+            .exists()
+    );
+}

@@ -85,3 +85,48 @@ fn what_was_made_of_a_path_is_made_again_though_the_path_is_not_in_it() {
     rekindle(&project, &["build"]).ok();
     assert_eq!(program(&project), here.to_str().unwrap().len().to_string());
 }
+
+#[test]
+fn a_file_included_by_a_variable_that_is_its_path_is_the_same_in_every_directory() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+        let path = format!(\"{}/made.rs\", std::env::var(\"OUT_DIR\").unwrap());\n\
+        std::fs::write(&path, \"const WORD: &str = \\\"one\\\";\").unwrap();\n\
+        println!(\"cargo:rustc-env=MADE={path}\"); }";
+    let project = project(
+        script,
+        "include!(env!(\"MADE\")); fn main() { println!(\"{WORD}\") }",
+    );
+    rekindle(&project, &["build"]).ok();
+    moved(&project, "somewhere-with-a-longer-name");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_eq!(program(&project), "one");
+    assert_fresh(&project);
+}
+
+#[test]
+fn a_macro_of_another_crate_may_make_anything_of_the_variable_that_the_crate_includes_by() {
+    let project = in_git(&[
+        (
+            "Cargo.toml",
+            &manifest("app", "[dependencies]\nm = { path = \"m\" }\n"),
+        ),
+        ("src/word.rs", "const WORD: &str = \"one\";"),
+        (
+            "src/main.rs",
+            "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/src/word.rs\"));\n\
+             fn main() { println!(\"{WORD}{}\", m::len!()) }",
+        ),
+        ("m/Cargo.toml", &manifest("m", "")),
+        (
+            "m/src/lib.rs",
+            "#[macro_export] macro_rules! len { () => {{ const N: usize = env!(\"CARGO_MANIFEST_DIR\").len(); N }} }",
+        ),
+        (".gitignore", "target\n"),
+    ]);
+    rekindle(&project, &["build"]).ok();
+    let here = moved(&project, "somewhere-with-a-longer-name");
+    rekindle(&project, &["build"]).ok();
+    let len = here.to_str().unwrap().len();
+    assert_eq!(program(&project), format!("one{len}"));
+}
