@@ -54,11 +54,37 @@ pub fn write_via(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> 
     result
 }
 
+/// As [`write_via`], and makes the directories that are missing on the way. What was written already is kept:
+/// a file that is made and removed costs those that are made after it.
+///
+/// # Errors
+/// As [`write_via`], and as making directories.
+pub fn write_making_way(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let result = crate::with_dir(dir_of(temporary), || {
+        failpoint::hit();
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        options.open(temporary)
+    })
+    .and_then(|mut file| {
+        failpoint::hit();
+        file.write_all(bytes)
+    })
+    .and_then(|()| crate::with_dir(dir_of(path), || crate::rename(temporary, path)));
+    if result.is_err() {
+        let _ = std::fs::remove_file(temporary);
+    }
+    result
+}
+
 /// Writes `bytes` to `path` by rename from a name of its own in the same directory.
 ///
 /// # Errors
 /// As [`write_via`].
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    write_via(&unique_in(dir), path, bytes)
+    write_via(&unique_in(dir_of(path)), path, bytes)
+}
+
+fn dir_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }

@@ -139,6 +139,20 @@ pub fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// Creates a directory and its parents.
 ///
 /// # Errors
+/// Makes a change; where its directory is missing makes that and tries once more.
+///
+/// # Errors
+/// As the change, and as making the directory.
+pub fn with_dir<T>(dir: &Path, change: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match change() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_dir_all(dir)?;
+            change()
+        }
+        result => result,
+    }
+}
+
 /// As [`fs::create_dir_all`].
 pub fn create_dir_all(path: &Path) -> io::Result<()> {
     failpoint::hit();

@@ -363,7 +363,7 @@ mod tests {
             let field = Field::new();
             let digest = field.leave().to_hex();
             let objects = field.dir.path().join("store/v1/objects");
-            let object = objects.join(&digest[..2]).join(&digest[2..]);
+            let object = objects.join(&digest[..1]).join(&digest[1..]);
             if damage {
                 // Of the same size.
                 rekindle_fsx::atomic::write(&object, b"object cake").unwrap();

@@ -497,7 +497,7 @@ mod tests {
         fn object(&self, digest: &Digest) -> PathBuf {
             let hex = digest.to_hex();
             let objects = self.dir.path().join("store/v1/objects");
-            objects.join(&hex[..2]).join(&hex[2..])
+            objects.join(&hex[..1]).join(&hex[1..])
         }
 
         fn record(&self, path: &Path) -> Option<record::OutputRecord> {

@@ -16,7 +16,6 @@ use rekindle_base::{ByteSize, Digest, Moment};
 use rekindle_fsx as fsx;
 
 use crate::layout::Layout;
-use crate::local::with_dir;
 
 const UNIT_BYTES: u64 = 64 << 10;
 /// A `growth` this long is started again at the next walk.
@@ -67,7 +66,7 @@ pub(crate) fn store(layout: &Layout, mut walked: Walked) -> io::Result<()> {
         "rekindle-size 1 {} {} {}\n",
         walked.bytes, walked.growth_units, walked.at.0
     );
-    with_dir(&layout.temporaries(), || {
+    fsx::with_dir(&layout.temporaries(), || {
         fsx::atomic::write_via(&layout.temporary(), &layout.size(), line.as_bytes())
     })
 }

@@ -12,7 +12,6 @@ use rekindle_fsx::lock::{self, FileLock};
 
 use crate::at;
 use crate::layout::Layout;
-use crate::local::with_dir;
 
 /// A build that is running; dropping it says that it has ended.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub(crate) fn register(layout: &Layout) -> io::Result<ActiveBuild> {
     let dir = layout.active();
     for _ in 0..ATTEMPTS {
         let path = fsx::atomic::unique_in(&dir);
-        let held = with_dir(&dir, || lock::exclusive(&path)).map_err(at("lock", &path))?;
+        let held = fsx::with_dir(&dir, || lock::exclusive(&path)).map_err(at("lock", &path))?;
         if fsx::exists(&path) {
             return Ok(ActiveBuild { path, _lock: held });
         }

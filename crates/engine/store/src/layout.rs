@@ -70,9 +70,13 @@ impl Layout {
     }
 }
 
+/// How many digits of a digest name the directory that its file is in. In a new store each directory has to be
+/// made: 256 for each kind of record were a third of all that a first build of 80 units made.
+const SHARD_DIGITS: usize = 1;
+
 fn sharded(kind: &str, root: &Path, digest: &Digest) -> PathBuf {
     let hex = digest.to_hex();
-    let (shard, rest) = hex.split_at(2);
+    let (shard, rest) = hex.split_at(SHARD_DIGITS);
     let mut path = root.join(kind);
     path.push(shard);
     path.push(rest);
@@ -83,7 +87,7 @@ fn sharded(kind: &str, root: &Path, digest: &Digest) -> PathBuf {
 pub(crate) fn digest_of(path: &Path) -> Option<Digest> {
     let shard = path.parent()?.file_name()?.to_str()?;
     let rest = path.file_name()?.to_str()?;
-    if shard.len() != 2 {
+    if shard.len() != SHARD_DIGITS {
         return None;
     }
     format!("{shard}{rest}").parse().ok()
@@ -103,14 +107,14 @@ mod tests {
         assert_eq!(
             path,
             Path::new("/store/v1/objects")
-                .join(&hex[..2])
-                .join(&hex[2..])
+                .join(&hex[..1])
+                .join(&hex[1..])
         );
         for strange in [
             "/ab",
             "/ab/cd",
             "/a/bc",
-            &format!("/{}/{}", &hex[..3], &hex[3..]),
+            &format!("/{}/{}", &hex[..2], &hex[2..]),
         ] {
             assert_eq!(digest_of(Path::new(strange)), None, "{strange}");
         }

@@ -28,7 +28,7 @@ const RENEW_NS: i64 = 10 * MINUTE_NS;
 /// write that needs them. Any number of processes use it at once.
 ///
 /// ```text
-/// DIR/v1/objects/ab/cdef…   an object: its bytes, named by their BLAKE3 digest (2 + 62 digits)
+/// DIR/v1/objects/a/bcdef…   an object: its bytes, named by their BLAKE3 digest (1 + 63 digits)
 ///        pathsets/ab/…      a record of this space: see [`crate::frame`]
 ///        entries/ latest/ outputs/ memos/   likewise
 ///        tmp/               what is being written; left over after a kill, removed after a day
@@ -159,7 +159,7 @@ impl LocalStore {
     pub fn put_object_bytes(&self, bytes: &[u8], executable: bool) -> Result<Stored, StoreError> {
         let arrival = self.layout.temporary();
         let write = || write_arrival(&arrival, &mut &*bytes, executable);
-        with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
+        fsx::with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
         let digest = Digest::of(bytes);
         Ok(Stored {
             digest,
@@ -259,7 +259,8 @@ impl LocalStore {
     /// Where the file cannot be made or locked.
     pub fn try_lock_pointers(&self) -> io::Result<Option<fsx::lock::FileLock>> {
         let path = self.layout.pointers_lock();
-        with_dir(&self.layout.root, || fsx::lock::try_exclusive(&path)).map_err(at("lock", &path))
+        fsx::with_dir(&self.layout.root, || fsx::lock::try_exclusive(&path))
+            .map_err(at("lock", &path))
     }
 
     fn note_use(&self, space: Space, key: &Digest) {
@@ -303,7 +304,7 @@ impl LocalStore {
             return Ok(false);
         }
         let dir = path.parent().unwrap_or(&self.layout.root);
-        with_dir(dir, || fsx::rename(arrival, &path)).map_err(at("write", &path))?;
+        fsx::with_dir(dir, || fsx::rename(arrival, &path)).map_err(at("write", &path))?;
         if placed.method == Method::Hardlink {
             // Another process may have just published the same inode: the rename then did nothing.
             fsx::remove_file(arrival).map_err(at("remove", arrival))?;
@@ -381,18 +382,8 @@ impl Store for LocalStore {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
             .map_err(at("write", &path))?;
         self.check_not_newer(&path, space, key)?;
-        let write = || fsx::atomic::write_via(&self.layout.temporary(), &path, &bytes);
-        let result = match write() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let dir = path.parent().unwrap_or(&self.layout.root);
-                for dir in [dir, &self.layout.temporaries()] {
-                    fsx::create_dir_all(dir).map_err(at("make", dir))?;
-                }
-                write()
-            }
-            result => result,
-        };
-        result.map_err(at("write", &path))?;
+        fsx::atomic::write_making_way(&self.layout.temporary(), &path, &bytes)
+            .map_err(at("write", &path))?;
         account::note(&self.layout, bytes.len() as u64, key);
         self.note_use(space, key);
         Ok(())
@@ -485,17 +476,6 @@ impl io::Read for Checked<'_> {
             Err(_) => self.failed = true,
         }
         read
-    }
-}
-
-/// Makes a change; where its directory is missing makes that and tries once more.
-pub(crate) fn with_dir<T>(dir: &Path, change: impl Fn() -> io::Result<T>) -> io::Result<T> {
-    match change() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fsx::create_dir_all(dir)?;
-            change()
-        }
-        result => result,
     }
 }
 

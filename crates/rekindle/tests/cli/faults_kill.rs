@@ -57,8 +57,8 @@ fn check(test: &str, name: &str, doing: Doing) {
                 let entry = field
                     .store
                     .join("v1/entries")
-                    .join(&hex[..2])
-                    .join(&hex[2..]);
+                    .join(&hex[..1])
+                    .join(&hex[1..]);
                 std::fs::remove_file(entry).unwrap();
             }
         }

@@ -359,8 +359,8 @@ fn lost_objects_are_built_anew_the_next_time() {
         let object = field
             .store
             .join("v1/objects")
-            .join(&digest[..2])
-            .join(&digest[2..]);
+            .join(&digest[..1])
+            .join(&digest[1..]);
         std::fs::remove_file(object).unwrap();
         one.put("app/src/main.rs", CHANGED_MAIN);
         if name == "libseven.a" {

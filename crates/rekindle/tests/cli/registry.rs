@@ -333,7 +333,7 @@ fn object(lab: &RegistryLab, name: &str) -> std::path::PathBuf {
     let index = fs::read_dir(&cache).unwrap().next().unwrap().unwrap();
     let bytes = fs::read(index.path().join(format!("{name}-1.0.0.crate"))).unwrap();
     let hex = rekindle_base::Digest::of(&bytes).to_hex();
-    lab.path("store/v1/objects").join(&hex[..2]).join(&hex[2..])
+    lab.path("store/v1/objects").join(&hex[..1]).join(&hex[1..])
 }
 
 fn remove_object(lab: &RegistryLab, name: &str) {

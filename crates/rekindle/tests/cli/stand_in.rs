@@ -235,7 +235,7 @@ impl Field {
     pub(crate) fn lose_object(&self, digest: &Digest) {
         let hex = digest.to_hex();
         let objects = self.store.join("v1/objects");
-        rekindle_fsx::remove_file(&objects.join(&hex[..2]).join(&hex[2..])).unwrap();
+        rekindle_fsx::remove_file(&objects.join(&hex[..1]).join(&hex[1..])).unwrap();
     }
 }
 

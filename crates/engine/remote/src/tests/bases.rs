@@ -107,7 +107,7 @@ fn a_library_comes_where_its_metadata_was_damaged_here() {
     far(&saves, &client, "there").bring(&[digest]);
     // As long as before, other bytes.
     let hex = digest.to_hex();
-    let path = format!("there/v1/objects/{}/{}", &hex[..2], &hex[2..]);
+    let path = format!("there/v1/objects/{}/{}", &hex[..1], &hex[1..]);
     let other = noise(9, saves.metadata.len());
     rekindle_fsx::atomic::write(&saves.lab.dir.path().join(path), &other).unwrap();
     let far = far(&saves, &client, "there");

@@ -70,8 +70,8 @@ impl Fixture {
     /// Makes a tree's last use so long ago.
     fn age(&self, tree: &str, seconds: u64) {
         let hex = digest(tree).to_hex();
-        let path = self.dir.path().join("v1/trees").join(&hex[..2]);
-        let file = std::fs::File::open(path.join(&hex[2..])).unwrap();
+        let path = self.dir.path().join("v1/trees").join(&hex[..1]);
+        let file = std::fs::File::open(path.join(&hex[1..])).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
             .unwrap();
     }

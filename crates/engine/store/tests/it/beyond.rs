@@ -62,8 +62,8 @@ fn what_is_beyond_counts_as_there_and_comes_when_it_is_placed() {
     let hex = far.to_hex();
     let path = fixture
         .path("store/v1/objects")
-        .join(&hex[..2])
-        .join(&hex[2..]);
+        .join(&hex[..1])
+        .join(&hex[1..]);
     std::fs::write(&path, b"bad").unwrap();
     store.check_object(&far).unwrap();
     assert_eq!(store.object_bytes(&far).unwrap().0, b"far");

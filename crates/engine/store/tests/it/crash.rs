@@ -44,7 +44,7 @@ fn scenario(dir: &Path) {
     publish();
     publish();
     let hex = key("entry").to_hex();
-    let entry = dir.join("store/v1/entries").join(&hex[..2]).join(&hex[2..]);
+    let entry = dir.join("store/v1/entries").join(&hex[..1]).join(&hex[1..]);
     set_age(&entry, HOUR);
     assert!(
         store

@@ -149,8 +149,8 @@ fn fill_for_reading(dir: &Path) -> Digest {
         let hex = digest.to_hex();
         dir.join("store/v1")
             .join(space)
-            .join(&hex[..2])
-            .join(&hex[2..])
+            .join(&hex[..1])
+            .join(&hex[1..])
     };
     fs::write(path_of("objects", &Digest::of(b"damaged")), "DAMAGED").unwrap();
     fs::write(path_of("entries", &key("damaged")), "rubbish").unwrap();

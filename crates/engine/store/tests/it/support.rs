@@ -95,7 +95,7 @@ pub(crate) fn key(name: &str) -> Digest {
 
 fn sharded(dir: &Path, digest: &Digest) -> PathBuf {
     let hex = digest.to_hex();
-    dir.join(&hex[..2]).join(&hex[2..])
+    dir.join(&hex[..1]).join(&hex[1..])
 }
 
 pub(crate) fn set_age(path: &Path, ago: Duration) {
