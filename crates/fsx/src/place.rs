@@ -81,7 +81,7 @@ impl From<PlaceError> for io::Error {
 
 /// Places `source` at `dest` by way of `temporary` (on `dest`'s file system). With `expected`, the
 /// bytes read must have that digest. A reflink or copy gets the present as its modification time;
-/// a hardlink keeps its own.
+/// a hardlink keeps its own. Where `dest` is itself temporary, both may be the same path.
 ///
 /// # Errors
 /// [`PlaceError`]; `dest` is then as it was and `temporary` is gone.
@@ -111,8 +111,6 @@ fn place_inner(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlaceError::Missing),
         Err(error) => return Err(error.into()),
     };
-    failpoint::hit();
-    crate::found(fs::remove_file(temporary))?;
     let (method, digest) = if reflinked(source, temporary, &file, wish) {
         (Method::Reflink, hash_open(&mut file)?)
     } else if wish.hardlink && hardlinked(source, temporary, &file, wish) {
@@ -128,10 +126,12 @@ fn place_inner(
             found: digest,
         });
     }
-    crate::rename(temporary, dest)?;
-    if method == Method::Hardlink {
-        // Renaming over another name of the same inode does nothing and leaves both names.
-        crate::found(fs::remove_file(temporary))?;
+    if temporary != dest {
+        crate::rename(temporary, dest)?;
+        if method == Method::Hardlink {
+            // Renaming over another name of the same inode does nothing and leaves both names.
+            crate::found(fs::remove_file(temporary))?;
+        }
     }
     let sig = crate::stat(dest)?;
     Ok(Placed {
@@ -145,20 +145,53 @@ fn mode_of(wish: Wish) -> u32 {
     if wish.executable { 0o777 } else { 0o666 }
 }
 
-/// Pairs of devices between which there are no reflinks: to ask costs as much as to copy a small file.
+/// Makes `temporary`, in the place of what somebody who was killed left there.
+fn anew<T>(temporary: &Path, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    failpoint::hit();
+    match make() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            crate::found(fs::remove_file(temporary))?;
+            make()
+        }
+        result => result,
+    }
+}
+
+/// Types of file systems that know no reflinks. To ask makes and removes a file, which costs more than to
+/// copy a small one, and each process would ask anew.
+const NEVER_REFLINKS: &[u32] = &[
+    0xEF53,      // ext2, ext3, ext4
+    0x0102_1994, // tmpfs
+    0x8584_58F6, // ramfs
+];
+
+fn never_reflinks(directory: &Path) -> bool {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the numbers have 32 bits, however wide and signed the field is"
+    )]
+    let kind = |stat: rustix::fs::StatFs| stat.f_type as u32;
+    rustix::fs::statfs(directory).is_ok_and(|stat| NEVER_REFLINKS.contains(&kind(stat)))
+}
+
+/// Pairs of devices between which there are no reflinks, and which need not be asked again.
 static WITHOUT_REFLINKS: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
 
 /// Tries a reflink; most file systems say no, and are not asked again.
 fn reflinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool {
+    let directory = temporary.parent().unwrap_or(temporary);
+    if never_reflinks(directory) {
+        return false;
+    }
     let device = |data: io::Result<fs::Metadata>| data.map(|data| data.dev()).ok();
-    let to = device(fs::metadata(temporary.parent().unwrap_or(temporary)));
+    let to = device(fs::metadata(directory));
     let devices = device(file.metadata()).zip(to);
     let refused = |pair| WITHOUT_REFLINKS.lock().is_ok_and(|all| all.contains(&pair));
     if devices.is_none_or(refused) {
         return false;
     }
-    failpoint::hit();
-    if let Err(error) = reflink_copy::reflink(source, temporary) {
+    if let Err(error) = anew(temporary, || reflink_copy::reflink(source, temporary)) {
         let _ = fs::remove_file(temporary);
         // Anything else may be another answer the next time.
         let is_final = [Errno::OPNOTSUPP, Errno::XDEV, Errno::NOTTY]
@@ -201,8 +234,7 @@ fn hardlinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool 
     {
         return false;
     }
-    failpoint::hit();
-    fs::hard_link(source, temporary).is_ok()
+    anew(temporary, || fs::hard_link(source, temporary)).is_ok()
 }
 
 fn hash_open(file: &mut File) -> io::Result<Digest> {
@@ -217,12 +249,11 @@ fn hash_open(file: &mut File) -> io::Result<Digest> {
 }
 
 fn copy_open(file: &mut File, temporary: &Path, wish: Wish) -> io::Result<Digest> {
-    failpoint::hit();
-    let mut copy = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode_of(wish))
-        .open(temporary)?;
+    let mut copy = anew(temporary, || {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(mode_of(wish));
+        options.open(temporary)
+    })?;
     let mut hasher = DigestHasher::new();
     let mut piece = vec![0; PIECE_BYTES];
     loop {

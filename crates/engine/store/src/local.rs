@@ -315,7 +315,7 @@ impl LocalStore {
 
     /// Brings the bytes of `source` into `tmp/`.
     fn receive(&self, source: &Path, arrival: &Path, wish: Wish) -> io::Result<Placed> {
-        let attempt = || place::place(source, arrival, &self.layout.temporary(), None, wish);
+        let attempt = || place::place(source, arrival, arrival, None, wish);
         let mut result = attempt();
         // A missing source is `Missing`; what else is not found is our own directory.
         if let Err(PlaceError::Io(error)) = &result
