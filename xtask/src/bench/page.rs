@@ -224,12 +224,12 @@ fn share_not_run(project: &ProjectRecord) -> Bar {
             || "–".to_owned(),
             |units| {
                 format!(
-                    "{} hit, {} missed, {} uncacheable (worst round)",
-                    units.hit, units.miss, units.uncacheable
+                    "{} fresh, {} hit, {} missed, {} uncacheable (worst round)",
+                    units.fresh, units.hit, units.miss, units.uncacheable
                 )
             },
         ),
-        met: worst.map(|units| units.miss + units.uncacheable == 0 && units.hit > 0),
+        met: worst.map(|units| units.miss + units.uncacheable == 0 && units.fresh + units.hit > 0),
     }
 }
 

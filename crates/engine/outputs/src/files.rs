@@ -31,6 +31,10 @@ struct ToolMemo {
 /// kernel's clock, so its memo would prove nothing.
 const SETTLED_NS: i64 = 2_000_000_000;
 
+/// A smaller file on a shelf has no memo besides: to read it again costs those who have another shelf less than
+/// memos of all files cost the first.
+const MEMO_MIN_BYTES: u64 = 256 << 10;
+
 /// Digests of files, remembered for the life of the process and beyond.
 pub struct Files<'a> {
     store: &'a LocalStore,
@@ -192,7 +196,10 @@ impl<'a> Files<'a> {
     /// Makes known what [`Files::tool`] is to say of a file that was read after it had this signature.
     pub fn remember_tool(&self, path: &Path, sig: StatSig, digest: Digest) {
         if is_still(path, sig) {
-            self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
+            let on_shelf = self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
+            if on_shelf.is_some() && sig.size < MEMO_MIN_BYTES {
+                return;
+            }
             let memo = ToolMemo {
                 sig: sig.into(),
                 digest,
@@ -215,10 +222,12 @@ impl<'a> Files<'a> {
         Some(marks)
     }
 
-    /// Takes a shelf: what others like this process found of the files that they read.
-    pub fn take_shelf(&self, key: Digest) {
+    /// Takes a shelf: what others like this process found of the files that they read. Of some files it is known
+    /// that no other reads them.
+    pub fn take_shelf(&self, key: Digest, own: impl IntoIterator<Item = PathBuf>) {
         let kept = self.memo::<shelf::Kept>(&key);
-        let shelf = kept.map_or_else(Shelf::default, Shelf::from);
+        let mut shelf = kept.map_or_else(Shelf::default, Shelf::from);
+        shelf.leave_out(own);
         *self.shelf.borrow_mut() = Some((key, shelf));
     }
 

@@ -30,6 +30,8 @@ struct Known {
 pub(crate) struct Shelf {
     /// With whether this process asked for it.
     files: HashMap<PathBuf, (Known, bool)>,
+    /// Files that no other process reads, which are not kept.
+    own: HashMap<PathBuf, Option<Known>>,
     changed: bool,
 }
 
@@ -42,12 +44,18 @@ impl From<Kept> for Shelf {
         let files = kept.0.into_iter();
         Self {
             files: files.map(|(path, known)| (path, (known, false))).collect(),
+            own: HashMap::new(),
             changed: false,
         }
     }
 }
 
 impl Shelf {
+    /// Leaves out what no other process like this one reads.
+    pub(crate) fn leave_out(&mut self, own: impl IntoIterator<Item = PathBuf>) {
+        self.own = own.into_iter().map(|path| (path, None)).collect();
+    }
+
     pub(crate) fn digest(&mut self, path: &Path, sig: Signature) -> Option<Digest> {
         self.known(path, sig)?.digest
     }
@@ -57,6 +65,9 @@ impl Shelf {
     }
 
     fn known(&mut self, path: &Path, sig: Signature) -> Option<Known> {
+        if let Some(known) = self.own.get(path) {
+            return known.filter(|known| known.sig == sig);
+        }
         let (known, asked) = self.files.get_mut(path)?;
         *asked = true;
         (known.sig == sig).then_some(*known)
@@ -76,6 +87,11 @@ impl Shelf {
             digest: None,
             marks: None,
         };
+        if let Some(known) = self.own.get_mut(path) {
+            let before = known.filter(|known| known.sig == sig);
+            set(known.insert(before.unwrap_or(nothing)));
+            return;
+        }
         let place = self.files.entry(path.to_owned());
         let (known, asked) = place.or_insert((nothing, true));
         *asked = true;
@@ -133,6 +149,23 @@ mod tests {
         assert_eq!(shelf.digest(path, new), None, "that was the other's");
         assert_eq!(shelf.marks(path, new), Some(4));
         assert!(shelf.kept().is_some());
+    }
+
+    #[test]
+    fn what_one_process_reads_alone_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (sig(dir.path(), "a"), sig(dir.path(), "bc"));
+        let path = Path::new("/x");
+        let mut shelf = Shelf::default();
+        shelf.leave_out([path.to_owned()]);
+        shelf.set_digest(path, old, Digest::of(b"a"));
+        shelf.set_marks(path, old, 3);
+        assert_eq!(shelf.digest(path, old), Some(Digest::of(b"a")));
+        assert_eq!(shelf.marks(path, old), Some(3));
+        assert_eq!(shelf.digest(path, new), None);
+        shelf.set_marks(path, new, 4);
+        assert_eq!(shelf.digest(path, new), None, "that was the other's");
+        assert!(shelf.kept().is_none());
     }
 
     #[test]

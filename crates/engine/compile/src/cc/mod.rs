@@ -127,7 +127,7 @@ pub fn run(
     };
     match call.job() {
         Ok(job) => {
-            files.take_shelf(call.shelf(&job));
+            files.take_shelf(call.shelf(&job), call.own(&job));
             let dealt = call.deal(&job, streams);
             files.keep_shelf();
             dealt
@@ -282,6 +282,16 @@ impl Call<'_> {
             places: job.outputs.iter().cloned().map(Place::File).collect(),
             known_as: self.known_as(job),
         }
+    }
+
+    /// What such a call reads and no other.
+    fn own(&self, job: &Job) -> Vec<PathBuf> {
+        let paths: Vec<&Path> = match &job.what {
+            What::Compile(compile, _) => compile.sources.iter().map(PathBuf::as_path).collect(),
+            What::Archive(_) => job.inputs(),
+        };
+        let of = |path: &Path| self.environment.cwd.join(path);
+        paths.into_iter().map(of).collect()
     }
 
     /// Where what was found of the files is kept that such calls read: headers, and the compiler's own.

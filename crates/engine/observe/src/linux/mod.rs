@@ -11,6 +11,7 @@ mod hands_on;
 mod listener;
 mod loader;
 mod machine;
+mod maps;
 mod message;
 pub(crate) mod nested;
 mod net;

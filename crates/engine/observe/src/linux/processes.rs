@@ -1,9 +1,9 @@
 //! Which process runs what, and which part of an observation it belongs to.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::elf::{self, Facts};
+use super::maps::HashMap;
 use super::peer;
 use super::sys::{self, Kind};
 use super::walk::text;

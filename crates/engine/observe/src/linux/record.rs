@@ -1,10 +1,10 @@
 //! What has been seen so far, by one observer.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use super::maps::{HashMap, HashSet};
 use crate::{Blind, Contact, EnvDoubt, Observation, Seen};
 
 /// More paths than this are not kept: see [`Blind::TooMuch`].

@@ -4,7 +4,7 @@
 //! the process runs on: whatever the tree changes is itself stopped first, so it cannot overtake. What
 //! changes something is looked into before.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +15,7 @@ use super::calls::{self, Act, Rule};
 use super::exec::Started;
 use super::hands_on::Handing;
 use super::listener::{self, Call, Listener, Next};
+use super::maps::{HashMap, HashSet};
 use super::places::Special;
 use super::processes::{Process, Processes, Scope, is_alive};
 use super::record::{Record, is_under, to_path};
@@ -85,17 +86,17 @@ impl Supervisor {
             listener: Listener::new(listener),
             records: BTreeMap::from([(0, whole)]),
             parents: BTreeMap::new(),
-            finished: HashMap::new(),
+            finished: HashMap::default(),
             processes: Processes::default(),
             redirect,
             elsewhere: options.elsewhere.clone(),
             told_random: None,
-            readers: HashMap::new(),
-            handing: HashMap::new(),
+            readers: HashMap::default(),
+            handing: HashMap::default(),
             walk: Walk::default(),
-            answered: HashSet::new(),
-            loaded: HashMap::new(),
-            started: HashMap::new(),
+            answered: HashSet::default(),
+            loaded: HashMap::default(),
+            started: HashMap::default(),
             effort: Effort::default(),
             ring: Ring::new().ok(),
             writers: Vec::new(),

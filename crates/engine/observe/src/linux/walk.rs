@@ -1,9 +1,9 @@
 //! Following a path as the kernel does, and telling every link on the way: a link that is pointed
 //! elsewhere changes what is read.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 
+use super::maps::{HashMap, HashSet};
 use super::sys::{self, Kind};
 
 /// Remembers which directories are links. Never that something was missing: others may make it.
