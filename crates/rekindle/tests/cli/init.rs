@@ -73,7 +73,7 @@ fn a_library_is_tested_and_its_sources_are_released() {
         &ci,
         &[
             "- trunk",
-            "cancel-in-progress: true",
+            "cancel-in-progress: ${{ github.event_name == 'pull_request' }}",
             "timeout-minutes: 45",
             "permissions: {}",
             SHA,
@@ -402,7 +402,7 @@ fn what_exists_is_never_written_and_a_diff_proposed() {
         &[
             "# ours\n",
             "# small\n    timeout-minutes: 60\n",
-            "cancel-in-progress: true\n",
+            "cancel-in-progress: ${{ github.event_name == 'pull_request' }}\n",
             SHA,
         ],
     );

@@ -1,10 +1,10 @@
 //! Two workflows run the same checks for the same event.
 
-use crate::audit::{Confidence, Context, Rule, Severity, Sink};
+use crate::audit::{Confidence, Context, Played, Rule, Severity, Sink};
 use crate::model::runner::Host;
-use crate::model::{CargoCall, Run, Workflow};
-use crate::yaml::Node;
+use crate::model::{CargoCall, Run};
 
+use super::same_event::runs_beside;
 use super::support::toolchain;
 
 pub(super) const RULE: Rule = Rule {
@@ -19,54 +19,43 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink) {
     for (index, later) in context.workflows.iter().enumerate() {
         for earlier in &context.workflows[..index] {
-            if !overlap(&earlier.workflow, &later.workflow) {
-                continue;
-            }
-            for (job, runs) in later.jobs() {
-                let Some(other) = earlier
-                    .jobs()
-                    .find(|(_, others)| covered(context, runs, others))
-                else {
-                    continue;
-                };
-                let message = format!(
-                    "all that this job checks, job `{}` of `{}` checks for the same event as well: leave one out",
-                    other.0.id, earlier.workflow.source.path
-                );
-                sink.at(later.workflow.source, job.line(), Some(job), message);
-            }
+            let kept = report(context, sink, later, earlier, &[]);
+            report(context, sink, earlier, later, &kept);
         }
     }
 }
 
-/// One event starts both: with the same filters, for what is filtered otherwise may be disjoint.
-fn overlap(one: &Workflow<'_>, other: &Workflow<'_>) -> bool {
-    let starts = |workflow: &Workflow<'_>, event: &str| {
-        if event == "push" {
-            workflow.on_branch_push()
-        } else {
-            workflow.on(event)
-        }
-    };
-    let filter = |workflow: &Workflow<'_>, event: &str, key: &str| -> Vec<String> {
-        let said = workflow
-            .event(event)
-            .and_then(|node| node.get(key))
-            .map(Node::strings)
-            .unwrap_or_default();
-        said.into_iter().map(str::to_owned).collect()
-    };
-    // A called workflow runs where its caller's conditions say so.
-    if one.on("workflow_call") || other.on("workflow_call") {
-        return false;
+/// Reports the jobs of a workflow whose checks another one makes as well, but for those in `keep`. Hands back the
+/// other's jobs that make them, which are not to be left out too.
+fn report<'p>(
+    context: &Context<'p>,
+    sink: &mut Sink,
+    doubtful: &Played<'p>,
+    other: &Played<'p>,
+    keep: &[&str],
+) -> Vec<&'p str> {
+    let mut makers = Vec::new();
+    if !runs_beside(&other.workflow, &doubtful.workflow) {
+        return makers;
     }
-    ["pull_request", "push"].iter().any(|event| {
-        starts(one, event)
-            && starts(other, event)
-            && ["branches", "branches-ignore", "paths", "paths-ignore"]
-                .iter()
-                .all(|key| filter(one, event, key) == filter(other, event, key))
-    })
+    for (job, runs) in doubtful.jobs().filter(|(job, _)| !keep.contains(&job.id)) {
+        let Some(found) = covering(context, runs, other) else {
+            continue;
+        };
+        let (noun, verb) = if found.len() == 1 {
+            ("job", "checks")
+        } else {
+            ("jobs", "check")
+        };
+        let message = format!(
+            "all that this job checks, {noun} `{}` of `{}` {verb} for the same event as well: leave one out",
+            found.join("`, `"),
+            other.workflow.source.path
+        );
+        sink.at(doubtful.workflow.source, job.line(), Some(job), message);
+        makers.extend(found);
+    }
+    makers
 }
 
 /// What a run checks: calls of cargo's that look and do not ship. `None` if it does more.
@@ -94,32 +83,47 @@ pub(super) fn checks<'r>(run: &'r Run<'_>) -> Option<Vec<&'r CargoCall>> {
     (!found.is_empty() && !other).then_some(found)
 }
 
-/// Whether everything that these runs check one of the others' runs checks on the same machine.
-pub(super) fn covered(context: &Context<'_>, runs: &[Run<'_>], others: &[Run<'_>]) -> bool {
-    runs.iter().all(|run| {
-        let Some(calls) = checks(run) else {
-            return false;
-        };
-        others.iter().any(|other| {
-            same_machine(run, other, &calls)
-                && toolchain(context, other) == toolchain(context, run)
-                && calls.iter().all(|wanted| {
-                    other.cargo().any(|(did, call, cargo)| {
-                        cargo == *wanted
-                            && !call.conditional
-                            && did.done == Some(true)
-                            && same_flags(run, wanted, call)
-                    })
-                })
+/// The jobs of a workflow that together make every check of these runs, each on the same kind of machine. `None` if a
+/// run does more than check, or a check is nowhere made.
+pub(super) fn covering<'p>(
+    context: &Context<'p>,
+    runs: &[Run<'p>],
+    other: &Played<'p>,
+) -> Option<Vec<&'p str>> {
+    if runs.is_empty() {
+        return None;
+    }
+    let mut makers = Vec::new();
+    for run in runs {
+        for wanted in checks(run)? {
+            let (maker, _) = other.jobs().find(|(_, others)| {
+                others
+                    .iter()
+                    .any(|other| makes(context, other, run, wanted))
+            })?;
+            if !makers.contains(&maker.id) {
+                makers.push(maker.id);
+            }
+        }
+    }
+    Some(makers)
+}
+
+/// Whether a run makes another's check.
+fn makes(context: &Context<'_>, run: &Run<'_>, other: &Run<'_>, wanted: &CargoCall) -> bool {
+    same_machine(run, other, wanted)
+        && toolchain(context, run) == toolchain(context, other)
+        && run.cargo().any(|(did, call, cargo)| {
+            cargo == wanted
+                && !call.conditional
+                && did.done == Some(true)
+                && same_flags(other, wanted, call)
         })
-    })
 }
 
 /// Whether two runs have machines of one kind. What a check that runs no test says does not depend on the image's age.
-fn same_machine(run: &Run<'_>, other: &Run<'_>, calls: &[&CargoCall]) -> bool {
-    let runs_nothing = calls
-        .iter()
-        .all(|call| matches!(call.subcommand.as_str(), "fmt" | "clippy" | "check"));
+fn same_machine(run: &Run<'_>, other: &Run<'_>, check: &CargoCall) -> bool {
+    let runs_nothing = matches!(check.subcommand.as_str(), "fmt" | "clippy" | "check");
     let (one, two) = (&run.runner, &other.runner);
     one.labels == two.labels
         || runs_nothing
@@ -139,7 +143,7 @@ fn same_flags(run: &Run<'_>, wanted: &CargoCall, other: &crate::model::Call) -> 
 }
 
 /// Flags less those that only choose a linker, which change nothing of what a check says.
-fn without_linker(flags: Option<&String>) -> Vec<&str> {
+pub(super) fn without_linker(flags: Option<&String>) -> Vec<&str> {
     let words = flags.map(String::as_str).unwrap_or_default();
     words
         .split_whitespace()

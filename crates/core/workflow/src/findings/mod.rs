@@ -5,6 +5,7 @@
 mod support;
 
 pub(crate) use apt_already_there::image_has;
+pub(crate) use no_concurrency::CONCURRENCY;
 
 mod action_node_removed;
 mod action_unpinned;
@@ -12,6 +13,7 @@ mod apt_already_there;
 mod apt_unused;
 mod artifact_compressed_twice;
 mod build_test_feature_split;
+mod cache_in_tag_run;
 mod cache_key_never_hits;
 mod cache_key_no_lock;
 mod cache_key_no_toolchain;
@@ -27,6 +29,7 @@ mod compile_cache_not_persisted;
 mod compile_cache_unused;
 mod database_for_compile;
 mod debug_info_in_ci;
+mod duplicate_build;
 mod duplicate_check_job;
 mod fetch_depth_needless;
 mod incremental_with_cache;
@@ -44,11 +47,13 @@ mod release_in_ci;
 mod runner_label_dead;
 mod runner_label_unknown;
 mod runner_target_mismatch;
+mod same_event;
 mod self_hosted_fork;
 mod sequential_steps;
 mod serial_gate;
 mod tool_from_source;
 mod toolchain_not_used;
+mod triggered_twice;
 
 use crate::audit::Rule;
 
@@ -65,10 +70,12 @@ pub static ALL: &[Rule] = &[
     cache_key_no_lock::RULE,
     cache_key_no_toolchain::RULE,
     cache_key_never_hits::RULE,
+    cache_in_tag_run::RULE,
     cache_no_restore_keys::RULE,
     cache_saved_everywhere::RULE,
     cache_on_self_hosted::RULE,
     rebuilds_needed_job::RULE,
+    duplicate_build::RULE,
     cargo_call_per_package::RULE,
     build_test_feature_split::RULE,
     duplicate_check_job::RULE,
@@ -84,6 +91,7 @@ pub static ALL: &[Rule] = &[
     linker_redundant::RULE,
     linker_missing::RULE,
     no_concurrency::RULE,
+    triggered_twice::RULE,
     no_timeout::RULE,
     no_path_filter::RULE,
     fetch_depth_needless::RULE,

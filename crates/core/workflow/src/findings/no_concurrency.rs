@@ -14,6 +14,14 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// What has a pull request's new push cancel its last run, and leaves each commit of a branch its own: that one saves
+/// what others restore.
+pub(crate) const CONCURRENCY: [&str; 3] = [
+    "concurrency:",
+    "  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}",
+    "  cancel-in-progress: ${{ github.event_name == 'pull_request' }}",
+];
+
 fn check(context: &Context<'_>, sink: &mut Sink) {
     for played in &context.workflows {
         let workflow = &played.workflow;
@@ -54,13 +62,12 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             ),
             Some(_) => None,
             None => {
-                let lines = [
-                    "concurrency:",
-                    "  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}",
-                    "  cancel-in-progress: ${{ github.event_name == 'pull_request' }}",
-                    "",
-                ];
-                add_entry_before(document, root, "jobs", &lines.map(str::to_owned))
+                let lines: Vec<String> = CONCURRENCY
+                    .iter()
+                    .chain([&""])
+                    .map(|line| (*line).to_owned())
+                    .collect();
+                add_entry_before(document, root, "jobs", &lines)
             }
         };
         finding.fix(Safety::Safe, "cancel a pull request's last run", [edit]);

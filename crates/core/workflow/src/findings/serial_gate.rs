@@ -2,7 +2,7 @@
 
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 
-use super::duplicate_check_job::covered;
+use super::duplicate_check_job::covering;
 
 pub(super) const RULE: Rule = Rule {
     id: "serial-gate",
@@ -35,16 +35,20 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 .iter()
                 .filter(|other| other.workflow.on_branch_push())
                 .find_map(|other| {
-                    let (found, _) = other
-                        .jobs()
-                        .find(|(_, others)| covered(context, runs, others))?;
-                    Some((found.id, other.workflow.source.path.as_str()))
+                    let found = covering(context, runs, other)?;
+                    Some((found, other.workflow.source.path.as_str()))
                 });
-            if let Some((id, path)) = ci {
+            if let Some((ids, path)) = ci {
                 let verb = if waiting.len() == 1 { "waits" } else { "wait" };
+                let (noun, makes) = if ids.len() == 1 {
+                    ("job", "makes")
+                } else {
+                    ("jobs", "make")
+                };
                 let message = format!(
-                    "`{}` {verb} for checks here that job `{id}` of `{path}` makes when the commit is pushed: ask for its result, or let both run beside each other",
-                    waiting.join("`, `")
+                    "`{}` {verb} for checks here that {noun} `{}` of `{path}` {makes} when the commit is pushed: ask for its result, or let both run beside each other",
+                    waiting.join("`, `"),
+                    ids.join("`, `")
                 );
                 sink.at(played.workflow.source, job.line(), Some(job), message);
             }

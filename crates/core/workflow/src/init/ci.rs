@@ -6,6 +6,7 @@ use super::steps::{
     Job, Lines, READ, RUNNER, Toolchain, apt, checkout, locked, rekindle, run, rust,
 };
 use super::{Package, Project};
+use crate::findings::CONCURRENCY;
 use crate::pins::Pin;
 
 /// A target without any system that rustup has the core library for; what builds there needs no `std`.
@@ -52,14 +53,10 @@ fn head(project: &Project, lines: &mut Lines) {
             "# Each job says below what it may do.",
             "permissions: {}",
             "",
-            "concurrency:",
-            "  group: ${{ github.workflow }}-${{ github.ref }}",
-            "  cancel-in-progress: true",
-            "",
-            "env:",
-            "  CARGO_TERM_COLOR: always",
         ],
     );
+    lines.add(0, CONCURRENCY.iter().copied());
+    lines.add(0, ["", "env:", "  CARGO_TERM_COLOR: always"]);
     if !project.says_debug {
         lines.add(2, ["# Panics keep their lines; what only debuggers read is not written, linked and kept.", "CARGO_PROFILE_DEV_DEBUG: 1"]);
     }

@@ -7,6 +7,7 @@ use crate::shell::{Word, commands};
 use crate::yaml::edit::{Edit, add_entry, add_entry_before, add_item, apply};
 use crate::yaml::{Document, Node, SyntaxError};
 
+use crate::findings::CONCURRENCY;
 use crate::pins::Pin;
 
 /// Minutes after which a job that says nothing is ended; GitHub's own limit is six hours.
@@ -38,13 +39,11 @@ pub fn merged(text: &str, action: Option<&Pin>, cancels: bool) -> Result<String,
 }
 
 fn concurrency(document: &Document) -> Option<Edit> {
-    let lines = [
-        "concurrency:",
-        "  group: ${{ github.workflow }}-${{ github.ref }}",
-        "  cancel-in-progress: true",
-        "",
-    ];
-    let lines: Vec<String> = lines.map(str::to_owned).to_vec();
+    let lines: Vec<String> = CONCURRENCY
+        .iter()
+        .chain([&""])
+        .map(|line| (*line).to_owned())
+        .collect();
     add_entry_before(document, &document.root, "jobs", &lines)
 }
 
@@ -103,7 +102,7 @@ mod tests {
     fn what_is_lacking_is_added_in_its_place() {
         check(
             "on: push\n\n# all\njobs:\n  a:\n    runs-on: x # y\n    steps:\n    - uses: c@v1\n    - run: echo cargo\n    # build it\n    - run: |\n        cargo build\n  b:\n    uses: ./x.yml\n",
-            "on: push\n\nconcurrency:\n  group: ${{ github.workflow }}-${{ github.ref }}\n  cancel-in-progress: true\n\n# all\njobs:\n  a:\n    runs-on: x # y\n    timeout-minutes: 60\n    steps:\n    - uses: c@v1\n    - run: echo cargo\n    - name: Bring back what was built before\n      uses: o/r@0123456789abcdef0123456789abcdef01234567 # v1\n    # build it\n    - run: |\n        cargo build\n  b:\n    uses: ./x.yml\n",
+            "on: push\n\nconcurrency:\n  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}\n  cancel-in-progress: ${{ github.event_name == 'pull_request' }}\n\n# all\njobs:\n  a:\n    runs-on: x # y\n    timeout-minutes: 60\n    steps:\n    - uses: c@v1\n    - run: echo cargo\n    - name: Bring back what was built before\n      uses: o/r@0123456789abcdef0123456789abcdef01234567 # v1\n    # build it\n    - run: |\n        cargo build\n  b:\n    uses: ./x.yml\n",
             true,
         );
     }

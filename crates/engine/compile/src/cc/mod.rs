@@ -180,7 +180,12 @@ impl Job {
     /// Files and directories that the command line names, with all that may be read there first.
     fn inputs(&self) -> Vec<&Path> {
         match &self.what {
-            What::Compile(compile, _) => compile.paths().collect(),
+            What::Compile(compile, _) => {
+                // The directory of objects changes all the time, by the compiles beside this one.
+                let written = compile.files();
+                let is_read = |path: &&Path| !written.iter().any(|file| file == path);
+                compile.paths().filter(is_read).collect()
+            }
             What::Archive(archive) => archive.members.iter().map(PathBuf::as_path).collect(),
         }
     }
