@@ -191,6 +191,9 @@ pub struct Vantage {
     pub roots: std::collections::BTreeMap<String, String>,
 }
 
+/// A linker that leaves no name in what it links, as events have it.
+pub const GNU_LD: &str = "GNU ld (it leaves no mark)";
+
 /// A wrapper dealt with one unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitEvent {
@@ -269,7 +272,7 @@ pub struct UnitEvent {
     /// Linkers started.
     #[serde(default)]
     pub linkers: u32,
-    /// The linker that made a linked output, as the output itself says.
+    /// The linker that made a linked output, as the output itself says; [`GNU_LD`] where it says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linker: Option<String>,
     /// Under `REKINDLE_VERIFY=1`: whether a fresh compile gave the same bits.

@@ -32,7 +32,7 @@ pub(crate) fn linker_of(path: &Path) -> Option<String> {
             .then(|| text.to_owned())
     });
     Some(mark.map_or_else(
-        || "GNU ld (it leaves no mark)".to_owned(),
+        || rekindle_events::GNU_LD.to_owned(),
         // `LLD 22.1.2 (/checkout/…)`: name and version are what people know.
         |mark| mark.split(" (").next().unwrap_or(&mark).to_owned(),
     ))

@@ -3,6 +3,8 @@
 //! A factor is the time of a part after the change divided by its time before. The figures and how they were
 //! found are in `docs/design/0011-advice.md`.
 
+use rekindle_events::GNU_LD;
+
 use crate::graph::{Job, JobFate, Parts};
 
 /// Linkers by name, with the time of a link relative to the first, in per cent.
@@ -15,11 +17,12 @@ pub const WITHOUT_DEBUG: (u64, u64) = (51, 53);
 /// Libraries take longer without it, as they make machine code then, so no more than a bound comes of this.
 pub const WITHOUT_LTO: u64 = 24;
 
-/// The name in [`LINKERS`] of the linker that an output names: GNU's own leaves no name.
+/// The name in [`LINKERS`] of the linker that an event names: GNU's own leaves no name.
 #[must_use]
 pub fn linker_name(named: Option<&str>) -> Option<&'static str> {
-    let Some(named) = named else {
-        return Some("bfd");
+    let named = match named {
+        None | Some(GNU_LD) => return Some("bfd"),
+        Some(named) => named,
     };
     let named = named.to_ascii_lowercase();
     let known = LINKERS.iter().map(|(name, _)| *name);

@@ -34,10 +34,7 @@ fn check(model: &Model<'_>) -> Option<Advice> {
     }
     let mut by_linker: BTreeMap<&str, u64> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.parts.link_us > 0) {
-        let name = job
-            .linker
-            .as_deref()
-            .unwrap_or("a linker that leaves no name, as GNU ld");
+        let name = job.linker.as_deref().unwrap_or(rekindle_events::GNU_LD);
         *by_linker.entry(name).or_default() += job.parts.link_us;
     }
     let mut evidence = vec![format!(
@@ -162,10 +159,12 @@ mod tests {
 
     #[test]
     fn the_gain_is_the_faster_linkers_share_of_the_links() {
-        let advice = found(&facts(10_000, 10_000, None, &["lld", "mold"])).unwrap();
         let lld = linker_rate("lld").unwrap();
-        assert_eq!(advice.gain, Gain::About(10_000 - 10_000 * lld / 100));
-        assert!(advice.remedy[0].contains("lld"));
+        for linker in [None, Some(rekindle_events::GNU_LD)] {
+            let advice = found(&facts(10_000, 10_000, linker, &["lld", "mold"])).unwrap();
+            assert_eq!(advice.gain, Gain::About(10_000 - 10_000 * lld / 100));
+            assert!(advice.remedy[0].contains("lld"));
+        }
     }
 
     #[test]

@@ -212,8 +212,8 @@ mod tests {
         assert!(is_made_by("LLD 22.1.2", "rust-lld"));
         assert!(is_made_by("LLD 22.1.2", "/usr/bin/ld.lld"));
         assert!(is_made_by("mold 1.10.1", "mold"));
-        assert!(is_made_by("GNU ld (it leaves no mark)", "bfd"));
+        assert!(is_made_by(rekindle_events::GNU_LD, "bfd"));
         assert!(!is_made_by("LLD 22.1.2", "mold"));
-        assert!(!is_made_by("GNU ld (it leaves no mark)", "wild"));
+        assert!(!is_made_by(rekindle_events::GNU_LD, "wild"));
     }
 }
