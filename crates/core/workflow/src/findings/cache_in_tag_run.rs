@@ -23,12 +23,9 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         let Some(run) = runs.iter().find(|run| run.runner.host == Host::GitHub) else {
             continue;
         };
-        for kept in kept(run).into_iter().filter(|kept| {
-            kept.target && kept.saves && kept.restores && kept.did.kind != Kind::Rekindle
-        }) {
+        for kept in kept(run).into_iter().filter(Kept::keeps_target) {
             let step = &kept.did.step;
-            if step.with("save-if").is_some()
-                || step.with("cache-save-if").is_some()
+            if kept.limits_saving()
                 || stays_elsewhere(&kept)
                 || filled_elsewhere(context, workflow, job, &kept)
             {

@@ -2,7 +2,7 @@
 
 use crate::audit::{Confidence, Context, Rule, Safety, Severity, Sink};
 use crate::model::actions::Kind;
-use crate::model::caches::kept;
+use crate::model::caches::{Kept, kept};
 use crate::yaml::edit::add_entry;
 
 pub(super) const RULE: Rule = Rule {
@@ -23,15 +23,10 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         .filter(|(workflow, ..)| workflow.on("pull_request") && workflow.on_branch_push())
     {
         for run in runs {
-            for kept in kept(run).into_iter().filter(|kept| {
-                kept.target && kept.saves && kept.restores && kept.did.kind != Kind::Rekindle
-            }) {
+            for kept in kept(run).into_iter().filter(Kept::keeps_target) {
                 let step = &kept.did.step;
-                let limited = ["save-if", "cache-save-if"]
-                    .iter()
-                    .any(|input| step.with(input).is_some());
                 let conditional = step.condition.is_some() || job.condition.is_some();
-                if limited || conditional {
+                if kept.limits_saving() || conditional {
                     continue;
                 }
                 let message = "each pull request saves a target directory that only it can restore, and the repository's 10 GB push out the default branch's, \

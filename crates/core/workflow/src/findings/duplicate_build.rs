@@ -5,9 +5,9 @@ use crate::model::caches::wrapper;
 use crate::model::run::Env;
 use crate::model::{Call, CargoCall, Did, Job, Project, Run};
 
-use super::duplicate_check_job::without_linker;
+use super::rebuilds_needed_job::is_build;
 use super::same_event::runs_beside;
-use super::support::toolchain;
+use super::support::{jobs_of, toolchain, without_linker};
 
 pub(super) const RULE: Rule = Rule {
     id: "duplicate-build",
@@ -83,7 +83,7 @@ fn report<'a, 'p: 'a>(
     let whose = if std::ptr::eq(played, other) {
         format!("job `{maker}`")
     } else {
-        format!("job `{maker}` of `{}`", other.workflow.source.path)
+        jobs_of(&[maker], other)
     };
     let message = format!(
         "`{}` makes what {whose} makes for the same event, with the same profile, target and features: build once, and hand the output on as an artifact",
@@ -94,11 +94,11 @@ fn report<'a, 'p: 'a>(
 }
 
 /// The first build of these runs that one of the other runs makes as well.
-fn same<'r, 'p>(
-    context: &Context<'p>,
-    runs: &'r [Run<'p>],
-    others: &[Run<'p>],
-) -> Option<(&'r Did<'p>, &'r Call, &'r CargoCall)> {
+fn same<'r>(
+    context: &'r Context<'_>,
+    runs: &'r [Run<'_>],
+    others: &[Run<'_>],
+) -> Option<(&'r Did<'r>, &'r Call, &'r CargoCall)> {
     runs.iter()
         .flat_map(|run| builds(context.project, run).map(move |build| (run, build)))
         .find(|(run, (_, call, cargo))| {
@@ -115,18 +115,14 @@ fn same<'r, 'p>(
 }
 
 /// The optimised builds that no compile cache shares with other jobs.
-fn builds<'r, 'p>(
+fn builds<'r>(
     project: &'r Project,
-    run: &'r Run<'p>,
-) -> impl Iterator<Item = (&'r Did<'p>, &'r Call, &'r CargoCall)> {
-    run.steps
-        .iter()
-        .filter(|did| did.done == Some(true))
-        .flat_map(|did| did.calls.iter().map(move |call| (did, call)))
-        .filter_map(|(did, call)| Some((did, call, call.cargo.as_ref()?)))
+    run: &'r Run<'_>,
+) -> impl Iterator<Item = (&'r Did<'r>, &'r Call, &'r CargoCall)> {
+    run.cargo()
+        .filter(|(did, ..)| did.done == Some(true))
         .filter(move |(_, call, cargo)| {
-            cargo.subcommand == "build"
-                && !cargo.unknown
+            is_build(cargo)
                 && cargo.profile != "dev"
                 && !call.conditional
                 && wrapper(project, &call.env).is_none()
@@ -139,13 +135,7 @@ fn holds(project: &Project, wide: &CargoCall, narrow: &CargoCall) -> bool {
     let packages = wide.packages == narrow.packages && wide.workspace == narrow.workspace
         || all
         || !narrow.packages.is_empty() && wide.packages.is_superset(&narrow.packages);
-    packages
-        && wide.program == narrow.program
-        && wide.profile == narrow.profile
-        && wide.graph() == narrow.graph()
-        && wide.rest == narrow.rest
-        && wide.directory == narrow.directory
-        && wide.toolchain == narrow.toolchain
+    packages && wide.program == narrow.program && wide.builds_like(narrow)
 }
 
 /// Whether the root is a workspace without a package of its own, where cargo builds all members.

@@ -5,7 +5,7 @@ use crate::model::runner::Host;
 use crate::model::{CargoCall, Run};
 
 use super::same_event::runs_beside;
-use super::support::toolchain;
+use super::support::{jobs_of, toolchain, without_linker};
 
 pub(super) const RULE: Rule = Rule {
     id: "duplicate-check-job",
@@ -42,15 +42,10 @@ fn report<'p>(
         let Some(found) = covering(context, runs, other) else {
             continue;
         };
-        let (noun, verb) = if found.len() == 1 {
-            ("job", "checks")
-        } else {
-            ("jobs", "check")
-        };
+        let verb = if found.len() == 1 { "checks" } else { "check" };
         let message = format!(
-            "all that this job checks, {noun} `{}` of `{}` {verb} for the same event as well: leave one out",
-            found.join("`, `"),
-            other.workflow.source.path
+            "all that this job checks, {} {verb} for the same event as well: leave one out",
+            jobs_of(&found, other)
         );
         sink.at(doubtful.workflow.source, job.line(), Some(job), message);
         makers.extend(found);
@@ -59,7 +54,7 @@ fn report<'p>(
 }
 
 /// What a run checks: calls of cargo's that look and do not ship. `None` if it does more.
-pub(super) fn checks<'r>(run: &'r Run<'_>) -> Option<Vec<&'r CargoCall>> {
+fn checks<'r>(run: &'r Run<'_>) -> Option<Vec<&'r CargoCall>> {
     let mut found = Vec::new();
     for (_, call, cargo) in run.cargo() {
         let looks = matches!(
@@ -140,13 +135,4 @@ fn same_flags(run: &Run<'_>, wanted: &CargoCall, other: &crate::model::Call) -> 
     let links = matches!(wanted.subcommand.as_str(), "test" | "nextest");
     own == other.env.get("RUSTFLAGS")
         || !links && without_linker(own) == without_linker(other.env.get("RUSTFLAGS"))
-}
-
-/// Flags less those that only choose a linker, which change nothing of what a check says.
-pub(super) fn without_linker(flags: Option<&String>) -> Vec<&str> {
-    let words = flags.map(String::as_str).unwrap_or_default();
-    words
-        .split_whitespace()
-        .filter(|word| !word.contains("link-arg") && !word.contains("linker") && *word != "-C")
-        .collect()
 }

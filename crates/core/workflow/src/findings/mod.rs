@@ -5,7 +5,7 @@
 mod support;
 
 pub(crate) use apt_already_there::image_has;
-pub(crate) use no_concurrency::CONCURRENCY;
+pub(crate) use no_concurrency::{CONCURRENCY, add_concurrency};
 
 mod action_node_removed;
 mod action_unpinned;

@@ -1,7 +1,8 @@
 //! Runs for commits that nobody waits for any more go on to their end.
 
 use crate::audit::{Confidence, Context, Rule, Safety, Severity, Sink};
-use crate::yaml::edit::{add_entry, add_entry_before};
+use crate::yaml::Document;
+use crate::yaml::edit::{Edit, add_entry, add_entry_before};
 
 use super::support::compiles;
 
@@ -21,6 +22,13 @@ pub(crate) const CONCURRENCY: [&str; 3] = [
     "  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}",
     "  cancel-in-progress: ${{ github.event_name == 'pull_request' }}",
 ];
+
+/// Adds [`CONCURRENCY`] to a workflow, before its jobs.
+pub(crate) fn add_concurrency(document: &Document) -> Option<Edit> {
+    let lines = CONCURRENCY.iter().chain([&""]);
+    let lines: Vec<String> = lines.map(|line| (*line).to_owned()).collect();
+    add_entry_before(document, &document.root, "jobs", &lines)
+}
 
 fn check(context: &Context<'_>, sink: &mut Sink) {
     for played in &context.workflows {
@@ -61,14 +69,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 &["cancel-in-progress: ${{ github.event_name == 'pull_request' }}".to_owned()],
             ),
             Some(_) => None,
-            None => {
-                let lines: Vec<String> = CONCURRENCY
-                    .iter()
-                    .chain([&""])
-                    .map(|line| (*line).to_owned())
-                    .collect();
-                add_entry_before(document, root, "jobs", &lines)
-            }
+            None => add_concurrency(document),
         };
         finding.fix(Safety::Safe, "cancel a pull request's last run", [edit]);
     }

@@ -50,7 +50,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
     }
 }
 
-fn is_build(cargo: &CargoCall) -> bool {
+pub(super) fn is_build(cargo: &CargoCall) -> bool {
     cargo.subcommand == "build" && !cargo.unknown
 }
 
@@ -60,13 +60,9 @@ fn builds(context: &Context<'_>, other: &Run<'_>, run: &Run<'_>, cargo: &CargoCa
         && other.cargo().any(|(_, call, theirs)| {
             !call.conditional
                 && is_build(theirs)
-                && theirs.profile == cargo.profile
-                && theirs.graph() == cargo.graph()
                 && theirs.packages == cargo.packages
                 && theirs.workspace == cargo.workspace
-                && theirs.rest == cargo.rest
-                && theirs.directory == cargo.directory
-                && theirs.toolchain == cargo.toolchain
+                && theirs.builds_like(cargo)
         })
         && toolchain(context, other) == toolchain(context, run)
 }

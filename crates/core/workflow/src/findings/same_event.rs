@@ -1,7 +1,6 @@
 //! Whether one workflow is sure to run where another does.
 
 use crate::model::Workflow;
-use crate::yaml::Node;
 
 /// Whether there is an event for which `covering` runs whenever `other` does: it has no filter that the other lacks.
 pub(super) fn runs_beside(covering: &Workflow<'_>, other: &Workflow<'_>) -> bool {
@@ -27,17 +26,10 @@ fn starts(workflow: &Workflow<'_>, event: &str) -> bool {
     }
 }
 
-fn filter<'p>(workflow: &Workflow<'p>, event: &str, key: &str) -> Vec<&'p str> {
-    workflow
-        .event(event)
-        .and_then(|node| node.get(key))
-        .map(Node::strings)
-        .unwrap_or_default()
-}
-
 /// What the other's filter lets through, the covering one's does too. Patterns are only compared as they are written.
 fn takes_all(covering: &Workflow<'_>, other: &Workflow<'_>, event: &str, key: &str) -> bool {
-    let (wide, narrow) = (filter(covering, event, key), filter(other, event, key));
+    let wide = covering.filter(event, key).unwrap_or_default();
+    let narrow = other.filter(event, key).unwrap_or_default();
     // Without `branches` there may still be `tags`, and then no branch starts it; `starts` has seen to that.
     wide.is_empty()
         || wide == narrow
@@ -53,8 +45,7 @@ fn leaves_out_no_more(
     event: &str,
     key: &str,
 ) -> bool {
-    let theirs = filter(other, event, key);
-    filter(covering, event, key)
-        .iter()
-        .all(|pattern| theirs.contains(pattern))
+    let theirs = other.filter(event, key).unwrap_or_default();
+    let ours = covering.filter(event, key).unwrap_or_default();
+    ours.iter().all(|pattern| theirs.contains(pattern))
 }

@@ -3,6 +3,7 @@
 use crate::audit::{Confidence, Context, Rule, Severity, Sink};
 
 use super::duplicate_check_job::covering;
+use super::support::jobs_of;
 
 pub(super) const RULE: Rule = Rule {
     id: "serial-gate",
@@ -36,19 +37,15 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 .filter(|other| other.workflow.on_branch_push())
                 .find_map(|other| {
                     let found = covering(context, runs, other)?;
-                    Some((found, other.workflow.source.path.as_str()))
+                    Some((found, other))
                 });
-            if let Some((ids, path)) = ci {
+            if let Some((ids, other)) = ci {
                 let verb = if waiting.len() == 1 { "waits" } else { "wait" };
-                let (noun, makes) = if ids.len() == 1 {
-                    ("job", "makes")
-                } else {
-                    ("jobs", "make")
-                };
+                let makes = if ids.len() == 1 { "makes" } else { "make" };
                 let message = format!(
-                    "`{}` {verb} for checks here that {noun} `{}` of `{path}` {makes} when the commit is pushed: ask for its result, or let both run beside each other",
+                    "`{}` {verb} for checks here that {} {makes} when the commit is pushed: ask for its result, or let both run beside each other",
                     waiting.join("`, `"),
-                    ids.join("`, `")
+                    jobs_of(&ids, other)
                 );
                 sink.at(played.workflow.source, job.line(), Some(job), message);
             }

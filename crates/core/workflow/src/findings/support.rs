@@ -1,6 +1,6 @@
 //! What several rules need.
 
-use crate::audit::Context;
+use crate::audit::{Context, Played};
 use crate::model::workflow::steps;
 use crate::model::{Call, Did, Job, Run, Source, Step, Uses};
 use crate::yaml::Node;
@@ -335,4 +335,20 @@ pub(super) fn scalars<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node)) {
             entries.iter().for_each(|(_, value)| scalars(value, visit))
         }
     }
+}
+
+/// Flags less those that only choose a linker, which change nothing of what a check says.
+pub(super) fn without_linker(flags: Option<&String>) -> Vec<&str> {
+    let words = flags.map(String::as_str).unwrap_or_default();
+    words
+        .split_whitespace()
+        .filter(|word| !word.contains("link-arg") && !word.contains("linker") && *word != "-C")
+        .collect()
+}
+
+/// Jobs and their workflow, as messages name them.
+pub(super) fn jobs_of(ids: &[&str], played: &Played<'_>) -> String {
+    let noun = if ids.len() == 1 { "job" } else { "jobs" };
+    let path = &played.workflow.source.path;
+    format!("{noun} `{}` of `{path}`", ids.join("`, `"))
 }

@@ -32,24 +32,19 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
 
 /// Whether a push to any branch starts it.
 fn each_branch(workflow: &Workflow<'_>) -> bool {
-    let filter = |key: &str| {
-        workflow
-            .event("push")
-            .and_then(|push| push.get(key))
-            .map(Node::strings)
-    };
     workflow.on_branch_push()
-        && filter("branches-ignore").is_none()
-        && filter("branches").is_none_or(|branches| branches == ["**"])
+        && workflow.filter("push", "branches-ignore").is_none()
+        && workflow
+            .filter("push", "branches")
+            .is_none_or(|branches| branches == ["**"])
 }
 
 /// Whether each new commit of a pull request starts it.
 fn each_push(workflow: &Workflow<'_>) -> bool {
     workflow.on("pull_request")
         && workflow
-            .event("pull_request")
-            .and_then(|event| event.get("types"))
-            .is_none_or(|types| types.strings().contains(&"synchronize"))
+            .filter("pull_request", "types")
+            .is_none_or(|types| types.contains(&"synchronize"))
 }
 
 /// Whether a condition, an action or what cancels it tells the two apart.

@@ -4,10 +4,10 @@
 //! before the first use of cargo.
 
 use crate::shell::{Word, commands};
-use crate::yaml::edit::{Edit, add_entry, add_entry_before, add_item, apply};
+use crate::yaml::edit::{Edit, add_entry, add_item, apply};
 use crate::yaml::{Document, Node, SyntaxError};
 
-use crate::findings::CONCURRENCY;
+use crate::findings::add_concurrency;
 use crate::pins::Pin;
 
 /// Minutes after which a job that says nothing is ended; GitHub's own limit is six hours.
@@ -22,7 +22,7 @@ pub fn merged(text: &str, action: Option<&Pin>, cancels: bool) -> Result<String,
     let document = Document::parse(text)?;
     let mut edits = Vec::new();
     if cancels && document.root.get("concurrency").is_none() {
-        edits.extend(concurrency(&document));
+        edits.extend(add_concurrency(&document));
     }
     for (_, job) in document
         .root
@@ -36,15 +36,6 @@ pub fn merged(text: &str, action: Option<&Pin>, cancels: bool) -> Result<String,
     let (after, _) = apply(text, &edits);
     // An edit that does not read back as YAML is none that anybody wants.
     Document::parse(&after).map(|_| after)
-}
-
-fn concurrency(document: &Document) -> Option<Edit> {
-    let lines: Vec<String> = CONCURRENCY
-        .iter()
-        .chain([&""])
-        .map(|line| (*line).to_owned())
-        .collect();
-    add_entry_before(document, &document.root, "jobs", &lines)
 }
 
 fn timeout(document: &Document, job: &Node) -> Option<Edit> {

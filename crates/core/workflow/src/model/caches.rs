@@ -49,6 +49,20 @@ impl Kept<'_, '_> {
             .unwrap_or_default()
     }
 
+    /// It restores and saves a target directory, otherwise than Rekindle does.
+    #[must_use]
+    pub fn keeps_target(&self) -> bool {
+        self.target && self.saves && self.restores && self.did.kind != Kind::Rekindle
+    }
+
+    /// Which runs save is said by an input.
+    #[must_use]
+    pub fn limits_saving(&self) -> bool {
+        ["save-if", "cache-save-if"]
+            .iter()
+            .any(|input| self.did.step.with(input).is_some())
+    }
+
     /// It is `actions/cache`, or half of it.
     #[must_use]
     pub fn by_key(&self) -> bool {

@@ -249,6 +249,16 @@ impl CargoCall {
         )
     }
 
+    /// Whether a call makes of the same packages what another one makes.
+    #[must_use]
+    pub fn builds_like(&self, other: &Self) -> bool {
+        self.profile == other.profile
+            && self.graph() == other.graph()
+            && self.rest == other.rest
+            && self.directory == other.directory
+            && self.toolchain == other.toolchain
+    }
+
     /// The command, as short as it can be told.
     #[must_use]
     pub fn shown(&self) -> String {

@@ -106,6 +106,12 @@ impl<'p> Workflow<'p> {
             .and_then(|(_, node)| *node)
     }
 
+    /// What a filter of an event says: `branches`, `paths-ignore` and the like.
+    #[must_use]
+    pub fn filter(&self, event: &str, key: &str) -> Option<Vec<&'p str>> {
+        Some(self.event(event)?.get(key)?.strings())
+    }
+
     /// Whether pushes to branches start it: `push` without only tags.
     #[must_use]
     pub fn on_branch_push(&self) -> bool {

@@ -220,7 +220,7 @@ impl Supervisor {
                 if found.kind.is_some_and(|kind| kind.is(libc::S_IFDIR)) {
                     self.record(who.scope).made(&found.path);
                 }
-                self.forget_for([found.kind, None]);
+                self.forget_for(found.kind);
             }
             Act::Change if there => self.record(who.scope).wrote(&found.path, false),
             Act::Change => self.record(who.scope).note(&found.path, Seen::MISSING),
@@ -248,14 +248,13 @@ impl Supervisor {
             record.made(&to.path);
             record.made(&from.path);
         }
-        self.forget_for([Some(kind), to.kind]);
+        self.forget_for([kind].into_iter().chain(to.kind));
     }
 
     /// What was of these kinds has changed. Where they were files, paths lead where they led: compilers
     /// remove a temporary one at each run.
-    fn forget_for(&mut self, kinds: [Option<Kind>; 2]) {
-        let mut there = kinds.into_iter().flatten();
-        if there.all(|kind| kind.is(libc::S_IFREG)) {
+    fn forget_for(&mut self, kinds: impl IntoIterator<Item = Kind>) {
+        if kinds.into_iter().all(|kind| kind.is(libc::S_IFREG)) {
             self.forget_answers();
         } else {
             self.forget();
