@@ -107,7 +107,7 @@ tags! {
     ReadFile = 31, Read, "Files that the step and its children were seen to read, by content",
         "Declared or not: what was read decided what was made.";
     Looked = 32, Looked, "Paths that were asked about: whether something is there, and what kind",
-        "A file that appears where one was looked for in vain would have been read.";
+        "A file that appears where one was looked for in vain would have been read. Where many were in one directory that is missing, the directory stands for them.";
     Listing = 33, Listing, "Directories that were listed: names and kinds, by digest",
         "A file that is added is seen by who lists its directory.";
     Link = 34, Link, "Symbolic links that were followed or read: where they lead",

@@ -49,9 +49,9 @@ fn open_quietly(directory: c_int, path: Text, flags: c_int) -> Option<isize> {
         (true, false) => ring::LOOK,
         (true, true) => ring::LOOK_LINK,
     };
-    write_down(kind, path).then(|| {
+    write_down(kind, path).map(|line| {
         let directory = HERE as isize as usize;
-        call(OPENAT, [directory, path as usize, flags as usize, 0])
+        line.ended(call(OPENAT, [directory, path as usize, flags as usize, 0]))
     })
 }
 
@@ -60,12 +60,12 @@ fn look(directory: c_int, path: Text, into: *mut c_void, flags: c_int) -> Option
     if flags & !(NO_FOLLOW | NO_AUTOMOUNT) != 0 || !is_plain(directory, path) {
         return None;
     }
-    write_down(looked_at(flags), path).then(|| {
+    write_down(looked_at(flags), path).map(|line| {
         let directory = HERE as isize as usize;
-        call(
+        line.ended(call(
             NEWFSTATAT,
             [directory, path as usize, into as usize, flags as usize],
-        )
+        ))
     })
 }
 
@@ -82,12 +82,12 @@ fn may(directory: c_int, path: Text, mode: c_int, flags: c_int) -> Option<isize>
         return None;
     }
     let number = if flags == 0 { FACCESSAT } else { FACCESSAT2 };
-    let done = write_down(looked_at(flags), path).then(|| {
+    let done = write_down(looked_at(flags), path).map(|line| {
         let directory = HERE as isize as usize;
-        call(
+        line.ended(call(
             number,
             [directory, path as usize, mode as usize, flags as usize],
-        )
+        ))
     });
     // The C library finds out in another way.
     done.filter(|done| *done != ABSENT)
@@ -97,12 +97,12 @@ fn target(directory: c_int, path: Text, into: *mut c_char, size: usize) -> Optio
     if !is_plain(directory, path) {
         return None;
     }
-    write_down(ring::LOOK_LINK, path).then(|| {
+    write_down(ring::LOOK_LINK, path).map(|line| {
         let directory = HERE as isize as usize;
-        call(
+        line.ended(call(
             READLINKAT,
             [directory, path as usize, into as usize, size],
-        )
+        ))
     })
 }
 
@@ -205,12 +205,12 @@ fn statx_quietly(
     if flags & !(NO_FOLLOW | NO_AUTOMOUNT | SYNC) != 0 || !is_plain(directory, path) {
         return None;
     }
-    let done = write_down(looked_at(flags), path).then(|| {
+    let done = write_down(looked_at(flags), path).map(|line| {
         let place = [HERE as isize as usize, path as usize];
-        crate::quiet::call_with_five(
+        line.ended(crate::quiet::call_with_five(
             STATX,
             [place[0], place[1], flags as usize, mask as usize, into as usize],
-        )
+        ))
     });
     done.filter(|done| *done != ABSENT)
 }

@@ -24,31 +24,55 @@ const READY: u8 = 253;
 /// The path of the current directory at most, and what is asked for behind it.
 const ROOM: usize = ring::LONGEST;
 
+/// A line that was written.
+#[derive(Clone, Copy)]
+pub(crate) struct Line {
+    slot: *mut u8,
+    count: u64,
+}
+
+const NOT_THERE: isize = -2;
+
+impl Line {
+    /// Says what came of the call that it tells of, and hands that on.
+    pub(crate) fn ended(self, result: isize) -> isize {
+        if result == NOT_THERE {
+            // SAFETY: a word of the ring, which stays mapped and which all who share it use as an atomic.
+            let outcome = unsafe { AtomicU64::from_ptr(self.slot.add(ring::OUTCOME).cast()) };
+            outcome.store(ring::missing(self.count), SeqCst);
+        }
+        result
+    }
+}
+
 /// Writes down that a path, relative to the current directory, is going to be read.
-pub(crate) fn write_down(kind: u16, path: *const c_char) -> bool {
+pub(crate) fn write_down(kind: u16, path: *const c_char) -> Option<Line> {
     let state = STATE.load(SeqCst);
     if state != READY && !is_ready(state, kind == ring::REAL) {
-        return false;
+        return None;
     }
     // The first page is nobody's: the kernel tells what is wrong with it.
     if (path as usize) < 4096 {
-        return false;
+        return None;
     }
     // SAFETY: a string.
     let first = unsafe { *path } as u8;
     if first == b'/' {
         // What is there depends on who asks, and on when.
-        !of_the_kernel(path) && put(kind, &[], path)
+        if of_the_kernel(path) {
+            return None;
+        }
+        put(kind, &[], path)
     } else {
         let mut here = [0_u8; ROOM];
         match sys::current_directory(&mut here) {
-            _ if first == 0 => false,
+            _ if first == 0 => None,
             // Not below the root it says so.
             length @ 2.. if here[0] == b'/' && !of_the_kernel(here.as_ptr().cast()) => {
                 here[length - 1] = b'/';
                 put(kind, &here[..length], path)
             }
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -58,7 +82,7 @@ fn of_the_kernel(path: *const c_char) -> bool {
 }
 
 /// A line of the ring. Not where there is no room, or the supervisor does not wait for it.
-fn put(kind: u16, before: &[u8], path: *const c_char) -> bool {
+fn put(kind: u16, before: &[u8], path: *const c_char) -> Option<Line> {
     let at = RING.load(SeqCst);
     // SAFETY: the ring's memory, which stays mapped, and a string; all is inside of a slot.
     unsafe {
@@ -67,7 +91,7 @@ fn put(kind: u16, before: &[u8], path: *const c_char) -> bool {
         let mut count = taken.load(SeqCst);
         loop {
             if count.wrapping_sub(done.load(SeqCst)) >= SLOT_COUNT {
-                return false;
+                return None;
             }
             match taken.compare_exchange_weak(count, count + 1, SeqCst, SeqCst) {
                 Ok(_) => break,
@@ -81,18 +105,19 @@ fn put(kind: u16, before: &[u8], path: *const c_char) -> bool {
             && state
                 .compare_exchange(ring::free(count), ring::written(count), SeqCst, SeqCst)
                 .is_ok();
-        if !good {
-            // Whoever cancelled it may have it back; if nobody has yet, it is cancelled here.
-            let free = ring::free(count);
-            if state
-                .compare_exchange(free, ring::RELEASED, SeqCst, SeqCst)
-                .is_err()
-            {
-                let cancelled = ring::cancelled(count);
-                let _ = state.compare_exchange(cancelled, ring::RELEASED, SeqCst, SeqCst);
-            }
+        if good {
+            return Some(Line { slot, count });
         }
-        good
+        // Whoever cancelled it may have it back; if nobody has yet, it is cancelled here.
+        let free = ring::free(count);
+        if state
+            .compare_exchange(free, ring::RELEASED, SeqCst, SeqCst)
+            .is_err()
+        {
+            let cancelled = ring::cancelled(count);
+            let _ = state.compare_exchange(cancelled, ring::RELEASED, SeqCst, SeqCst);
+        }
+        None
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn path(asked: *const c_char, into: *mut c_char) -> Option<*mut c_voi
     }
     let length = sys::length(asked);
     // A line that cannot be written asks for no work.
-    if length == 0 || length >= ring::LONGEST || !write_down(ring::REAL, asked) {
+    if length == 0 || length >= ring::LONGEST || write_down(ring::REAL, asked).is_none() {
         return None;
     }
     let mut real = Path {

@@ -8,12 +8,15 @@
 // |---|---|
 // | 0 | `u64`: how many slots have been taken |
 // | 64 | `u64`: how many the supervisor has been through |
-// | 4096 | the slots: state `u64`, process `u32`, kind `u16`, length of the path `u16`, the path |
+// | 4096 | the slots: state `u64`, process `u32`, kind `u16`, length of the path `u16`, what came of it `u64`, the path |
 //
 // The supervisor waits for nobody: who has taken a slot and not written all of it, because it was
 // stopped or killed in between, finds it cancelled and makes its call as a stopped one. As the call
 // comes after the writing, nothing that was read is lost. A cancelled slot is used again once its
 // writer has said that it has let go of it.
+//
+// After the call its maker says where nothing was there, with the count of its line: another line may have the slot
+// by then, and takes no notice. Who never says so (it was killed, or the supervisor was faster) costs a look.
 
 /// Where calls are made from: far from where the kernel, the loader and sanitizers put things.
 pub(crate) const CODE: u64 = 0x2152_4500_0000;
@@ -37,7 +40,8 @@ pub(crate) const SIZE: usize = SLOTS + SLOT_SIZE * SLOT_COUNT as usize;
 pub(crate) const PROCESS: usize = 8;
 pub(crate) const KIND: usize = 12;
 pub(crate) const LENGTH: usize = 14;
-pub(crate) const PATH: usize = 16;
+pub(crate) const OUTCOME: usize = 16;
+pub(crate) const PATH: usize = 24;
 /// Longer paths are not written down.
 pub(crate) const LONGEST: usize = SLOT_SIZE - PATH;
 
@@ -61,6 +65,10 @@ pub(crate) const fn written(count: u64) -> u64 {
 /// Cancelled; somebody may still write to it.
 pub(crate) const fn cancelled(count: u64) -> u64 {
     count << 2 | 2
+}
+/// What came of it: the kernel said that nothing is there.
+pub(crate) const fn missing(count: u64) -> u64 {
+    count << 2 | 1
 }
 /// Cancelled, and nobody writes any more.
 pub(crate) const RELEASED: u64 = 3;

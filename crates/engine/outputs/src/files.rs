@@ -47,6 +47,9 @@ pub struct Files<'a> {
     /// Signatures of files that only just appeared under their names, with the bytes that they were
     /// known to have all the while.
     settled: RefCell<HashSet<StatSig>>,
+    /// Signatures of files of the system that were looked at since the last run of a program: what is known of a file is
+    /// known of the bytes that it had under its signature here.
+    signatures: RefCell<HashMap<PathBuf, StatSig>>,
     /// Files that are read together, and the record that they are in.
     shelf: RefCell<Option<(Digest, Shelf)>>,
 }
@@ -63,6 +66,7 @@ impl<'a> Files<'a> {
             outputs: RefCell::default(),
             bytes: RefCell::default(),
             settled: RefCell::default(),
+            signatures: RefCell::default(),
             shelf: RefCell::default(),
         }
     }
@@ -109,6 +113,7 @@ impl<'a> Files<'a> {
             .filter_map(|path| Some((path, Placeholder::read(path).ok()??.digest)))
             .collect();
         let outcome = materialise::materialise_all(paths, self.beside.get());
+        self.signatures.borrow_mut().clear();
         let ours: HashSet<&PathBuf> = outcome.paths.iter().collect();
         for (path, digest) in before {
             let is_same = || {
@@ -162,9 +167,10 @@ impl<'a> Files<'a> {
         Ok(bytes)
     }
 
-    /// Forgets sources that were read: after a compile they are read again.
+    /// Forgets sources that were read, and how files of the system were: after a compile they are looked at again.
     pub fn forget_sources(&self) {
         self.bytes.borrow_mut().clear();
+        self.signatures.borrow_mut().clear();
         self.sources.borrow_mut().clear();
     }
 
@@ -176,7 +182,7 @@ impl<'a> Files<'a> {
         if let Some(digest) = self.stood_for(path)? {
             return Ok(digest);
         }
-        let sig = rekindle_fsx::stat_follow(path)?;
+        let sig = self.signature(path)?;
         let on_shelf = |shelf: &mut Shelf| shelf.digest(path, sig.into());
         if let Some(digest) = self.with_shelf(on_shelf).flatten() {
             return Ok(digest);
@@ -189,8 +195,25 @@ impl<'a> Files<'a> {
             return Ok(memo.digest);
         }
         let (digest, _) = rekindle_fsx::hash_file(path)?;
+        // What it was before it was read says nothing of what was read.
+        let read = rekindle_fsx::stat_follow(path)?;
+        self.signatures.borrow_mut().insert(path.to_owned(), read);
         self.remember_tool(path, sig, digest);
         Ok(digest)
+    }
+
+    /// The signature of a file of the system: of one whose digest was asked for, that of the bytes with this digest, or a later
+    /// one.
+    ///
+    /// # Errors
+    /// As asking for it.
+    pub fn signature(&self, path: &Path) -> io::Result<StatSig> {
+        if let Some(sig) = self.signatures.borrow().get(path) {
+            return Ok(*sig);
+        }
+        let sig = rekindle_fsx::stat_follow(path)?;
+        self.signatures.borrow_mut().insert(path.to_owned(), sig);
+        Ok(sig)
     }
 
     /// Makes known what [`Files::tool`] is to say of a file that was read after it had this signature.
@@ -210,7 +233,7 @@ impl<'a> Files<'a> {
 
     /// What `look` finds in a file of the system; asked of the shelf first. `None` where nothing can be found.
     pub fn marks(&self, path: &Path, look: impl FnOnce() -> Option<u8>) -> Option<u8> {
-        let sig = rekindle_fsx::stat_follow(path).ok()?;
+        let sig = self.signature(path).ok()?;
         let on_shelf = |shelf: &mut Shelf| shelf.marks(path, sig.into());
         if let Some(marks) = self.with_shelf(on_shelf).flatten() {
             return Some(marks);

@@ -1,6 +1,6 @@
 //! What was seen of a run: whether it may be stored, and under which names its inputs are keyed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     let search = search_path(step.environment);
     let elsewhere = elsewhere(step, &observation.env);
     let walked = walked(&step.roots, &observation.files);
+    let missing = missing_directories(&observation.files);
     for (path, seen) in &observation.files {
         if step.places.iter().any(|place| place.holds(path)) {
             if !policy.updates {
@@ -93,10 +94,14 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
         } else if *seen == Seen::THERE && walked.contains(&**path) {
             // See the table of exclusions.
         } else if !is_temporary(ran, path)
-            && !step.own.contains(path)
+            && !step.own.iter().any(|own| crate::is_same(own, path))
             && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
         {
-            push_path(&step.roots, path, *seen, &observation.programs, &mut names);
+            let directory = directory_in_vain(path, *seen);
+            match directory.filter(|directory| missing.contains(directory)) {
+                Some(directory) => _ = names.insert(Name::Kind(step.roots.canonical(directory))),
+                None => push_path(&step.roots, path, *seen, &observation.programs, &mut names),
+            }
             push_lookup(path, *seen, search, &mut names);
         }
     }
@@ -449,6 +454,38 @@ fn is_elsewhere(
     })
 }
 
+/// So many things that were looked for in one missing directory have one name between them. Fewer keep their own:
+/// elsewhere the directory may be there without them.
+const MANY: usize = 8;
+
+/// Directories that are not there, and in which many things were looked for in vain: that a directory is missing says it of all
+/// in it, and a compiler looks for each of its headers in each directory that it is given.
+fn missing_directories(files: &BTreeMap<PathBuf, Seen>) -> HashSet<&Path> {
+    let mut counts: HashMap<&Path, usize> = HashMap::new();
+    for (path, seen) in files {
+        if let Some(directory) = directory_in_vain(path, *seen) {
+            *counts.entry(directory).or_default() += 1;
+        }
+    }
+    let is_missing = |path: &Path| {
+        let sig = rekindle_fsx::stat(path);
+        sig.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    let many = counts.into_iter().filter(|(_, count)| *count >= MANY);
+    many.map(|(directory, _)| directory)
+        .filter(|directory| is_missing(directory))
+        .collect()
+}
+
+/// The directory of what was looked for in vain, and for nothing else. The names of libraries count besides.
+fn directory_in_vain(path: &Path, seen: Seen) -> Option<&Path> {
+    let is_library = || loader::is_library(path.file_name().unwrap_or_default().as_bytes());
+    if seen != Seen::MISSING || is_library() {
+        return None;
+    }
+    path.parent()
+}
+
 /// Adds the names of what was done with a path.
 pub fn push_path(
     roots: &Roots,
@@ -490,7 +527,8 @@ fn push_lookup(path: &Path, seen: Seen, search: &[PathBuf], names: &mut BTreeSet
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return;
     };
-    let is_asked = !seen.has(Seen::LISTED) && search.iter().any(|dir| dir == directory);
+    let is_asked =
+        !seen.has(Seen::LISTED) && search.iter().any(|dir| crate::is_same(dir, directory));
     if is_asked {
         names.insert(Name::Lookup(name.as_bytes().to_vec()));
     }

@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::judge::{self, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
 use crate::{Engine, Ran, Step};
-use rekindle_outputs::present::{HOST_NAME, is_machine_name};
+use rekindle_outputs::present::{HOST_NAME, is_machine_name, is_settled_place};
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +49,11 @@ impl Engine<'_> {
                 path: path.display().to_string(),
             });
         }
-        self.files.forget_sources();
         let set = self.names(&judged, &outputs);
-        self.check_unchanged(step, ran, &set)?;
         let said = step.manifest();
         let manifest = self.present(step).observe(&said, &set);
+        // After the digests were taken: what was changed since is changed.
+        self.check_unchanged(step, ran, &set)?;
         let stored = self.store(step, ran, &outputs, (&said, manifest, set));
         stored.map_err(|error| Refusal::StoreUnavailable {
             error: error.to_string(),
@@ -81,16 +81,21 @@ impl Engine<'_> {
     /// Whether anything that was read was written meanwhile.
     fn check_unchanged(&self, step: &Step<'_>, ran: &Ran, set: &PathSet) -> Result<(), Refusal> {
         for name in &set.names {
-            let (Name::File(path) | Name::Program(path)) = name else {
+            let (Name::File(name) | Name::Program(name)) = name else {
                 continue;
             };
-            if is_machine_name(path) {
+            if is_machine_name(name) {
                 continue;
             }
-            let Some(path) = step.roots.resolve(path) else {
+            let Some(path) = step.roots.resolve(name) else {
                 continue;
             };
-            let Ok(sig) = rekindle_fsx::stat_follow(&path) else {
+            let sig = if is_settled_place(name) {
+                self.files.signature(&path)
+            } else {
+                rekindle_fsx::stat_follow(&path)
+            };
+            let Ok(sig) = sig else {
                 return Err(changed(&path));
             };
             let is_made_up = path.starts_with("/proc");

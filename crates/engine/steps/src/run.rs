@@ -75,6 +75,7 @@ impl Engine<'_> {
             (observed, text(stdout), text(stderr))
         });
         let observed = observed?;
+        self.files.forget_sources();
         let code = observed.status.code();
         let signal = || observed.status.signal().unwrap_or(0);
         Ok(Ran {

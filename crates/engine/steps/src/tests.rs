@@ -17,6 +17,8 @@ use rekindle_store::LocalStore;
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
 mod machine;
+mod missing;
+mod signatures;
 mod walked;
 
 /// A directory for everything, and what a step there looks like.

@@ -24,6 +24,8 @@ struct Line {
     process: u32,
     kind: u16,
     path: Vec<u8>,
+    /// The kernel said that nothing is there.
+    missing: bool,
 }
 
 impl Ring {
@@ -75,7 +77,7 @@ impl Ring {
             let mut line = None;
             match cancelled {
                 Err(there) if there == layout::written(count) => {
-                    line = Some(self.read(slot(count)));
+                    line = Some(self.read(count));
                     state.store(layout::free(count + SLOT_COUNT), SeqCst);
                 }
                 Err(layout::RELEASED) => state.store(layout::free(count + SLOT_COUNT), SeqCst),
@@ -91,7 +93,8 @@ impl Ring {
         None
     }
 
-    fn read(&self, slot: usize) -> Line {
+    fn read(&self, count: u64) -> Line {
+        let slot = slot(count);
         // SAFETY: as in `word`.
         let (process, kind, length) = unsafe {
             let at = self.at.add(slot);
@@ -116,10 +119,12 @@ impl Ring {
             path.extend_from_slice(&word.to_ne_bytes());
         }
         path.truncate(length);
+        let outcome = self.word(slot + layout::OUTCOME).load(SeqCst);
         Line {
             process,
             kind,
             path,
+            missing: outcome == layout::missing(count),
         }
     }
 }
@@ -208,6 +213,14 @@ impl Supervisor {
             if who.silent {
                 continue;
             }
+            if line.missing
+                && line.kind != layout::REAL
+                && let Some(path) = self.walk.still_missing(&line.path)
+            {
+                let path = path.to_vec();
+                self.record(who.scope).note(&path, crate::Seen::MISSING);
+                continue;
+            }
             match line.kind {
                 layout::OPEN => self.read(who, &line.path, true),
                 layout::OPEN_LINK => self.read(who, &line.path, false),
@@ -251,6 +264,31 @@ mod tests {
         state
             .compare_exchange(free, written, SeqCst, SeqCst)
             .is_ok()
+    }
+
+    /// Says that nothing was there.
+    fn end(ring: &Ring, count: u64) {
+        let outcome = ring.word(slot(count) + layout::OUTCOME);
+        outcome.store(layout::missing(count), SeqCst);
+    }
+
+    #[test]
+    fn an_outcome_is_that_of_its_own_line() {
+        let mut ring = Ring::new().expect("memory");
+        let first = take(&ring);
+        assert!(write(&ring, first));
+        end(&ring, first);
+        assert!(ring.next().expect("a line").missing);
+        for _ in 1..SLOT_COUNT {
+            let count = take(&ring);
+            assert!(write(&ring, count));
+            assert!(!ring.next().expect("a line").missing);
+        }
+        // The same slot: what is said late is said of the line before.
+        let again = take(&ring);
+        assert!(write(&ring, again));
+        end(&ring, first);
+        assert!(!ring.next().expect("a line").missing);
     }
 
     fn release(ring: &Ring, count: u64) {

@@ -6,13 +6,19 @@ use std::ffi::CString;
 use super::maps::{HashMap, HashSet};
 use super::sys::{self, Kind};
 
-/// Remembers which directories are links. Never that something was missing: others may make it.
+/// Remembers which directories are links. That something was missing is never believed by itself, as others may make it;
+/// but where the kernel says so again, nothing need be looked at.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     known: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// Directories whose path is real as it stands, with no link in it.
     real: HashSet<Vec<u8>>,
+    /// The real path of what was missing where it was asked for, and no link on the way or in its place.
+    missing: HashMap<Vec<u8>, Vec<u8>>,
 }
+
+/// More than this are not remembered.
+const MOST_MISSING: usize = 1 << 16;
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,6 +41,23 @@ impl Walk {
     pub(super) fn forget(&mut self) {
         self.known.clear();
         self.real.clear();
+        self.missing.clear();
+    }
+
+    /// The real path of what the kernel said is missing, where it was missing before: nothing but a link in its place could
+    /// make that another path, and whoever makes one makes this forget.
+    pub(super) fn still_missing(&self, path: &[u8]) -> Option<&[u8]> {
+        self.missing.get(path).map(Vec::as_slice)
+    }
+
+    fn note_missing(&mut self, asked: &[u8], found: &Found) {
+        if found.kind.is_none()
+            && found.links.is_empty()
+            && !found.special
+            && self.missing.len() < MOST_MISSING
+        {
+            self.missing.insert(asked.to_vec(), found.path.clone());
+        }
     }
 
     /// Follows an absolute path; a link at its end only where `follow` says so.
@@ -45,15 +68,18 @@ impl Walk {
         {
             let kind = text(path).and_then(|path| sys::look(&path).ok());
             if !(follow && kind.is_some_and(|kind| kind.is(libc::S_IFLNK))) {
-                return Found {
+                let found = Found {
                     path: path.to_vec(),
                     kind,
                     links: Vec::new(),
                     special: false,
                 };
+                self.note_missing(path, &found);
+                return found;
             }
         }
         let found = self.walk_by(path, follow, &mut |_, _| {});
+        self.note_missing(path, &found);
         if let Some((above, _)) = above
             && found.path == path
             && matches!(self.known.get(above), Some(None))
@@ -291,6 +317,23 @@ mod tests {
         walk.walk(&real, true);
         assert_eq!(walk.walk(&link, false).path, link);
         assert_eq!(walk.walk(&link, true).path, real);
+    }
+
+    #[test]
+    fn what_was_missing_is_remembered_until_a_link_may_be_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a path");
+        let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
+        symlink("nowhere", base.join("link")).expect("a link");
+        let mut walk = Walk::default();
+        for (asked, known) in [("no/such", true), ("none", true), ("link", false)] {
+            let asked = full(asked);
+            assert_eq!(walk.still_missing(&asked), None);
+            walk.walk(&asked, true);
+            assert_eq!(walk.still_missing(&asked), known.then_some(&*asked));
+        }
+        walk.forget();
+        assert_eq!(walk.still_missing(&full("none")), None);
     }
 
     #[test]

@@ -107,6 +107,18 @@ fn a_real_path_goes_no_further_than_to_what_is_missing() {
 }
 
 #[test]
+fn what_the_kernel_says_is_missing_again_may_be_a_link_by_then() {
+    let lab = Lab::new();
+    let look = ["call", "stat", "./b"];
+    let missing = [("b", Seen::MISSING)];
+    check(&lab, &[look, look, look].concat(), &missing);
+    let words = [&look[..], &look, &["symlink", "nowhere", "./b"], &look].concat();
+    // What it leads to is asked for, too.
+    let both = [("b", Seen::MISSING), ("nowhere", Seen::MISSING)];
+    check(&lab, &words, &both);
+}
+
+#[test]
 fn threads_children_and_the_killed_write_down() {
     let lab = Lab::new();
     lab.file("a");

@@ -42,6 +42,7 @@ fn play(act: &str, next: &mut dyn FnMut() -> OsString) {
         "rename" => fs::rename(next(), next()).expect("renamed"),
         "remove" => fs::remove_file(next()).expect("removed"),
         "make" => drop(fs::create_dir(next())),
+        "symlink" => std::os::unix::fs::symlink(next(), next()).expect("a link"),
         "map" => map(&next()),
         "thread" => {
             let path = PathBuf::from(next());
