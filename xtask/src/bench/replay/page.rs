@@ -226,8 +226,12 @@ fn unchanged(played: &Played, watched: bool) -> impl Iterator<Item = &Build> {
     })
 }
 
-/// By what Rekindle says, by what cargo says, and by what the kernel says.
+/// By what Rekindle says, by what cargo says, and by what the kernel says. A package whose build script always runs again
+/// is not fresh in the kept target either.
 fn nothing_started(played: &Played) -> Bar {
+    let kept = played.runs.iter();
+    let kept = kept.filter(|run| run.tool == "kept" && run.step == SAME);
+    let never_fresh = kept.map(|run| run.packages_built).max().unwrap_or(0);
     let started = unchanged(played, false)
         .filter_map(|run| Some((run.processes?, run.packages_built)))
         .max_by_key(|(processes, _)| processes.rustc + processes.linker);
@@ -241,13 +245,13 @@ fn nothing_started(played: &Played) -> Bar {
         wanted: "0".to_owned(),
         measured: or_dash(started.map(|(processes, built)| {
             format!(
-                "{} and {} (worst build; {built} packages not fresh){watched}",
+                "{} and {} (worst build; {built} packages not fresh, {never_fresh} in the kept target){watched}",
                 processes.rustc, processes.linker
             )
         })),
         met: started.map(|(processes, built)| {
             let unseen = seen.is_none_or(|seen| seen.compilers + seen.linkers == 0);
-            processes.rustc + processes.linker + built == 0 && unseen
+            processes.rustc + processes.linker == 0 && built <= never_fresh && unseen
         }),
     }
 }
