@@ -8,6 +8,7 @@ use rekindle_store::LocalStore;
 
 use super::watch::Watched;
 use super::{Job, Restored};
+use crate::captured::is_script_run;
 use crate::model::{Body, Content, File, Input, Place, Tree, Unit};
 
 /// Why a unit was not restored.
@@ -19,8 +20,8 @@ pub enum Invalid {
     /// Something is not what it was that a macro or a build script was seen to read.
     #[error("undeclared input `{0}` changed")]
     Undeclared(String),
-    /// A source of its package is gone: a build script may have written it.
-    #[error("`{0}` is gone, which the package's build script may have made")]
+    /// It is the run of a build script, and a source of what was built with it is gone: it may have written that.
+    #[error("`{0}` is gone, which this build script may have made")]
     SourceGone(String),
     /// Its outputs hold the path of another directory.
     #[error("it holds the path of the directory that it was built in")]
@@ -48,11 +49,11 @@ pub(super) fn units(
         let (package, id) = (unit.package.clone(), unit.id.clone());
         restored.invalid.push((package, id, reason));
     };
-    let without = packages_without_a_source(jobs, watched);
+    let without = runs_without_a_source(jobs, watched);
     for job in jobs {
         let mut of_tree = Vec::with_capacity(job.tree.units.len());
         for (index, unit) in job.tree.units.iter().enumerate() {
-            let lost = without.get(unit.package.as_str());
+            let lost = without.get(&unit.build);
             let lost = lost.map(|place| Invalid::SourceGone(shown(place)));
             match lost.or_else(|| invalid(store, job, unit, watched)) {
                 Some(reason) => reject(unit, reason),
@@ -86,13 +87,11 @@ pub(super) fn units(
     }
 }
 
-/// Packages of which a source is gone, and that source. One that its build script wrote, where version
-/// control does not see it, is in no fresh checkout: all of the package is built, the script included.
-fn packages_without_a_source<'a>(
-    jobs: &'a [Job],
-    watched: &Watched,
-) -> HashMap<&'a str, &'a Place> {
-    let mut without = HashMap::new();
+/// Runs of build scripts with which a unit was built that has lost a source, and that source. One that the script wrote, where
+/// version control does not see it, is in no fresh checkout: the script has to run again. A unit of another version was built with
+/// another run: that a file was deleted since then says nothing of this one's.
+fn runs_without_a_source<'a>(jobs: &'a [Job], watched: &Watched) -> HashMap<Digest, &'a Place> {
+    let mut runs = HashMap::new();
     for tree in jobs.iter().map(|job| &job.tree) {
         for unit in &tree.units {
             let inputs = unit
@@ -103,12 +102,17 @@ fn packages_without_a_source<'a>(
                 input.content != Content::Absent
                     && watched.content(&input.place, input.is_package) == Some(&Content::Absent)
             };
-            if let Some(input) = inputs.into_iter().find(is_gone) {
-                without.insert(unit.package.as_str(), &input.place);
-            }
+            let Some(input) = inputs.into_iter().find(is_gone) else {
+                continue;
+            };
+            let is_its = |run: &&Unit| {
+                run.package == unit.package && is_script_run(run) && unit.deps.contains(&run.build)
+            };
+            let its = tree.units.iter().filter(is_its);
+            runs.extend(its.map(|run| (run.build, &input.place)));
         }
     }
-    without
+    runs
 }
 
 /// Why a unit alone is not valid.

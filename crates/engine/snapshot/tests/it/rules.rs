@@ -116,6 +116,57 @@ fn a_build_script_that_declares_nothing_stays_fresh_and_sees_what_changes() {
     assert_eq!(built.compiled(), ["mid", "app"], "{}", built.text);
 }
 
+/// Units of an earlier version stay in the tree for a while. That a source of theirs was deleted since then says nothing of
+/// what the present version's build script made.
+#[test]
+fn a_source_that_an_earlier_version_lost_leaves_this_one_fresh() {
+    let mut checkout = captured();
+    let manifest = std::fs::read_to_string(checkout.path("mid/Cargo.toml")).unwrap();
+    let next = manifest.replace("0.1.0", "0.2.0");
+    assert_ne!(manifest, next);
+    std::fs::remove_file(checkout.path("mid/src/other.rs")).unwrap();
+    let moved = "pub fn other() -> u32 { 0 }";
+    checkout.write(&[("mid/Cargo.toml", &next), ("mid/src/other/mod.rs", moved)]);
+    checkout.restore();
+    checkout.materialise();
+    let built = checkout.cargo(&["build", "--offline", "-v"]);
+    assert!(built.ok, "{}", built.text);
+    assert_eq!(built.compiled(), ["mid", "app"]);
+    checkout.capture();
+    checkout.fresh_clone();
+    let restored = checkout.restore();
+    let lost = |(package, _, why): &&(String, String, Invalid)| {
+        package == "mid" && !matches!(why, Invalid::Dependency)
+    };
+    // The library and the run of the earlier version.
+    let lost = restored.invalid.iter().filter(lost).count();
+    assert_eq!(lost, 2, "{:?}", restored.invalid);
+    let built = checkout.cargo(&["build", "--offline", "-v"]);
+    assert!(built.ok, "{}", built.text);
+    assert_eq!(built.compiled(), [""; 0], "{}", built.text);
+    assert!(!built.text.contains("Running"), "{}", built.text);
+}
+
+#[test]
+fn a_source_that_is_gone_runs_the_build_script_again() {
+    let mut checkout = captured();
+    std::fs::remove_file(checkout.path("mid/src/other.rs")).unwrap();
+    checkout.write(&[("mid/src/other/mod.rs", "pub fn other() -> u32 { 0 }")]);
+    let restored = checkout.restore();
+    let is_run = |(package, _, why): &(String, String, Invalid)| {
+        package == "mid" && matches!(why, Invalid::SourceGone(_))
+    };
+    assert!(
+        restored.invalid.iter().any(is_run),
+        "{:?}",
+        restored.invalid
+    );
+    checkout.materialise();
+    let built = checkout.cargo(&["build", "--offline", "-v"]);
+    assert!(built.ok, "{}", built.text);
+    assert!(built.text.contains("build-script-build`"), "{}", built.text);
+}
+
 #[test]
 fn an_edit_after_the_restore_is_newer_than_everything_restored() {
     let mut checkout = captured();
