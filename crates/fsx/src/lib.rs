@@ -71,12 +71,23 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
+/// A NUL this early tells that a file is no text.
+const HEAD_BYTES: u64 = 4096;
+
+/// The bytes of a file that may be a text; `None`, and little is read, where its first ones hold a NUL.
+///
+/// # Errors
+/// As opening and reading.
+pub fn read_unless_binary(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    read_such(path, HEAD_BYTES, |head| memchr::memchr(0, head).is_none())
+}
+
 /// The bytes of a file whose first ones, at most `head_bytes` of them, are such as wanted; else `None`, and no more than
 /// those is read.
 ///
 /// # Errors
 /// As opening and reading.
-pub fn read_such(
+fn read_such(
     path: &Path,
     head_bytes: u64,
     wanted: impl FnOnce(&[u8]) -> bool,

@@ -31,7 +31,8 @@ pub(crate) struct Line {
     count: u64,
 }
 
-const NOT_THERE: isize = -2;
+/// What the kernel gives where nothing is.
+pub(crate) const NOT_THERE: isize = -2;
 
 impl Line {
     /// Says what came of the call that it tells of, and hands that on.

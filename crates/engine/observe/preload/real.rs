@@ -6,7 +6,7 @@
 
 use core::ffi::{c_char, c_void};
 
-use crate::quiet::{call, write_down};
+use crate::quiet::{NOT_THERE, call, write_down};
 use crate::sys::number::{NEWFSTATAT, READLINKAT};
 use crate::{Real, ring, sys};
 
@@ -20,7 +20,6 @@ const ROOM: usize = 1024;
 const HERE: usize = -100_isize as usize;
 const NO_FOLLOW: usize = 0x100;
 const IS_NO_LINK: isize = -22;
-const NOT_THERE: isize = -2;
 
 /// A path that is being put together; there is always a zero behind it.
 struct Path {

@@ -198,7 +198,9 @@ impl<'a> Files<'a> {
         // What it was before it was read says nothing of what was read.
         let read = rekindle_fsx::stat_follow(path)?;
         self.signatures.borrow_mut().insert(path.to_owned(), read);
-        self.remember_tool(path, sig, digest);
+        if read == sig && is_settled(sig) {
+            self.keep_tool(path, sig, digest);
+        }
         Ok(digest)
     }
 
@@ -219,16 +221,20 @@ impl<'a> Files<'a> {
     /// Makes known what [`Files::tool`] is to say of a file that was read after it had this signature.
     pub fn remember_tool(&self, path: &Path, sig: StatSig, digest: Digest) {
         if is_still(path, sig) {
-            let on_shelf = self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
-            if on_shelf.is_some() && sig.size < MEMO_MIN_BYTES {
-                return;
-            }
-            let memo = ToolMemo {
-                sig: sig.into(),
-                digest,
-            };
-            self.remember(&record::key(b"tool", path), &memo);
+            self.keep_tool(path, sig, digest);
         }
+    }
+
+    fn keep_tool(&self, path: &Path, sig: StatSig, digest: Digest) {
+        let on_shelf = self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
+        if on_shelf.is_some() && sig.size < MEMO_MIN_BYTES {
+            return;
+        }
+        let memo = ToolMemo {
+            sig: sig.into(),
+            digest,
+        };
+        self.remember(&record::key(b"tool", path), &memo);
     }
 
     /// What `look` finds in a file of the system; asked of the shelf first. `None` where nothing can be found.
@@ -311,8 +317,12 @@ impl<'a> Files<'a> {
 
 /// Whether what was found in a file since it had this signature can be kept under it.
 fn is_still(path: &Path, sig: StatSig) -> bool {
-    let settled = rekindle_fsx::time::realtime_ns() - sig.ctime_ns > SETTLED_NS;
-    settled && rekindle_fsx::stat_follow(path).is_ok_and(|now| now == sig)
+    is_settled(sig) && rekindle_fsx::stat_follow(path).is_ok_and(|now| now == sig)
+}
+
+/// Whether a change since then would show.
+fn is_settled(sig: StatSig) -> bool {
+    rekindle_fsx::time::realtime_ns() - sig.ctime_ns > SETTLED_NS
 }
 
 #[cfg(test)]

@@ -73,9 +73,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) dates: Vec<String>,
 }
 
-/// A NUL this early tells that a file is no text, before all of it is read.
-const HEAD_BYTES: u64 = 4096;
-
 /// What autoconf's scripts write for people, the host's name among it. Nothing reads it.
 const AUTOCONFS_LOG: &str = "config.log";
 
@@ -185,8 +182,7 @@ fn what(
         wanted
     };
     let text = if sig.size <= TEXT_MAX_BYTES {
-        let may_be_text = |head: &[u8]| memchr::memchr(0, head).is_none();
-        let bytes = rekindle_fsx::read_such(file, HEAD_BYTES, may_be_text).map_err(failed)?;
+        let bytes = rekindle_fsx::read_unless_binary(file).map_err(failed)?;
         bytes.and_then(|bytes| text_with_paths(step, bytes))
     } else {
         None

@@ -79,17 +79,13 @@ fn check_compiler(identity: Identity, ran: &Ran) -> Result<(), Refusal> {
     })
 }
 
-/// A NUL this early tells that a file is no text.
-const HEAD_BYTES: u64 = 4096;
-
 /// The text of a source; `None` for libraries and other tables, and for what cannot be read.
 fn source(path: &Path) -> Option<Vec<u8>> {
     let sig = rekindle_fsx::stat_follow(path).ok()?;
     if sig.size > SOURCE_MAX_BYTES {
         return None;
     }
-    let is_text = |head: &[u8]| memchr::memchr(0, head).is_none();
-    rekindle_fsx::read_such(path, HEAD_BYTES, is_text).ok()?
+    rekindle_fsx::read_unless_binary(path).ok()?
 }
 
 /// What stands in preprocessed text for the present, and for a file's own time.

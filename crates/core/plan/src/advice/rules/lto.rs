@@ -6,7 +6,7 @@ use super::is_compiled;
 use crate::advice::rates::{LIBRARIES_WITHOUT_LTO, WITHOUT_LTO, WITHOUT_LTO_LEAST, of};
 use crate::advice::words::of_us;
 use crate::advice::{Advice, Gain, Model, Rule};
-use crate::graph::{Job, Parts};
+use crate::graph::Job;
 
 /// Commands whose programs nobody ships.
 const TESTING: &[&str] = &["test", "t", "nextest", "llvm-cov", "tarpaulin", "miri"];
@@ -57,29 +57,28 @@ fn check(model: &Model<'_>) -> Option<Advice> {
 fn gain(model: &Model<'_>, paying: &[usize], pays: impl Fn(&Job) -> bool) -> Gain {
     let all = model.facts.graph.jobs();
     let libraries = libraries_behind(all, paying);
-    let library = |job: &Job| libraries.contains(&(job.package.as_str(), job.id.as_str()));
-    let scaled = |mut parts: Parts, percent: u64| {
-        parts.front_us = of(parts.front_us, percent);
-        parts.codegen_us = of(parts.codegen_us, percent);
-        parts
+    let is_library = |job: &Job| libraries.contains(&(job.package.as_str(), job.id.as_str()));
+    let saved_ms = |of_paying: u64, of_libraries: u64| {
+        model.saved_ms(|job| {
+            let percent = if pays(job) {
+                of_paying
+            } else if is_library(job) {
+                of_libraries
+            } else {
+                100
+            };
+            let mut parts = job.parts;
+            parts.front_us = of(parts.front_us, percent);
+            parts.codegen_us = of(parts.codegen_us, percent);
+            parts
+        })
     };
-    let alone_ms =
-        |remain: u64| model.saved_ms(|job| scaled(job.parts, if pays(job) { remain } else { 100 }));
-    let both_ms = model.saved_ms(|job| {
-        let percent = if pays(job) {
-            WITHOUT_LTO
-        } else if library(job) {
-            LIBRARIES_WITHOUT_LTO
-        } else {
-            100
-        };
-        scaled(job.parts, percent)
-    });
-    let expected_ms = alone_ms(WITHOUT_LTO);
-    if both_ms >= expected_ms - expected_ms / 4 {
+    let alone_ms = saved_ms(WITHOUT_LTO, 100);
+    let both_ms = saved_ms(WITHOUT_LTO, LIBRARIES_WITHOUT_LTO);
+    if both_ms >= alone_ms - alone_ms / 4 {
         Gain::About(both_ms)
     } else {
-        Gain::AtMost(alone_ms(WITHOUT_LTO_LEAST))
+        Gain::AtMost(saved_ms(WITHOUT_LTO_LEAST, 100))
     }
 }
 
