@@ -388,7 +388,11 @@ impl<'a> Work<'a> {
                 let built = self.built.into_iter().map(|built| built.unit).collect();
                 let tree = merge(all, request, profile, &known, built, self.inputs, captured)?;
                 let put = trees::put(all.store, &tree);
-                let digest = put.map_err(|error| io::Error::other(error.to_string()))?;
+                let noted = put.and_then(|digest| {
+                    incremental::note(all.store, &digest, &tree)?;
+                    Ok(digest)
+                });
+                let digest = noted.map_err(|error| io::Error::other(error.to_string()))?;
                 (digest, tree.has_seen())
             }
         };

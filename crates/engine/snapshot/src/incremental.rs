@@ -6,14 +6,16 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
+use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx::FileKind;
 use rekindle_outputs::incremental::{Bytes, Piece, WISH, Waiting, crate_name, newest_session};
-use rekindle_store::{LocalStore, Store};
+use rekindle_store::{LocalStore, Space, Store, StoreError};
 
 use crate::capture::Captured;
 use crate::captured::{Capturing, relative};
 use crate::layout::{Profile, is_hash_name};
-use crate::model::{Body, File, Form, Incremental, Object, Tree, Unit};
+use crate::model::{Body, File, Form, Incremental, Object, Site, Tree, Unit};
+use crate::trees;
 
 /// Crates of one name whose state is kept: a library, its tests, what `check` has of both.
 const PER_CRATE_MAX: usize = 4;
@@ -107,6 +109,55 @@ fn mark(states: &mut Vec<Incremental>, without: &HashMap<String, String>, genera
         paid: false,
         files: Vec::new(),
     }));
+}
+
+/// Notes that a tree has the state that compiles of its generation wrote, for trees which have none: those of
+/// commits before it, and what is built from them.
+pub(crate) fn note(store: &LocalStore, digest: &Digest, tree: &Tree) -> Result<(), StoreError> {
+    for state in &tree.incremental {
+        if state.used == tree.generation && !state.files.is_empty() {
+            let key = key_of(&tree.site, &state.unit);
+            store.put_record(Space::Memos, &key, &[], digest.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts state of other trees in a tree, where its own compiles wrote none. To the compiler the state of any sources
+/// is a beginning.
+pub(crate) fn recall(store: &LocalStore, tree: &mut Tree) {
+    let mut others = HashMap::new();
+    let site = &tree.site;
+    let marks = tree.incremental.iter_mut();
+    for mark in marks.filter(|state| state.files.is_empty()) {
+        let noted = store.get_record(Space::Memos, &key_of(site, &mark.unit));
+        let noted = noted.ok().flatten();
+        let digest =
+            noted.and_then(|record| Some(Digest::from_bytes(record.payload.try_into().ok()?)));
+        let Some(digest) = digest else {
+            continue;
+        };
+        let other = others
+            .entry(digest)
+            .or_insert_with(|| trees::get(store, &digest));
+        let states = other.iter().filter(|other| other.site == *site);
+        let mut states = states.flat_map(|other| &other.incremental);
+        if let Some(state) = states.find(|state| state.unit == mark.unit) {
+            *mark = Incremental {
+                used: mark.used,
+                ..state.clone()
+            };
+        }
+    }
+}
+
+fn key_of(site: &Site, unit: &str) -> Digest {
+    DigestHasher::new()
+        .field(b"tree with a unit's incremental state")
+        .field(&site.workspace)
+        .field(&site.target)
+        .field(unit.as_bytes())
+        .finish()
 }
 
 /// Crates that some unit is: targets' names, from the names of fingerprints.
@@ -225,6 +276,43 @@ fn session_files(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A tree of one state, or the mark that there is none, made in a workspace.
+    fn tree(workspace: &str, files: Vec<File>) -> Tree {
+        let state = Incremental {
+            name: "app-1xyz".to_owned(),
+            unit: "0123".to_owned(),
+            used: 1,
+            paid: false,
+            files,
+        };
+        let mut tree = Tree::of(Vec::new(), vec![state]);
+        tree.site.workspace = workspace.into();
+        tree
+    }
+
+    #[test]
+    fn state_of_another_tree_serves_where_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path());
+        let file = File {
+            path: "incremental/app-1xyz/s-a-b-c/x.o".to_owned(),
+            mode: 0o644,
+            body: Body::Inline(b"object code".to_vec()),
+        };
+        let with = tree("/w", vec![file]);
+        let digest = trees::put(&store, &with).unwrap();
+        note(&store, &digest, &with).unwrap();
+        let recalled = |workspace: &str| {
+            let mut tree = tree(workspace, Vec::new());
+            recall(&store, &mut tree);
+            tree.incremental[0].files.len()
+        };
+        assert_eq!(recalled("/w"), 1);
+        assert_eq!(recalled("/elsewhere"), 0);
+        store.remove_record(Space::Trees, &digest).unwrap();
+        assert_eq!(recalled("/w"), 0, "what is gone is done without");
+    }
 
     #[test]
     fn a_crate_keeps_a_few_states() {

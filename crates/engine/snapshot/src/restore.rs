@@ -23,6 +23,7 @@ use rekindle_store::{LocalStore, beyond};
 
 pub use self::decide::Invalid;
 pub use self::kept::forget_changed;
+use crate::incremental;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
@@ -197,7 +198,8 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
         } else {
             match trees::get(store, digest) {
                 None => Skipped::Gone,
-                Some(tree) => {
+                Some(mut tree) => {
+                    incremental::recall(store, &mut tree);
                     jobs.push(Job {
                         moved: tree.site != site,
                         rehomed: tree.site.cargo_home != site.cargo_home,

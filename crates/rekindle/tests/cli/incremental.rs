@@ -3,7 +3,7 @@
 use rekindle_fsx::place::{Method, Wish, place};
 
 use crate::project::{Done, Project};
-use crate::snapshots::{assert_fresh, commit, fresh_clone, manifest, program, workspace};
+use crate::snapshots::{assert_fresh, commit, fresh_clone, git, manifest, program, workspace};
 
 fn build(project: &Project) -> Done {
     let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
@@ -105,38 +105,61 @@ fn verified(project: &Project) {
     );
 }
 
+/// Commits a checkout that has nothing, with one file changed; whether the program's compile wrote state.
+fn writes(project: &Project, file: &str, text: &str) -> bool {
+    project.put(file, text);
+    commit(project, &format!("change of {file}"));
+    build(project).ok();
+    assert_fresh(project);
+    states(project, "app-").1 == 1
+}
+
+/// Whether a new version of the program's package writes it.
+fn version_writes(project: &Project, version: &str) -> bool {
+    fresh_clone(project);
+    let rest = "[dependencies]\nlib = { path = \"../lib\" }\n";
+    let manifest = manifest("app", rest).replace("0.1.0", version);
+    writes(project, "ws/app/Cargo.toml", &manifest)
+}
+
+/// Whether another line in it writes it.
+fn edit_writes(project: &Project, word: &str) -> bool {
+    let main = format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}");
+    writes(project, "ws/app/src/main.rs", &main)
+}
+
 /// State costs a third of a compile: a new version of a package, whose units are others, writes it only if
 /// that of the version before was ever begun with, or if the new one is worked on.
 #[test]
 fn a_new_version_writes_state_where_it_pays() {
     let project = workspace();
     build(&project).ok();
-    let mut built = 0;
-    // Whether the program's compile wrote state.
-    let mut writes = |file: &str, text: &str| {
+    let edit_writes = |word: &str| {
         fresh_clone(&project);
-        project.put(file, text);
-        built += 1;
-        commit(&project, &format!("build {built}"));
-        build(&project).ok();
-        assert_fresh(&project);
-        states(&project, "app-").1 == 1
+        edit_writes(&project, word)
     };
-    let version = |version: &str| {
-        let rest = "[dependencies]\nlib = { path = \"../lib\" }\n";
-        manifest("app", rest).replace("0.1.0", version)
-    };
-    let main = |word: &str| format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}");
-    assert!(!writes("ws/app/Cargo.toml", &version("0.2.0")));
-    assert!(!writes("ws/app/Cargo.toml", &version("0.3.0")));
+    assert!(!version_writes(&project, "0.2.0"));
+    assert!(!version_writes(&project, "0.3.0"));
     verified(&project);
-    assert!(writes("ws/app/src/main.rs", &main("two")));
-    assert!(!writes("ws/app/Cargo.toml", &version("0.4.0")));
-    assert!(writes("ws/app/src/main.rs", &main("three")));
-    assert!(
-        writes("ws/app/src/main.rs", &main("four")),
-        "it begins with it"
-    );
-    assert!(writes("ws/app/Cargo.toml", &version("0.5.0")), "it paid");
+    assert!(edit_writes("two"));
+    assert!(!version_writes(&project, "0.4.0"));
+    assert!(edit_writes("three"));
+    assert!(edit_writes("four"), "it begins with it");
+    assert!(version_writes(&project, "0.5.0"), "it paid");
     assert_eq!(program(&project), "four!");
+}
+
+/// Two changes of one commit that was compiled without state, as two pull requests are.
+#[test]
+fn a_change_begins_with_the_state_of_another_one_beside_it() {
+    let project = workspace();
+    build(&project).ok();
+    assert!(!version_writes(&project, "0.2.0"));
+    fresh_clone(&project);
+    assert!(edit_writes(&project, "two"));
+    fresh_clone(&project);
+    git(&project, &["reset", "-q", "--hard", "HEAD~1"]);
+    assert!(edit_writes(&project, "three"));
+    assert_eq!(program(&project), "three!");
+    assert!(version_writes(&project, "0.3.0"), "it paid");
 }
