@@ -138,6 +138,10 @@ pub const NOT_KEYED_AS_A_WHOLE: &[LeftOut] = &[
         reason: "cargo's and rustup's settings: they reach a step as other variables, or as the programs that it starts",
     },
     LeftOut {
+        names: &["CLIPPY_ARGS", "CLIPPY_TERMINAL_WIDTH"],
+        reason: "`cargo clippy` sets them for everything that it starts; its driver asks by name",
+    },
+    LeftOut {
         names: &["SSL_CERT_FILE", "SSL_CERT_DIR"],
         reason: "cargo sets them for itself, to where the system keeps certificates; what talks to a network is not reused",
     },

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::keys::{Lab, Run, package, skip};
+use crate::project::has_clippy;
 
 /// A workspace with every kind of target.
 fn lab() -> Lab {
@@ -193,13 +194,7 @@ fn checks_and_tests_come_back() {
 #[test]
 fn clippy_comes_back() {
     let lab = lab();
-    if !lab
-        .command("cargo", &["clippy", "--version"])
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
+    if !has_clippy() {
         return skip("keys_kinds::clippy_comes_back", "clippy is not installed");
     }
     lab.put(
@@ -247,13 +242,7 @@ fn clippy_comes_back() {
 #[test]
 fn the_configuration_of_clippy_is_keyed() {
     let lab = lab();
-    if !lab
-        .command("cargo", &["clippy", "--version"])
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
+    if !has_clippy() {
         return skip(
             "keys_kinds::the_configuration_of_clippy_is_keyed",
             "clippy is not installed",

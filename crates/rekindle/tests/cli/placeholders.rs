@@ -6,7 +6,7 @@ use std::process::Command;
 use rekindle_events::Fate;
 
 use crate::faults::{Checkout, Field, OUTPUT, shown};
-use crate::project::{Done, skip};
+use crate::project::{Done, has_clippy, skip};
 use crate::stand_in::{StandIns, checkout, materialised, touch, unit, warnings};
 
 const CHANGED_MAIN: &str =
@@ -126,13 +126,7 @@ fn metadata_is_enough_for_a_library_and_for_a_check() {
     one.rekindle(&["check"]).ok();
     one.assert_fresh_for(&["check"], "checked");
     assert!(!stand_ins.real().contains(&"libparse.rlib".to_owned()));
-    if Command::new("cargo")
-        .args(["clippy", "--version"])
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
+    if has_clippy() {
         one.rekindle(&["clippy"]).ok();
         let stand_ins = StandIns::put(&field, &one);
         touch(&one.path("app/src/main.rs"));

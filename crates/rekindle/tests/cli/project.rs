@@ -120,6 +120,13 @@ pub(crate) fn program_dir() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_rekindle")).parent().unwrap()
 }
 
+/// Whether the toolchain has clippy.
+pub(crate) fn has_clippy() -> bool {
+    let mut command = std::process::Command::new("cargo");
+    let output = command.args(["clippy", "--version"]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
 /// Says loudly that a test, or a part of it, cannot run here. The driver of the tests counts these
 /// lines.
 pub(crate) fn skip(test: &str, why: &str) {

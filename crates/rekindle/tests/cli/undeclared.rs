@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::project::{Done, Project};
+use crate::project::{Done, Project, has_clippy, skip};
 use crate::snapshots::{assert_fresh, commit, fresh_clone, in_git, manifest, program, started};
 
 /// A macro whose text is that of this expression; `dir` is the package's directory.
@@ -380,24 +380,35 @@ fn a_build_script_that_asks_the_compiler_comes_back_in_another_checkout() {
     assert_eq!(project.stats()["units"]["hit"], 0);
 }
 
-/// In a target that is kept plain cargo would call it fresh.
-/// cargo gives what it starts more variables than it was given.
+/// cargo gives what it starts more variables than it was given, and `cargo clippy` one more.
 #[test]
-fn a_build_script_that_goes_through_all_variables() {
-    let project = scripted("std::env::vars().count().min(1).to_string()", &[]);
-    let build = || {
-        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
-        command.env_remove("REKINDLE_SNAPSHOT");
-        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
-            command.env_remove(name);
+fn what_goes_through_all_variables() {
+    let count = "std::env::vars().count().min(1).to_string()";
+    for command in ["build", "clippy"] {
+        if command == "clippy" && !has_clippy() {
+            skip(
+                "undeclared::what_goes_through_all_variables",
+                "clippy is not installed",
+            );
+            continue;
         }
-        Done::from(command.output().unwrap()).ok();
-    };
-    build();
-    assert_eq!(left_out(&project), [""; 0]);
-    fresh_clone(&project);
-    build();
-    assert_eq!(started(&project.stats()), [0, 0, 0]);
+        for project in [scripted(count, &[]), workspace(count, &[])] {
+            let build = || {
+                let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &[command]);
+                command.env_remove("REKINDLE_SNAPSHOT");
+                for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+                    command.env_remove(name);
+                }
+                Done::from(command.output().unwrap()).ok();
+            };
+            build();
+            assert_eq!(left_out(&project), [""; 0], "{command}");
+            fresh_clone(&project);
+            build();
+            assert_eq!(started(&project.stats()), [0, 0, 0], "{command}");
+            assert_eq!(project.stats()["units"]["hit"], 0, "{command}");
+        }
+    }
 }
 
 #[test]
