@@ -245,7 +245,7 @@ fn one(
 ) -> io::Result<()> {
     let (build_dir, name) = (&placing.request.here.build_dir, &job.profile.name);
     place::target_directory(build_dir)?;
-    rekindle_fsx::create_dir_all(&job.profile.path)?;
+    rekindle_fsx::create_dir_apart(&job.profile.path)?;
     let Some(_held) = job.profile.try_lock()? else {
         restored.skipped.push((name.clone(), Skipped::Busy));
         return Ok(());
