@@ -380,7 +380,8 @@ fn a_build_script_that_asks_the_compiler_comes_back_in_another_checkout() {
     assert_eq!(project.stats()["units"]["hit"], 0);
 }
 
-/// cargo gives what it starts more variables than it was given, and `cargo clippy` one more.
+/// cargo gives what it starts more variables than it was given, `cargo clippy` some of its own, and each job has other
+/// credentials.
 #[test]
 fn what_goes_through_all_variables() {
     let count = "std::env::vars().count().min(1).to_string()";
@@ -393,18 +394,19 @@ fn what_goes_through_all_variables() {
             continue;
         }
         for project in [scripted(count, &[]), workspace(count, &[])] {
-            let build = || {
+            let build = |token: &str| {
                 let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &[command]);
                 command.env_remove("REKINDLE_SNAPSHOT");
+                command.env("AWS_SESSION_TOKEN", token);
                 for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
                     command.env_remove(name);
                 }
                 Done::from(command.output().unwrap()).ok();
             };
-            build();
+            build("of-the-first-job");
             assert_eq!(left_out(&project), [""; 0], "{command}");
             fresh_clone(&project);
-            build();
+            build("of-the-second-job");
             assert_eq!(started(&project.stats()), [0, 0, 0], "{command}");
             assert_eq!(project.stats()["units"]["hit"], 0, "{command}");
         }
