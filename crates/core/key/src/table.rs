@@ -3,8 +3,6 @@
 
 use rekindle_events::ChangeKind;
 
-use crate::variables;
-
 /// Raised whenever the meaning of any item changes, so that no entry is found under an old meaning.
 pub const KEY_VERSION: u32 = 1;
 
@@ -310,38 +308,6 @@ pub fn is_package_variable(name: &str) -> bool {
         || CARGO_ENV_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix))
-}
-
-/// The reference page.
-#[must_use]
-pub fn reference() -> String {
-    let mut page = String::from(
-        "# What a key holds\n\nGenerated from `crates/core/key/src/table.rs`; `cargo xtask docs` writes it.\n\n## Inputs\n\n| tag | input | why |\n|---|---|---|\n",
-    );
-    for input in INPUTS {
-        page.push_str(&format!(
-            "| {} | {} | {} |\n",
-            input.tag as u8, input.title, input.why
-        ));
-    }
-    page.push_str("\n## Left out\n\n| what | why |\n|---|---|\n");
-    for exclusion in EXCLUSIONS {
-        page.push_str(&format!("| {} | {} |\n", exclusion.what, exclusion.reason));
-    }
-    let variables = [
-        ("of steps", variables::NEVER_KEYED),
-        (
-            "of steps that read variables as a whole",
-            variables::NOT_KEYED_AS_A_WHOLE,
-        ),
-    ];
-    for (of, rows) in variables {
-        for row in rows {
-            let names = row.names.join(", ");
-            page.push_str(&format!("| {of}: {names} | {} |\n", row.reason));
-        }
-    }
-    page
 }
 
 #[cfg(test)]

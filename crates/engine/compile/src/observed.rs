@@ -12,14 +12,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_events::{Refusal, UncacheableReason};
+use rekindle_fsx::scan;
 use rekindle_key::pathset::Name;
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
-use rekindle_key::variables::{NEVER_KEYED, is_among};
+use rekindle_key::variables::{NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, is_among, is_telling};
 use rekindle_key::{Roots, SearchKind, outdir};
 use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
 use rekindle_steps::judge;
 
-use crate::inputs::Unit;
+use crate::inputs::{Unit, unreadable};
 use crate::link::LinkPlan;
 use crate::natives;
 
@@ -223,6 +224,30 @@ fn variables(unit: &Unit<'_>, observation: &Observation, known: &BTreeSet<&Name>
         names.push(Name::Variables);
     }
     names
+}
+
+/// Variables that do not count where all are read, and whose values are in what the compile made all the same.
+///
+/// # Errors
+/// Where an output cannot be read.
+pub(crate) fn values(unit: &Unit<'_>, outputs: &[PathBuf]) -> Result<Vec<Name>, UncacheableReason> {
+    let left_out: Vec<(&[u8], &[u8])> = unit
+        .context
+        .environment
+        .iter()
+        .filter(|(name, value)| {
+            is_among(name.as_bytes(), NOT_KEYED_AS_A_WHOLE) && is_telling(value)
+        })
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect();
+    let needles: Vec<&[u8]> = left_out.iter().map(|(_, value)| *value).collect();
+    let mut names = BTreeSet::new();
+    for path in outputs {
+        let found = scan::find_any(path, &needles).map_err(|error| unreadable(path, &error))?;
+        let found = left_out.iter().zip(found).filter(|(_, found)| *found);
+        names.extend(found.map(|((name, _), _)| Name::Variable(name.to_vec())));
+    }
+    Ok(names.into_iter().collect())
 }
 
 /// What is left out of a compile's reads.

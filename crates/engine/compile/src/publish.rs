@@ -108,6 +108,9 @@ pub(crate) fn collect(
         .filter(|seen| seen.blind.is_empty());
     if let Some(observation) = whole {
         names.extend(observed::names(unit, observation, &names)?);
+        if names.contains(&Name::Variables) {
+            names.extend(observed::values(unit, &outputs)?);
+        }
     }
     check_unchanged(unit, inputs, ran, &names)?;
     if let Some(observation) = whole {

@@ -12,7 +12,6 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
 
-use crate::outputs;
 use crate::{Ran, Step};
 use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name, search_path};
 
@@ -70,7 +69,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             }
             Contacted::HostName => {
                 let name = rekindle_fsx::host_name();
-                if outputs::is_telling(OsStr::from_bytes(&name)) {
+                if variables::is_telling(OsStr::from_bytes(&name)) {
                     host_name = Some(name);
                 } else {
                     names.insert(Name::File(HOST_NAME.to_vec()));

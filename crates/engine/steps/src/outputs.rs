@@ -340,14 +340,6 @@ pub(crate) fn dates((began_s, ended_s): (i64, i64)) -> Vec<String> {
     dates
 }
 
-/// The value of a variable is looked for in outputs where it is long enough to mean something.
-pub(crate) const VALUE_MIN_BYTES: usize = 4;
-
-/// A variable whose value may be looked for.
-pub(crate) fn is_telling(value: &OsStr) -> bool {
-    value.len() >= VALUE_MIN_BYTES
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

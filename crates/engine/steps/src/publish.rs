@@ -190,7 +190,7 @@ fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &'a Judged) -> Wanted<'a> {
     let values = step
         .environment
         .iter()
-        .filter(|(name, value)| is_looked_for(name.as_bytes()) && outputs::is_telling(value))
+        .filter(|(name, value)| is_looked_for(name.as_bytes()) && variables::is_telling(value))
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let host = judged.host_name.iter().map(|name| (HOST_NAME, &**name));
     Wanted {

@@ -7,6 +7,7 @@ use rekindle::config::KEYS;
 use rekindle_base::ErrorKind;
 use rekindle_base::env::{ALL, Audience};
 use rekindle_key::table::{EXCLUSIONS, INPUTS, KEY_VERSION};
+use rekindle_key::variables::{LeftOut, NEVER_KEYED, NOT_KEYED_AS_A_WHOLE};
 use rekindle_plan::advice::{RULES, WORTH_MIN_MS, WORTH_MIN_PERCENT};
 use rekindle_report::Report;
 
@@ -232,7 +233,23 @@ fn keys() -> String {
         let (what, reason) = (cell(exclusion.what), cell(exclusion.reason));
         let _ = writeln!(text, "| {what} | {reason} |");
     }
+    text.push_str(
+        "\n## Variables that do not count\n\nWhere a build script, a macro or another step was seen to read all variables, most of them \
+         count. These do not, as each build has others; what asks for one by its name, or holds its value, is keyed by it.\n\n| variables | why |\n|---|---|\n",
+    );
+    for row in NOT_KEYED_AS_A_WHOLE {
+        let _ = writeln!(text, "| {} | {} |", names(row), cell(row.reason));
+    }
+    text.push_str("\nThese never do:\n\n| variables | why |\n|---|---|\n");
+    for row in NEVER_KEYED {
+        let _ = writeln!(text, "| {} | {} |", names(row), cell(row.reason));
+    }
     text
+}
+
+fn names(row: &LeftOut) -> String {
+    let names: Vec<String> = row.names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Text in a table.

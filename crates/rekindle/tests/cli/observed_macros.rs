@@ -154,6 +154,26 @@ fn all_variables() {
     assert_eq!(after, "1\n");
 }
 
+/// What is left out of all variables counts where its value is in the program.
+#[test]
+fn a_value_of_all_variables_that_is_in_the_program() {
+    let mut lab = reader(
+        "std::env::vars().filter(|(name, _)| name == \"GITHUB_REF_NAME\").map(|(_, value)| value).collect::<String>()",
+    );
+    lab.set("GITHUB_REF_NAME", "one-branch");
+    built(&lab);
+    let (after, _) = lab.check(
+        "app",
+        ("env", "GITHUB_REF_NAME"),
+        |lab| lab.set("GITHUB_REF_NAME", "another-branch"),
+        |lab| lab.set("GITHUB_REF_NAME", "one-branch"),
+    );
+    assert_eq!(after, "another-branch\n");
+    // One that is nowhere does not.
+    lab.set("GITHUB_RUN_ID", "123456");
+    lab.anew(&["build"]).only_hits();
+}
+
 /// What stands in for rustdoc where tests may need one is no variable of a macro's.
 #[test]
 fn all_variables_are_the_same_under_test() {

@@ -36,7 +36,7 @@ fn each_name_of_the_machine_is_keyed_by_itself() {
 #[test]
 fn the_hosts_name_counts_where_more_than_a_log_holds_it() {
     let host = rekindle_fsx::host_name();
-    if host.len() < crate::outputs::VALUE_MIN_BYTES {
+    if host.len() < rekindle_key::variables::TELLING_MIN_BYTES {
         // Too short to be looked for: it counts always.
         assert_eq!(keyed("made", b"", Contact::HostName), [HOST_NAME]);
         return;
