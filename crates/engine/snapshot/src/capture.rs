@@ -380,7 +380,11 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let (digest, has_seen) = match &known.tree {
-            Some((digest, tree)) if self.built.is_empty() && !must_age(request, tree, &known) => {
+            Some((digest, tree))
+                if self.built.is_empty()
+                    && !wrote_state(request, profile)
+                    && !must_age(request, tree, &known) =>
+            {
                 (*digest, known.ledger.has_seen)
             }
             _ => {
@@ -412,6 +416,13 @@ impl<'a> Work<'a> {
         captured.trees.push((profile.name.clone(), digest));
         Ok(())
     }
+}
+
+/// Whether a compile wrote incremental state: also a unit that is left out has some.
+fn wrote_state(request: &Request<'_>, profile: &Profile) -> bool {
+    let dir = profile.path.join("incremental");
+    let mut names = request.saw.states.keys();
+    request.incremental && names.any(|name| rekindle_fsx::exists(&dir.join(name)))
 }
 
 /// Whether a unit that is in use would soon count as unused, with nothing else to write.

@@ -449,16 +449,31 @@ fn what_is_left_out_keeps_its_incremental_state() {
     let project = workspace(expression, &[("app/build.rs", script)]);
     let build = || build(&project, &[("CARGO_INCREMENTAL", "1")]);
     build();
+    let waiting = || {
+        let dir = project.path("ws/target/debug/incremental");
+        let names = rekindle_fsx::list_names(&dir).unwrap();
+        let waits = |name: &&std::ffi::OsString| {
+            let name = name.to_string_lossy();
+            name.starts_with("app-") && name.ends_with(".rekindle")
+        };
+        let name = names.iter().find(waits).expect("state waits");
+        std::fs::read(dir.join(name)).unwrap()
+    };
     // A checkout in which it is a hit, and one that comes after that.
     for _ in 0..2 {
         fresh_clone(&project);
         build();
-        let dir = project.path("ws/target/debug/incremental");
-        let names = rekindle_fsx::list_names(&dir).unwrap();
-        let waits = |name: &std::ffi::OsString| {
-            let name = name.to_string_lossy();
-            name.starts_with("app-") && name.ends_with(".rekindle")
-        };
-        assert!(names.iter().any(waits), "{names:?}");
+        waiting();
     }
+    let before = waiting();
+    // Nothing is compiled but what is left out.
+    project.put(
+        "ws/app/src/main.rs",
+        "fn main() { print!(\"{}\", mac::text!()); }",
+    );
+    commit(&project, "second");
+    build();
+    fresh_clone(&project);
+    build();
+    assert_ne!(waiting(), before, "the newest state");
 }
