@@ -280,13 +280,12 @@ pub fn is_among(name: &[u8], all: &[LeftOut]) -> bool {
         })
 }
 
-/// The value of a variable that is left out is looked for in what was made where it is long enough to mean something.
-pub const TELLING_MIN_BYTES: usize = 4;
-
-/// Whether a value is looked for: see [`TELLING_MIN_BYTES`].
+/// Whether the value of a variable that is left out is looked for in what was made: where it is long enough to mean
+/// something.
 #[must_use]
 pub fn is_telling(value: &OsStr) -> bool {
-    value.len() >= TELLING_MIN_BYTES
+    const MIN_BYTES: usize = 4;
+    value.len() >= MIN_BYTES
 }
 
 /// Whether the value of a variable is of paths: cargo's own and the system's, and what other packages'

@@ -237,19 +237,17 @@ fn keys() -> String {
         "\n## Variables that do not count\n\nWhere a build script, a macro or another step was seen to read all variables, most of them \
          count. These do not, as each build has others; what asks for one by its name, or holds its value, is keyed by it.\n\n| variables | why |\n|---|---|\n",
     );
-    for row in NOT_KEYED_AS_A_WHOLE {
-        let _ = writeln!(text, "| {} | {} |", names(row), cell(row.reason));
-    }
+    variables(&mut text, NOT_KEYED_AS_A_WHOLE);
     text.push_str("\nThese never do:\n\n| variables | why |\n|---|---|\n");
-    for row in NEVER_KEYED {
-        let _ = writeln!(text, "| {} | {} |", names(row), cell(row.reason));
-    }
+    variables(&mut text, NEVER_KEYED);
     text
 }
 
-fn names(row: &LeftOut) -> String {
-    let names: Vec<String> = row.names.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
+fn variables(text: &mut String, rows: &[LeftOut]) {
+    for row in rows {
+        let names: Vec<String> = row.names.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(text, "| {} | {} |", names.join(", "), cell(row.reason));
+    }
 }
 
 /// Text in a table.

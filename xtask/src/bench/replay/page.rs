@@ -315,7 +315,7 @@ pub(in crate::bench) fn render_scale(page: &mut String, scale: &ScaleRecord) {
             or_dash(slope.map(|slope| format!("{slope:.2}")))
         );
     }
-    page.push_str("\n\nThe exponent is the slope of a line through the logarithms of units and wall time: 1 is linear. cargo's own no-op is\nworse than that; the second bar is about what Rekindle adds to it.\n");
+    page.push_str("\n\nThe exponent is the slope of a line through the logarithms of units and wall time: 1 is linear. The second\nbar is about what Rekindle adds to the kept target's no-op.\n");
     let bars = [
         no_worse_than_linear(
             "no change: cost as the work grows",
