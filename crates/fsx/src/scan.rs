@@ -11,21 +11,25 @@ use rekindle_base::{Digest, DigestHasher};
 
 use crate::hash::PIECE_BYTES;
 
-/// Which of `needles` stand somewhere in the file.
+/// Which of `needles` stand somewhere in the file. The same one twice is looked for once.
 ///
 /// # Errors
 /// As opening and reading.
 pub fn find_any(path: &Path, needles: &[&[u8]]) -> io::Result<Vec<bool>> {
-    let finders: Vec<_> = needles.iter().map(memchr::memmem::Finder::new).collect();
+    let mut unique = needles.to_vec();
+    unique.sort_unstable();
+    unique.dedup();
+    let finders: Vec<_> = unique.iter().map(memchr::memmem::Finder::new).collect();
     let overlap = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
-    let mut found = vec![false; needles.len()];
+    let mut found = vec![false; unique.len()];
     let mut file = File::open(path)?;
     let mut buffer = vec![0; PIECE_BYTES + overlap];
     let mut kept = 0;
     loop {
         let read = file.read(&mut buffer[kept..])?;
-        if read == 0 {
-            return Ok(found);
+        if read == 0 || !found.contains(&false) {
+            let at = |needle| unique.binary_search(needle).unwrap_or_default();
+            return Ok(needles.iter().map(|needle| found[at(needle)]).collect());
         }
         let filled = kept + read;
         for (finder, found) in finders.iter().zip(&mut found) {
@@ -162,8 +166,9 @@ mod tests {
             let mut bytes = vec![b'.'; 3 * PIECE_BYTES];
             bytes[at..at + 6].copy_from_slice(b"needle");
             std::fs::write(&path, &bytes).unwrap();
-            let found = find_any(&path, &[b"needle", b"absent"]).unwrap();
-            assert_eq!(found, [true, false], "{at}");
+            let needles: [&[u8]; 4] = [b"needle", b"absent", b"needle", b"."];
+            let found = find_any(&path, &needles).unwrap();
+            assert_eq!(found, [true, false, true, true], "{at}");
         }
     }
 

@@ -15,10 +15,10 @@ use rekindle_events::{Refusal, UncacheableReason};
 use rekindle_fsx::scan;
 use rekindle_key::pathset::Name;
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
-use rekindle_key::variables::{NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, is_among, is_telling};
+use rekindle_key::variables::{NEVER_KEYED, is_among};
 use rekindle_key::{Roots, SearchKind, outdir};
 use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
-use rekindle_steps::judge;
+use rekindle_steps::{judge, told};
 
 use crate::inputs::{Unit, unreadable};
 use crate::link::LinkPlan;
@@ -78,24 +78,28 @@ pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
     })
 }
 
-/// Whether a procedural macro, or a shared library that may be one, is among all that is behind the
-/// externs.
+/// Whether a procedural macro is among all that is behind the externs, or may be.
 fn runs_macros(unit: &Unit<'_>) -> bool {
+    macros(unit).is_none_or(|macros| !macros.is_empty())
+}
+
+/// The procedural macros, or shared libraries that may be some, among all that is behind the externs; `None` where that
+/// is not known.
+fn macros(unit: &Unit<'_>) -> Option<Vec<PathBuf>> {
+    let mut macros = Vec::new();
     let mut seen = BTreeSet::new();
     let mut pending = unit.extern_paths();
     while let Some(path) = pending.pop() {
-        if path.extension() == Some(OsStr::new("so")) {
-            return true;
-        }
         if !seen.insert(path.clone()) {
             continue;
         }
-        match unit.files.output(&path) {
-            Some(record) => pending.extend(record.externs.iter().cloned()),
-            None => return true,
+        if path.extension() == Some(OsStr::new("so")) {
+            macros.push(path);
+            continue;
         }
+        pending.extend(unit.files.output(&path)?.externs.iter().cloned());
     }
-    false
+    Some(macros)
 }
 
 fn real(path: &Path) -> PathBuf {
@@ -226,28 +230,40 @@ fn variables(unit: &Unit<'_>, observation: &Observation, known: &BTreeSet<&Name>
     names
 }
 
-/// Variables that do not count where all are read, and whose values are in what the compile made all the same.
+/// Variables that do not count where all are read, and of which the compile made something all the same.
 ///
 /// # Errors
 /// Where an output cannot be read.
-pub(crate) fn values(unit: &Unit<'_>, outputs: &[PathBuf]) -> Result<Vec<Name>, UncacheableReason> {
-    let left_out: Vec<(&[u8], &[u8])> = unit
-        .context
-        .environment
-        .iter()
-        .filter(|(name, value)| {
-            is_among(name.as_bytes(), NOT_KEYED_AS_A_WHOLE) && is_telling(value)
-        })
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-        .collect();
-    let needles: Vec<&[u8]> = left_out.iter().map(|(_, value)| *value).collect();
-    let mut names = BTreeSet::new();
+pub(crate) fn values(
+    unit: &Unit<'_>,
+    observation: &Observation,
+    (outputs, declared): (&[PathBuf], &[Name]),
+) -> Result<Vec<Name>, UncacheableReason> {
+    let environment = unit.context.environment;
+    let (names, needles): (Vec<&[u8]>, Vec<&[u8]>) = told::left_out(environment).unzip();
+    let mut held = BTreeSet::new();
     for path in outputs {
         let found = scan::find_any(path, &needles).map_err(|error| unreadable(path, &error))?;
-        let found = left_out.iter().zip(found).filter(|(_, found)| *found);
-        names.extend(found.map(|((name, _), _)| Name::Variable(name.to_vec())));
+        let found = names.iter().zip(found).filter(|(_, found)| *found);
+        held.extend(found.map(|(name, _)| name.to_vec()));
     }
-    Ok(names.into_iter().collect())
+    // Of macros that are not known, each may speak of any.
+    let Some(macros) = macros(unit) else {
+        return Ok(held.into_iter().map(Name::Variable).collect());
+    };
+    let sources = declared.iter().filter_map(|name| match name {
+        Name::Source(path) => unit.roots.resolve(path),
+        _ => None,
+    });
+    let sysroot = real(&unit.toolchain.sysroot);
+    let read = judge::speakers(observation).filter(|path| !path.starts_with(&sysroot));
+    let speakers: Vec<PathBuf> = macros
+        .into_iter()
+        .chain(sources)
+        .chain(read.map(Path::to_owned))
+        .collect();
+    let told = told::told(environment, &held, speakers.iter().map(PathBuf::as_path));
+    Ok(told.into_iter().map(Name::Variable).collect())
 }
 
 /// What is left out of a compile's reads.

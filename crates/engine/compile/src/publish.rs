@@ -109,7 +109,7 @@ pub(crate) fn collect(
     if let Some(observation) = whole {
         names.extend(observed::names(unit, observation, &names)?);
         if names.contains(&Name::Variables) {
-            names.extend(observed::values(unit, &outputs)?);
+            names.extend(observed::values(unit, observation, (&outputs, &names))?);
         }
     }
     check_unchanged(unit, inputs, ran, &names)?;

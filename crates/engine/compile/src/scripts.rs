@@ -239,14 +239,28 @@ impl Call<'_> {
         &self,
         settings: &Settings,
         engine: &Engine<'_>,
-        (mut step, expected): (Step<'_>, Option<StepEntry>),
-        mut event: StepEvent,
+        miss: (Step<'_>, Option<StepEntry>),
+        event: StepEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<i32> {
         let beside = match self.prepare(streams) {
             Ok(beside) => beside,
             Err(code) => return Ok(code),
         };
+        // What is published is judged by the program that ran: it is there until then.
+        let code = self.run(&beside, (settings, engine), miss, event, streams);
+        let _ = rekindle_fsx::remove_file(&beside);
+        code
+    }
+
+    fn run(
+        &self,
+        beside: &Path,
+        (settings, engine): (&Settings, &Engine<'_>),
+        (mut step, expected): (Step<'_>, Option<StepEntry>),
+        mut event: StepEvent,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<i32> {
         let observer = if settings.observe {
             Observer::probe()
         } else {
@@ -254,14 +268,12 @@ impl Call<'_> {
         };
         let options = options(settings, &step, self.launch.environment);
         step.own.extend(options.preload.clone());
-        let mut command = self.command(&beside);
+        let mut command = self.command(beside);
         if let Ok(frozen) = serde_json::to_string(settings) {
             // For the compilers that it starts, whoever found the settings.
             command.env(env::REKINDLE_SETTINGS, frozen);
         }
-        let ran = engine.run(&step, &mut command, (&observer, &options), streams);
-        let _ = rekindle_fsx::remove_file(&beside);
-        let ran = ran?;
+        let ran = engine.run(&step, &mut command, (&observer, &options), streams)?;
         event.times.run_us = micros(ran.time);
         event.exit_code = ran.exit_code;
         let start = Instant::now();

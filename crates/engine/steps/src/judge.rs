@@ -10,7 +10,7 @@ use rekindle_key::Roots;
 use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
-use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Seen};
+use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 
 use crate::{Ran, Step};
 use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name, search_path};
@@ -257,6 +257,18 @@ pub fn reads_environment(env: &EnvReads, trusted: &Path) -> bool {
         || doubts(env)
             .keys()
             .any(|program| !program.starts_with(trusted))
+}
+
+/// What may speak of a variable that was read among all: programs that may have read them all, and every file that was
+/// read and is no program.
+pub fn speakers(observation: &Observation) -> impl Iterator<Item = &Path> {
+    let is_read = |(path, seen): &(&PathBuf, &Seen)| {
+        seen.has(Seen::READ) && !observation.programs.contains(*path)
+    };
+    let files = observation.files.iter().filter(is_read);
+    let files = files.map(|(path, _)| path.as_path());
+    let programs = doubts(&observation.env).into_keys().map(PathBuf::as_path);
+    programs.chain(files)
 }
 
 fn contact_of(contact: &Contact) -> Contacted<'_> {

@@ -20,6 +20,7 @@ mod outputs;
 mod publish;
 mod restore;
 mod run;
+pub mod told;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,6 @@
 //! Storing what a run made, under everything that it was seen to read.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rekindle_base::Digest;
@@ -9,13 +10,13 @@ use rekindle_fsx::place::Wish;
 use rekindle_key::Manifest;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::{Body, StepEntry, StepOutput};
-use rekindle_key::variables::{self, NOT_KEYED_AS_A_WHOLE, is_among};
+use rekindle_key::variables;
 use rekindle_store::{Space, Store, StoreError, Stored};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::judge::{self, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
-use crate::{Engine, Ran, Step};
+use crate::{Engine, Ran, Step, told};
 use rekindle_outputs::present::{HOST_NAME, is_machine_name, is_settled_place};
 
 /// What was stored.
@@ -41,7 +42,8 @@ impl Engine<'_> {
         policy: Policy,
     ) -> Result<Published, Refusal> {
         let judged = judge::judge(step, ran, policy)?;
-        let outputs = outputs::collect(step, ran, &wanted(step, ran, &judged))?;
+        let mut outputs = outputs::collect(step, ran, &wanted(step, ran, &judged))?;
+        forget_chance(step, ran, &mut outputs);
         if let Some(path) = &judged.elsewhere
             && outputs.values.contains(variables::SHELLS_DIRECTORY)
         {
@@ -73,7 +75,7 @@ impl Engine<'_> {
         let bound = outputs.bound.iter().copied().map(Name::Directory);
         names.extend(bound.chain(values));
         names.extend(judged.names.names.iter().cloned());
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
         PathSet { names }
     }
@@ -181,26 +183,35 @@ impl Engine<'_> {
 
 /// What is looked for in outputs: values of variables that are left out, and the time where it was read.
 fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &'a Judged) -> Wanted<'a> {
-    let is_looked_for = |name: &[u8]| {
+    let own = step.environment.iter().filter(|(name, value)| {
+        let name = name.as_bytes();
         let is_shells = name == variables::SHELLS_DIRECTORY && judged.elsewhere.is_some();
-        is_shells
-            || name == variables::SEARCHED
-            || (judged.whole_environment && is_among(name, NOT_KEYED_AS_A_WHOLE))
-    };
-    let values = step
-        .environment
-        .iter()
-        .filter(|(name, value)| is_looked_for(name.as_bytes()) && variables::is_telling(value))
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        (is_shells || name == variables::SEARCHED) && variables::is_telling(value)
+    });
+    let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let left_out = told::left_out(step.environment).filter(|_| judged.whole_environment);
     let host = judged.host_name.iter().map(|name| (HOST_NAME, &**name));
     Wanted {
-        values: values.chain(host).collect(),
+        values: own.chain(left_out).chain(host).collect(),
         dates: if judged.may_be_dated {
             outputs::dates(ran.seconds)
         } else {
             Vec::new()
         },
     }
+}
+
+/// Keeps of the variables that do not count those that something was made of.
+fn forget_chance(step: &Step<'_>, ran: &Ran, outputs: &mut Outputs) {
+    let counts = |name: &Vec<u8>| {
+        [HOST_NAME, variables::SEARCHED, variables::SHELLS_DIRECTORY].contains(&name.as_slice())
+    };
+    let (mut kept, found): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(&mut outputs.values)
+        .into_iter()
+        .partition(counts);
+    let speakers = judge::speakers(&ran.observation);
+    kept.extend(told::told(step.environment, &found, speakers));
+    outputs.values = kept;
 }
 
 fn changed(path: &Path) -> Refusal {

@@ -235,7 +235,8 @@ fn keys() -> String {
     }
     text.push_str(
         "\n## Variables that do not count\n\nWhere a build script, a macro or another step was seen to read all variables, most of them \
-         count. These do not, as each build has others; what asks for one by its name, or holds its value, is keyed by it.\n\n| variables | why |\n|---|---|\n",
+         count. These do not, as each build has others; what asks for one by its name is keyed by it, and what holds its value: \
+         a short one, where whoever may have read it speaks of the variable.\n\n| variables | why |\n|---|---|\n",
     );
     variables(&mut text, NOT_KEYED_AS_A_WHOLE);
     text.push_str("\nThese never do:\n\n| variables | why |\n|---|---|\n");

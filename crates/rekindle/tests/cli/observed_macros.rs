@@ -165,12 +165,22 @@ fn a_value_of_all_variables_that_is_in_the_program() {
     let (after, _) = lab.check(
         "app",
         ("env", "GITHUB_REF_NAME"),
-        |lab| lab.set("GITHUB_REF_NAME", "another-branch"),
+        |lab| lab.set("GITHUB_REF_NAME", "main"),
         |lab| lab.set("GITHUB_REF_NAME", "one-branch"),
     );
-    assert_eq!(after, "another-branch\n");
+    assert_eq!(after, "main\n");
     // One that is nowhere does not.
     lab.set("GITHUB_RUN_ID", "123456");
+    lab.anew(&["build"]).only_hits();
+}
+
+/// Every program has a `main`, and no branch of that name.
+#[test]
+fn a_short_value_that_is_there_by_chance_is_no_input() {
+    let mut lab = reader("std::env::vars().count().min(1).to_string()");
+    lab.set("GITHUB_REF_NAME", "main");
+    built(&lab);
+    lab.set("GITHUB_REF_NAME", "123/merge");
     lab.anew(&["build"]).only_hits();
 }
 

@@ -215,6 +215,34 @@ fn a_variable_that_is_read_is_an_input() {
     );
 }
 
+/// What is left out of all variables counts where the script speaks of it and its value was made use of, however short
+/// that is.
+#[test]
+fn a_short_value_that_is_picked_out_of_all_is_an_input() {
+    let script = r#"fn main() {
+        let branch = env::vars().filter(|(name, _)| name.starts_with("GITHUB_REF_N"));
+        make(branch.map(|(_, value)| value).collect::<String>())
+    }"#;
+    let mut lab = lab(script);
+    lab.set("GITHUB_REF_NAME", "main");
+    check(
+        &mut lab,
+        ("env", "GITHUB_REF_NAME"),
+        |lab| lab.set("GITHUB_REF_NAME", "next"),
+        |lab| lab.set("GITHUB_REF_NAME", "main"),
+    );
+}
+
+#[test]
+fn a_short_value_that_is_there_by_chance_is_none() {
+    let script = r#"fn main() { make(format!("main {}", env::vars().count().min(1))) }"#;
+    let mut lab = lab(script);
+    lab.set("GITHUB_REF_NAME", "main");
+    lab.run(&["build"]);
+    lab.set("GITHUB_REF_NAME", "123/merge");
+    replayed(&lab.anew(&["build"]));
+}
+
 #[test]
 fn a_program_on_the_path_that_is_another_is_an_input() {
     let script = r#"fn main() { make(Command::new("genny").output().unwrap().stdout) }"#;
