@@ -41,6 +41,24 @@ pub fn find_any(path: &Path, needles: &[&[u8]]) -> io::Result<Vec<bool>> {
     }
 }
 
+/// Shows a part of a file to `look`, piece by piece.
+///
+/// # Errors
+/// As opening and reading; a range beyond the file's end is one.
+pub fn pieces(path: &Path, range: Range<u64>, mut look: impl FnMut(&[u8])) -> io::Result<()> {
+    let file = File::open(path)?;
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut at = range.start;
+    while at < range.end {
+        let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+        let piece = &mut buffer[..left.min(PIECE_BYTES)];
+        file.read_exact_at(piece, at)?;
+        look(piece);
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
 /// Replaces bytes by others of the same length, in place, within `ranges` of a file. How many were
 /// replaced.
 ///

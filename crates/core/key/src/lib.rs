@@ -26,6 +26,7 @@ mod split_debug;
 pub mod step;
 pub mod table;
 pub mod variables;
+pub mod words;
 
 pub use invocation::{
     Emit, Extern, Invocation, LinkOptions, NativeLibrary, NotAUnit, Search, SearchKind,

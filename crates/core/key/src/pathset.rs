@@ -46,6 +46,8 @@ pub enum Name {
     Variables,
     /// A library that the dynamic loader may have looked for, by its name.
     Library(Vec<u8>),
+    /// All variables that a program speaks of, by its [`crate::words::Words`]: it looks for names in a copy of all.
+    Spoken(Vec<u8>),
 }
 
 /// One set of names.

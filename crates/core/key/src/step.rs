@@ -132,8 +132,10 @@ fn is_below(path: &[u8]) -> bool {
 #[must_use]
 pub fn names(manifest: &Manifest) -> PathSet {
     let items = manifest.items();
-    // All variables follow the item that says so.
-    let is_whole = |item: &Item| item.tag == Tag::Variable && item.name.is_empty();
+    // All variables, or all that are spoken of, follow the item that says so.
+    let is_whole = |item: &Item| {
+        item.tag == Tag::Spoken || (item.tag == Tag::Variable && item.name.is_empty())
+    };
     let whole = items.iter().position(is_whole).unwrap_or(items.len());
     let names: Vec<Name> = items
         .iter()
@@ -161,6 +163,7 @@ pub fn seen(tag: Tag, name: &[u8]) -> Option<Name> {
         Tag::Library => Name::Library(name),
         Tag::Variable if name.is_empty() => Name::Variables,
         Tag::Variable => Name::Variable(name),
+        Tag::Spoken => Name::Spoken(name),
         _ => return None,
     })
 }
@@ -294,6 +297,17 @@ mod tests {
                 Name::Kind(b"/usr/x".to_vec()),
                 Name::Variable(b"A".to_vec()),
                 Name::Variables,
+            ]
+        );
+        let mut manifest = Manifest::new();
+        manifest.push(Tag::Variable, "A", "0");
+        manifest.push(Tag::Spoken, "words", "");
+        manifest.push(Tag::Variable, "B", "0");
+        assert_eq!(
+            super::names(&manifest).names,
+            [
+                Name::Variable(b"A".to_vec()),
+                Name::Spoken(b"words".to_vec()),
             ]
         );
     }

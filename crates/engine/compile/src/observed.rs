@@ -240,12 +240,13 @@ pub(crate) fn values(
     (outputs, declared): (&[PathBuf], &[Name]),
 ) -> Result<Vec<Name>, UncacheableReason> {
     let environment = unit.context.environment;
-    let (names, needles): (Vec<&[u8]>, Vec<&[u8]>) = told::left_out(environment).unzip();
+    let looked_for: Vec<told::Variable<'_>> = told::left_out(environment).collect();
+    let needles: Vec<&[u8]> = looked_for.iter().map(|(_, value)| *value).collect();
     let mut held = BTreeSet::new();
     for path in outputs {
         let found = scan::find_any(path, &needles).map_err(|error| unreadable(path, &error))?;
-        let found = names.iter().zip(found).filter(|(_, found)| *found);
-        held.extend(found.map(|(name, _)| name.to_vec()));
+        let found = looked_for.iter().zip(found).filter(|(_, found)| *found);
+        held.extend(found.map(|((name, _), _)| name.to_vec()));
     }
     // Of macros that are not known, each may speak of any.
     let Some(macros) = macros(unit) else {
@@ -262,8 +263,8 @@ pub(crate) fn values(
         .chain(sources)
         .chain(read.map(Path::to_owned))
         .collect();
-    let told = told::told(environment, &held, speakers.iter().map(PathBuf::as_path));
-    Ok(told.into_iter().map(Name::Variable).collect())
+    let told = told::told(&looked_for, &held, speakers.iter().map(PathBuf::as_path));
+    Ok(told.names.into_iter().map(Name::Variable).collect())
 }
 
 /// What is left out of a compile's reads.

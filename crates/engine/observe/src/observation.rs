@@ -125,6 +125,8 @@ pub enum EnvDoubt {
     Main,
     /// It opened `/proc/self/environ`.
     Proc,
+    /// It took a copy of all, in which it looks for names: so the `cc` crate does. Which names is not known.
+    Copied,
 }
 
 /// Something outside of files and variables.

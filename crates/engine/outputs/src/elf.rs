@@ -1,10 +1,11 @@
 //! What programs and shared libraries say of what they need.
 
+use std::ops::Range;
 use std::path::Path;
 
 use object::read::ReadCache;
 use object::read::elf::{Dyn, ElfFile64};
-use object::{Endianness, Object, ObjectSymbol, elf};
+use object::{Endianness, Object, ObjectSegment, ObjectSymbol, elf};
 
 /// Whether a shared library is a procedural macro, which compilers load and nothing links to. `false`
 /// where it cannot be told.
@@ -46,6 +47,19 @@ pub fn needed(program: &Path) -> Option<Vec<Vec<u8>>> {
         .collect()
 }
 
+/// Where in its file a program's parts are that it has in memory; `None` where it cannot be told.
+#[must_use]
+pub fn loaded(program: &Path) -> Option<Vec<Range<u64>>> {
+    let cache = ReadCache::new(rekindle_fsx::open(program).ok()?);
+    let file: ElfFile64<'_, Endianness, _> = ElfFile64::parse(&cache).ok()?;
+    let ranges: Vec<Range<u64>> = file
+        .segments()
+        .map(|segment| segment.file_range())
+        .map(|(start, size)| start..start.saturating_add(size))
+        .collect();
+    (!ranges.is_empty()).then_some(ranges)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +74,31 @@ mod tests {
         );
         assert!(!is_procedural_macro(&own));
         assert_eq!(super::needed(Path::new("/dev/null")), None);
+        assert_eq!(loaded(Path::new("/dev/null")), None);
+    }
+
+    #[test]
+    fn what_is_loaded_holds_constants_and_no_debug_information() {
+        let own = std::env::current_exe().unwrap();
+        let ranges = loaded(&own).unwrap();
+        let bytes = rekindle_fsx::read(&own).unwrap();
+        let holds = |needle: &[u8]| {
+            let mut parts = ranges.iter().map(|range| {
+                let at = |at: u64| usize::try_from(at).unwrap();
+                &bytes[at(range.start)..at(range.end)]
+            });
+            parts.any(|part| memchr::memmem::find(part, needle).is_some())
+        };
+        assert!(holds(b"a constant of nobody else's"));
+        let symbol = b"what_is_loaded_holds_constants_and_no_debug_information";
+        assert!(memchr::memmem::find(&bytes, symbol).is_some());
+        assert!(
+            ranges
+                .iter()
+                .map(|range| range.end - range.start)
+                .sum::<u64>()
+                < bytes.len() as u64
+        );
     }
 
     /// Those that this test was built with are beside it.

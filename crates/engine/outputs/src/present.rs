@@ -14,6 +14,7 @@ use rekindle_fsx::{FileKind, StatSig};
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::NOTHING;
 use rekindle_key::variables::{self, NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, value_of};
+use rekindle_key::words::Words;
 use rekindle_key::{Manifest, Roots, Tag, loader};
 
 /// Where values come from.
@@ -86,7 +87,15 @@ impl Present<'_> {
             Name::Lookup(name) => manifest.push(Tag::Lookup, name, self.lookup(name)),
             Name::Library(name) => manifest.push(Tag::Library, name, self.library(name)),
             Name::Variable(name) => self.push_variable(manifest, name),
-            Name::Variables => self.push_variables(manifest),
+            Name::Variables => {
+                manifest.push(Tag::Variable, "", "all");
+                self.push_variables(manifest, |_| true);
+            }
+            Name::Spoken(words) => {
+                manifest.push(Tag::Spoken, words, "");
+                let words = Words::decode(words);
+                self.push_variables(manifest, |name| words.speak_of(name));
+            }
             Name::Directory(root) => {
                 let real = self
                     .roots
@@ -220,15 +229,14 @@ impl Present<'_> {
         manifest.push(Tag::Variable, name, value_of(name, value, self.shown));
     }
 
-    /// Adds all variables but those that are left out by rule, after an item that says so.
-    fn push_variables(&self, manifest: &mut Manifest) {
-        manifest.push(Tag::Variable, "", "all");
+    /// Adds all variables that are meant, but those that are left out by rule.
+    fn push_variables(&self, manifest: &mut Manifest, is_meant: impl Fn(&[u8]) -> bool) {
         for (name, _) in self.environment.iter() {
             let name = name.as_bytes();
             let is_left_out = name == variables::SEARCHED
                 || variables::is_among(name, NEVER_KEYED)
                 || variables::is_among(name, NOT_KEYED_AS_A_WHOLE);
-            if !is_left_out {
+            if !is_left_out && is_meant(name) {
                 self.push_variable(manifest, name);
             }
         }

@@ -98,11 +98,11 @@ impl<'a> Sight<'a> {
     }
 }
 
-/// Of all variables a digest of their names; of anything else the value as the unit cache has it.
+/// Of all variables, or those that are spoken of, a digest of their names; of anything else the value as the unit cache has it.
 fn value(present: &Present<'_>, name: &Name) -> Option<Vec<u8>> {
     let mut manifest = Manifest::default();
     present.push(&mut manifest, name);
-    if *name == Name::Variables {
+    if matches!(name, Name::Variables | Name::Spoken(_)) {
         let mut hasher = DigestHasher::new();
         for item in manifest.items() {
             hasher.field(&item.name);
@@ -213,7 +213,9 @@ impl<'a> Recorder<'a> {
     /// The input that an item is; `None` where it needs no look.
     fn input(&mut self, unit: &Of<'_>, item: &Item, name: &Name) -> Result<Option<Input>, String> {
         let path = match name {
-            Name::Variables => return Ok(Some(self.look(Tag::Variable, b""))),
+            Name::Variables | Name::Spoken(_) => {
+                return Ok(Some(self.look(item.tag, &item.name)));
+            }
             Name::Variable(_) => {
                 let same = self.same_variable(unit, item)?;
                 return Ok(same.then(|| self.look(item.tag, &item.name)));

@@ -6,13 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_events::Refusal;
+use rekindle_fsx::scan;
 use rekindle_key::Roots;
 use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
+use rekindle_key::words::Words;
 use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 
+use crate::told::WORDS_STAND_WHOLE;
 use crate::{Ran, Step};
+use rekindle_outputs::elf;
 use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name, search_path};
 
 /// What a step may do and still be stored.
@@ -36,12 +40,23 @@ pub(crate) struct Judged {
     pub(crate) names: PathSet,
     /// Whether a clock was read by a program that may put the time into what it makes.
     pub(crate) may_be_dated: bool,
-    /// Whether variables were read as a whole.
-    pub(crate) whole_environment: bool,
+    /// Which variables were read beside those that were asked for.
+    pub(crate) environment: EnvironmentRead,
     /// The name of the host, where it was asked for only to be written into a log.
     pub(crate) host_name: Option<Vec<u8>>,
     /// Where `PWD` leads, if that is not to stand in anything that was made.
     pub(crate) elsewhere: Option<PathBuf>,
+}
+
+/// Which variables were read beside those that were asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EnvironmentRead {
+    /// No others.
+    Asked,
+    /// All that a program speaks of, which looks for names in a copy of all.
+    Spoken(Words),
+    /// All.
+    Whole,
 }
 
 /// Names what a run read.
@@ -104,23 +119,25 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             push_lookup(path, *seen, search, &mut names);
         }
     }
-    let whole_environment = !doubts(&observation.env).is_empty();
+    let environment = environment_read(&observation.env);
     let mut names: Vec<Name> = names.into_iter().collect();
-    names.extend(names_of_variables(
-        &observation.env,
-        whole_environment,
-        policy,
-    ));
     let is_listed =
         |(path, seen): (&PathBuf, &Seen)| seen.has(Seen::LISTED) && search.contains(path);
     if observation.files.iter().any(is_listed) {
         names.push(Name::Variable(variables::SEARCHED.to_vec()));
     }
+    names.extend(names_of_variables(&observation.env, policy));
+    // After those that are asked for: what follows in a manifest is what it stands for.
+    names.extend(match &environment {
+        EnvironmentRead::Asked => None,
+        EnvironmentRead::Spoken(words) => Some(Name::Spoken(words.encode())),
+        EnvironmentRead::Whole => Some(Name::Variables),
+    });
     Ok(Judged {
         names: PathSet { names },
         // Who vouches for a step vouches for this as well.
         may_be_dated: may_be_dated && !policy.trusted,
-        whole_environment,
+        environment,
         host_name,
         elsewhere,
     })
@@ -616,8 +633,35 @@ fn doubts(env: &EnvReads) -> BTreeMap<&PathBuf, &BTreeSet<EnvDoubt>> {
         .collect()
 }
 
-/// The variables that are keyed: those that were asked for, then all where they were read as a whole.
-fn names_of_variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> {
+fn environment_read(env: &EnvReads) -> EnvironmentRead {
+    let doubts = doubts(env);
+    if doubts.is_empty() {
+        return EnvironmentRead::Asked;
+    }
+    let mut words = Words::default();
+    for (program, doubts) in doubts {
+        let is_copy = doubts.iter().all(|doubt| *doubt == EnvDoubt::Copied);
+        if !is_copy || !WORDS_STAND_WHOLE || !add_words(program, &mut words) {
+            return EnvironmentRead::Whole;
+        }
+    }
+    EnvironmentRead::Spoken(words)
+}
+
+/// Whether all words of a program could be added.
+fn add_words(program: &Path, words: &mut Words) -> bool {
+    let Some(ranges) = elf::loaded(program) else {
+        return false;
+    };
+    ranges.into_iter().all(|range| {
+        let done = scan::pieces(program, range, |piece| words.add(piece));
+        words.end();
+        done.is_ok()
+    })
+}
+
+/// The variables that were asked for and are keyed.
+fn names_of_variables(env: &EnvReads, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
     let keyed = asked.filter(|name| {
         let leads = |other: &&str| other.as_bytes() == *name;
@@ -625,11 +669,7 @@ fn names_of_variables(env: &EnvReads, whole: bool, policy: Policy) -> Vec<Name> 
             && !is_among(name, NEVER_KEYED)
             && !policy.unkeyed.iter().any(leads)
     });
-    let mut names: Vec<Name> = keyed.map(|name| Name::Variable(name.to_vec())).collect();
-    if whole {
-        names.push(Name::Variables);
-    }
-    names
+    keyed.map(|name| Name::Variable(name.to_vec())).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use rekindle_key::variables;
 use rekindle_store::{Space, Store, StoreError, Stored};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::judge::{self, Judged, Policy};
+use crate::judge::{self, EnvironmentRead, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
 use crate::{Engine, Ran, Step, told};
 use rekindle_outputs::present::{HOST_NAME, is_machine_name, is_settled_place};
@@ -42,8 +42,10 @@ impl Engine<'_> {
         policy: Policy,
     ) -> Result<Published, Refusal> {
         let judged = judge::judge(step, ran, policy)?;
-        let mut outputs = outputs::collect(step, ran, &wanted(step, ran, &judged))?;
-        forget_chance(step, ran, &mut outputs);
+        let left_out = left_out(step, &judged);
+        let wanted = wanted(step, ran, (&judged, &left_out));
+        let mut outputs = outputs::collect(step, ran, &wanted)?;
+        let is_all = forget_chance(&left_out, ran, &mut outputs);
         if let Some(path) = &judged.elsewhere
             && outputs.values.contains(variables::SHELLS_DIRECTORY)
         {
@@ -51,7 +53,12 @@ impl Engine<'_> {
                 path: path.display().to_string(),
             });
         }
-        let set = self.names(&judged, &outputs);
+        let mut set = self.names(&judged, &outputs);
+        if is_all {
+            let are_all = |name: &Name| matches!(name, Name::Spoken(_) | Name::Variables);
+            set.names.retain(|name| !are_all(name));
+            set.names.push(Name::Variables);
+        }
         let said = step.manifest();
         let manifest = self.present(step).observe(&said, &set);
         // After the digests were taken: what was changed since is changed.
@@ -182,14 +189,18 @@ impl Engine<'_> {
 }
 
 /// What is looked for in outputs: values of variables that are left out, and the time where it was read.
-fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &'a Judged) -> Wanted<'a> {
+fn wanted<'a>(
+    step: &'a Step<'_>,
+    ran: &Ran,
+    (judged, left_out): (&'a Judged, &[told::Variable<'a>]),
+) -> Wanted<'a> {
     let own = step.environment.iter().filter(|(name, value)| {
         let name = name.as_bytes();
         let is_shells = name == variables::SHELLS_DIRECTORY && judged.elsewhere.is_some();
         (is_shells || name == variables::SEARCHED) && variables::is_telling(value)
     });
     let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let left_out = told::left_out(step.environment).filter(|_| judged.whole_environment);
+    let left_out = left_out.iter().copied();
     let host = judged.host_name.iter().map(|name| (HOST_NAME, &**name));
     Wanted {
         values: own.chain(left_out).chain(host).collect(),
@@ -201,8 +212,17 @@ fn wanted<'a>(step: &'a Step<'_>, ran: &Ran, judged: &'a Judged) -> Wanted<'a> {
     }
 }
 
-/// Keeps of the variables that do not count those that something was made of.
-fn forget_chance(step: &Step<'_>, ran: &Ran, outputs: &mut Outputs) {
+/// Variables that do not count, and are looked for in what was made all the same.
+fn left_out<'a>(step: &'a Step<'_>, judged: &Judged) -> Vec<told::Variable<'a>> {
+    match &judged.environment {
+        EnvironmentRead::Asked => Vec::new(),
+        EnvironmentRead::Spoken(words) => told::unspoken(step.environment, words).collect(),
+        EnvironmentRead::Whole => told::left_out(step.environment).collect(),
+    }
+}
+
+/// Keeps of the variables that do not count those that something was made of. Whether that is as if all had been taken.
+fn forget_chance(left_out: &[told::Variable<'_>], ran: &Ran, outputs: &mut Outputs) -> bool {
     let counts = |name: &Vec<u8>| {
         [HOST_NAME, variables::SEARCHED, variables::SHELLS_DIRECTORY].contains(&name.as_slice())
     };
@@ -210,8 +230,10 @@ fn forget_chance(step: &Step<'_>, ran: &Ran, outputs: &mut Outputs) {
         .into_iter()
         .partition(counts);
     let speakers = judge::speakers(&ran.observation);
-    kept.extend(told::told(step.environment, &found, speakers));
+    let told = told::told(left_out, &found, speakers);
+    kept.extend(told.names);
     outputs.values = kept;
+    told.is_all
 }
 
 fn changed(path: &Path) -> Refusal {

@@ -10,42 +10,73 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rekindle_fsx::scan;
-use rekindle_key::variables::{NOT_KEYED_AS_A_WHOLE, is_among, is_telling};
+use rekindle_key::variables::{NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, is_among, is_telling};
+use rekindle_key::words::{self, Words};
 use rekindle_outputs::environment::Environment;
 
 /// A value of so many bytes is nowhere by chance.
 const LONG_BYTES: usize = 16;
 
-/// The variables whose values are looked for, with these.
-pub fn left_out(environment: &Environment) -> impl Iterator<Item = (&[u8], &[u8])> {
-    environment
-        .iter()
-        .filter(|(name, value)| {
-            is_among(name.as_bytes(), NOT_KEYED_AS_A_WHOLE) && is_telling(value)
-        })
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+/// A variable and its value.
+pub type Variable<'a> = (&'a [u8], &'a [u8]);
+
+/// The variables that do not count among all, and whose values are looked for.
+pub fn left_out(environment: &Environment) -> impl Iterator<Item = Variable<'_>> {
+    telling(environment).filter(|(name, _)| is_among(name, NOT_KEYED_AS_A_WHOLE))
 }
 
-/// Those of `found`, variables whose values stand in what was made, that count. `speakers` are the programs, libraries
-/// and files that may speak of one.
+/// The variables of which a program does not speak, and whose values are looked for: somebody may have got them by
+/// another way than by a name.
+pub(crate) fn unspoken<'a>(
+    environment: &'a Environment,
+    words: &Words,
+) -> impl Iterator<Item = Variable<'a>> {
+    telling(environment).filter(|(name, _)| {
+        !is_among(name, NEVER_KEYED)
+            && (is_among(name, NOT_KEYED_AS_A_WHOLE) || !words.speak_of(name))
+    })
+}
+
+fn telling(environment: &Environment) -> impl Iterator<Item = Variable<'_>> {
+    let telling = environment.iter().filter(|(_, value)| is_telling(value));
+    telling.map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+}
+
+/// What of some variables counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// These.
+    pub names: BTreeSet<Vec<u8>>,
+    /// It is as if all had been taken as they are.
+    pub is_all: bool,
+}
+
+/// Those of `found`, of the variables that were looked for the ones whose values stand in what was made, that count.
+/// `speakers` are the programs, libraries and files that may speak of one.
 #[must_use]
 pub fn told<'p>(
-    environment: &Environment,
+    looked_for: &[Variable<'_>],
     found: &BTreeSet<Vec<u8>>,
     speakers: impl IntoIterator<Item = &'p Path>,
-) -> BTreeSet<Vec<u8>> {
-    let is_long = |value: &[u8]| value.len() >= LONG_BYTES;
-    let long: Vec<&[u8]> = left_out(environment)
-        .filter(|(_, value)| is_long(value))
-        .map(|(name, _)| name)
+) -> Told {
+    let long: Vec<&[u8]> = looked_for
+        .iter()
+        .filter(|(_, value)| value.len() >= LONG_BYTES)
+        .map(|(name, _)| *name)
         .collect();
     let (mut told, short): (BTreeSet<_>, BTreeSet<_>) = found
         .iter()
         .cloned()
         .partition(|name| long.contains(&name.as_slice()));
-    let is_all = !told.is_empty() && 2 * told.len() >= long.len();
-    if !WORDS_STAND_WHOLE || is_all {
-        return found.clone();
+    let every = |is_all| Told {
+        names: found.clone(),
+        is_all,
+    };
+    if !told.is_empty() && 2 * told.len() >= long.len() {
+        return every(true);
+    }
+    if !WORDS_STAND_WHOLE {
+        return every(false);
     }
     for speaker in speakers {
         let open: Vec<&Vec<u8>> = short.difference(&told).collect();
@@ -55,29 +86,24 @@ pub fn told<'p>(
         if is_made_up(speaker) {
             continue;
         }
-        let words: Vec<&[u8]> = open.iter().map(|name| word(name)).collect();
+        let words: Vec<&[u8]> = open.iter().map(|name| words::beginning(name)).collect();
         let Ok(spoken) = scan::find_any(speaker, &words) else {
             // What cannot be read may speak of each.
-            return found.clone();
+            return every(false);
         };
         let spoken = open.iter().zip(spoken).filter(|(_, spoken)| *spoken);
         let spoken: Vec<Vec<u8>> = spoken.map(|(name, _)| (*name).clone()).collect();
         told.extend(spoken);
     }
-    told
+    Told {
+        names: told,
+        is_all: false,
+    }
 }
 
 /// Whether a word that a program compares with stands in it as it is: an optimised program has it in its
 /// instructions, and other processors than these know no constants of four bytes.
-const WORDS_STAND_WHOLE: bool = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
-
-/// What whoever speaks of a variable, or of all whose names have its first part, has at least: the bytes that one
-/// instruction compares with, four of them or two.
-fn word(name: &[u8]) -> &[u8] {
-    let first = name.iter().position(|byte| *byte == b'_');
-    let part = first.map_or(name.len(), |at| at + 1);
-    &name[..if part < 4 { part.min(2) } else { 4 }]
-}
+pub(crate) const WORDS_STAND_WHOLE: bool = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
 
 /// Whether it is no file that anybody wrote.
 fn is_made_up(path: &Path) -> bool {
@@ -92,29 +118,26 @@ fn is_made_up(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn environment(variables: &[(&str, &str)]) -> Environment {
-        let variables = variables
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        Environment::new(variables, "/".into(), "/".into())
-    }
-
     /// Every variable is found but those whose value begins with `-`.
     fn check(variables: &[(&str, &str)], speaker: &str, expected: &[&str]) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("speaker");
         rekindle_fsx::atomic::write(&file, speaker.as_bytes()).unwrap();
-        let found = variables
+        let looked_for: Vec<Variable<'_>> = variables
             .iter()
-            .filter(|(_, value)| !value.starts_with('-'))
-            .map(|(name, _)| name.as_bytes().to_vec())
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect();
-        let told = told(&environment(variables), &found, [&*file]);
+        let found = looked_for
+            .iter()
+            .filter(|(_, value)| !value.starts_with(b"-"))
+            .map(|(name, _)| name.to_vec())
+            .collect();
+        let told = told(&looked_for, &found, [&*file]);
         let expected: BTreeSet<Vec<u8>> = expected
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
-        assert_eq!(told, expected, "{variables:?} {speaker}");
+        assert_eq!(told.names, expected, "{variables:?} {speaker}");
     }
 
     #[test]
@@ -125,9 +148,6 @@ mod tests {
         check(&[BRANCH], "starts_with(\"GITHUB_\")", &["GITHUB_REF_NAME"]);
         check(&[BRANCH, USER], "\0GITH\0", &["GITHUB_REF_NAME"]);
         check(&[USER], "$USER", &["USER"]);
-        check(&[("CI_JOB_NAME", "test")], "C_I", &[]);
-        check(&[("CI_JOB_NAME", "test")], "CI", &["CI_JOB_NAME"]);
-        check(&[("PWD", "/tmp")], "PWD", &["PWD"]);
     }
 
     #[test]
@@ -158,11 +178,27 @@ mod tests {
     #[test]
     fn what_cannot_be_read_may_speak_of_each() {
         let found = BTreeSet::from([b"USER".to_vec()]);
-        let told = told(
-            &environment(&[("USER", "root")]),
-            &found,
-            [Path::new("/nowhere/at/all")],
-        );
-        assert_eq!(told, found);
+        let looked_for: [Variable<'_>; 1] = [(b"USER", b"root")];
+        let told = told(&looked_for, &found, [Path::new("/nowhere/at/all")]);
+        assert_eq!(told.names, found);
+    }
+
+    #[test]
+    fn what_a_program_does_not_speak_of_is_looked_for() {
+        let variables = [
+            ("CFLAGS", "-O2 -g"),
+            ("GREETING", "hello"),
+            ("GITHUB_REF_NAME", "main"),
+            ("NUM_JOBS", "1000"),
+            ("X_SHORT", "yes"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let environment = Environment::new(variables, "/".into(), "/".into());
+        let mut words = Words::default();
+        words.add(b"CFLAGS GITHUB_ ");
+        let names: Vec<&[u8]> = unspoken(&environment, &words)
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, [b"GITHUB_REF_NAME".as_slice(), b"GREETING"]);
     }
 }

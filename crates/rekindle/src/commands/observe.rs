@@ -164,6 +164,7 @@ fn read(manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
         }
         let name = match item.tag {
             Tag::Variable if item.name.is_empty() => "all of them".to_owned(),
+            Tag::Spoken => "all that the program speaks of".to_owned(),
             _ => String::from_utf8_lossy(&item.name).into_owned(),
         };
         let kind = item.tag.change_kind().word().to_owned();

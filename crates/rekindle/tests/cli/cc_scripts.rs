@@ -201,7 +201,7 @@ fn explain_says_a_changed_header_once() {
 #[test]
 fn the_cc_crate_is_used_as_it_is() {
     let manifest = package("app", "[build-dependencies]\ncc = \"1\"\n[workspace]\n");
-    let lab = Lab::new(&[
+    let mut lab = Lab::new(&[
         ("Cargo.toml", &manifest),
         (
             "build.rs",
@@ -216,6 +216,9 @@ fn the_cc_crate_is_used_as_it_is() {
              fn main() { println!(\"{}\", unsafe { one() * 10 + two() }); }\n",
         ),
     ]);
+    // Rekindle's own program is below the directory that the test was started in.
+    let here = lab.path("");
+    lab.set("PWD", here);
     let fetched = lab.command("cargo", &["fetch"]).output().unwrap();
     if !fetched.status.success() {
         return skip(
@@ -230,4 +233,10 @@ fn the_cc_crate_is_used_as_it_is() {
     let tools = tools(&run);
     assert!(tools.contains(&"one.c hit".into()), "{tools:?}");
     assert!(tools.contains(&"two.c miss".into()), "{tools:?}");
+    // It copies all variables, and asks for few.
+    lab.set("DATABASE_URL", "postgres://nobody-asks");
+    crate::scripts::replayed(&lab.anew(&["run"]));
+    lab.set("CFLAGS", "-DASKED");
+    let run = lab.anew(&["run"]);
+    crate::scripts::ran_because(&run, "env", "CFLAGS");
 }

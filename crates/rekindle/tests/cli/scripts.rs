@@ -243,6 +243,72 @@ fn a_short_value_that_is_there_by_chance_is_none() {
     replayed(&lab.anew(&["build"]));
 }
 
+/// A project whose script looks for variables in a copy of all, which it takes as the `cc` crate does.
+fn copying(script: &str) -> Lab {
+    const CC: &str = "pub mod build_env {
+            pub struct EnvSnapshot(pub Vec<(String, String)>);
+            impl EnvSnapshot {
+                #[inline(never)]
+                pub fn capture() -> Self {
+                    let text = |text: std::ffi::OsString| text.into_string().unwrap();
+                    Self(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
+                }
+                pub fn get(&self, name: &str) -> String {
+                    let found = self.0.iter().find(|(other, _)| other == name);
+                    found.map(|(_, value)| value.clone()).unwrap_or_default()
+                }
+            }
+        }";
+    let script =
+        format!("fn main() {{ let copy = cc::build_env::EnvSnapshot::capture(); {script} }}");
+    let manifest = package(
+        "app",
+        "links = \"app\"\n[build-dependencies]\ncc = { path = \"cc\" }\n[workspace]\n",
+    );
+    lab_with(
+        &script,
+        &[
+            ("Cargo.toml", &manifest),
+            ("cc/Cargo.toml", &package("cc", "")),
+            ("cc/src/lib.rs", CC),
+        ],
+    )
+}
+
+#[test]
+fn a_copy_of_all_variables_reads_those_that_its_program_speaks_of() {
+    let mut lab = copying(
+        "let name = [\"GREETING\", \"IN\", \"PARTS\"]; make(copy.get(name[0]) + &copy.get(&name[1..].join(\"_\")))",
+    );
+    check(
+        &mut lab,
+        ("env", "GREETING"),
+        |lab| lab.set("GREETING", "hello"),
+        |lab| lab.unset("GREETING"),
+    );
+    // Of a name that is put together its first part stands in the program.
+    check(
+        &mut lab,
+        ("env", "IN_PARTS"),
+        |lab| lab.set("IN_PARTS", "hello"),
+        |lab| lab.unset("IN_PARTS"),
+    );
+    lab.set("DATABASE_URL", "postgres://nobody-asks");
+    replayed(&lab.anew(&["build"]));
+}
+
+/// Who writes the copy as it is reads every variable, also one that is set later.
+#[test]
+fn a_copy_of_all_variables_that_is_written_reads_them_all() {
+    let mut lab = copying(
+        "make(copy.0.into_iter().map(|(_, value)| value + \" \").collect::<String>())",
+    );
+    lab.run(&["build"]);
+    lab.set("QUARTER", "another");
+    ran_because(&lab.anew(&["build"]), "env", "QUARTER");
+    assert!(lab.app().contains("another"), "{}", lab.app());
+}
+
 #[test]
 fn a_program_on_the_path_that_is_another_is_an_input() {
     let script = r#"fn main() { make(Command::new("genny").output().unwrap().stdout) }"#;

@@ -6,16 +6,29 @@
 //! `Command` that makes the copy. Both are known by their symbols in the program's file; of a file
 //! without symbols, a library without frame pointers, or an inlined function nothing is known, and the
 //! list counts as read.
+//!
+//! The `cc` crate copies the list as well, once, and looks for names in its copy. It gives the copy to nobody but the
+//! compilers that it starts.
 
 use super::listener::Call;
 use super::supervise::{Supervisor, Who};
 use super::{elf, peer};
+
+/// What becomes of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copy {
+    /// A child gets it.
+    HandedOn,
+    /// The `cc` crate looks for names in it.
+    Kept,
+}
 
 /// Where a program does so, by addresses before it is loaded: starts and sizes.
 #[derive(Debug, Default)]
 pub(super) struct Handing {
     readers: Vec<(u64, u64)>,
     copiers: Vec<(u64, u64)>,
+    keepers: Vec<(u64, u64)>,
 }
 
 /// What a function begins with that keeps the address of its caller where its frame pointer leads:
@@ -27,6 +40,7 @@ impl Handing {
         Self {
             readers: elf::functions(program, is_reader).unwrap_or_default(),
             copiers: elf::functions(program, is_copier).unwrap_or_default(),
+            keepers: elf::functions(program, is_keeper).unwrap_or_default(),
         }
     }
 }
@@ -48,6 +62,17 @@ fn is_copier(name: &[u8]) -> bool {
     name.starts_with(b"_ZN3std3sys") && LAST.iter().any(|last| hashed(last))
 }
 
+/// The function of the `cc` crate that takes its copy.
+fn is_keeper(name: &[u8]) -> bool {
+    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    let is_hashed = || name.starts_with(b"_ZN2cc9build_env11EnvSnapshot7capture17h");
+    let is_v0 = || {
+        let place = name.strip_prefix(b"_R").unwrap_or_default();
+        place.ends_with(b"11EnvSnapshot7capture") && has(b"_2cc9build_env")
+    };
+    is_hashed() || is_v0()
+}
+
 /// The start of the function that an address is in.
 fn function(among: &[(u64, u64)], address: u64) -> Option<u64> {
     let is_in =
@@ -56,37 +81,29 @@ fn function(among: &[(u64, u64)], address: u64) -> Option<u64> {
 }
 
 impl Supervisor {
-    /// Whether that is what the thread does that tells of its reading: see
+    /// Whether that is what the thread does that tells of its reading, and for what: see
     /// [`crate::protocol::VARIABLES`].
-    pub(super) fn hands_on(&mut self, call: &Call, who: Who) -> bool {
+    pub(super) fn copies(&mut self, call: &Call, who: Who) -> Option<Copy> {
         let [_, place, frame, base, ..] = call.arguments;
         if !cfg!(target_arch = "x86_64") || place == 0 {
-            return false;
+            return None;
         }
-        let Some(program) = self
-            .processes
-            .get(who.thread)
-            .map(|known| known.program.clone())
-        else {
-            return false;
-        };
+        let program = self.processes.get(who.thread)?.program.clone();
         // The symbols must be those of the code that runs.
         if !self.processes.is_as_known(&program) {
-            return false;
+            return None;
         }
         let handing = self.handing.entry(program);
         let handing = handing
             .or_insert_with_key(|program| Handing::of(program).into())
             .clone();
         let within = place.wrapping_sub(base);
-        let Some(start) = function(&handing.readers, within) else {
-            return false;
-        };
+        let start = function(&handing.readers, within)?;
         let mut begins = [0; KEEPS_FRAME.len()];
         let read = peer::memory(who.thread, base.wrapping_add(start), &mut begins);
         let keeps = read.is_ok_and(|read| read == begins.len()) && begins == KEEPS_FRAME;
         if !keeps || within < start + KEEPS_FRAME.len() as u64 {
-            return false;
+            return None;
         }
         let mut caller = [0; 8];
         let read = peer::memory(who.thread, frame.wrapping_add(8), &mut caller);
@@ -94,7 +111,15 @@ impl Supervisor {
         let caller = u64::from_ne_bytes(caller)
             .wrapping_sub(base)
             .wrapping_sub(1);
-        read.is_ok_and(|read| read == 8) && function(&handing.copiers, caller).is_some()
+        if read.is_err() || read.is_ok_and(|read| read != 8) {
+            return None;
+        }
+        let is_in = |functions| function(functions, caller).is_some();
+        if is_in(&handing.copiers) {
+            Some(Copy::HandedOn)
+        } else {
+            is_in(&handing.keepers).then_some(Copy::Kept)
+        }
     }
 }
 
@@ -117,6 +142,19 @@ mod tests {
         let older = "_ZN3std3sys7process3env10CommandEnv7capture17h0123456789abcdefE";
         assert!(is_copier(older.as_bytes()));
         assert!(!is_copier(b"_RNvNtCs123_4mine7Command11capture_env"));
+        for keeper in [
+            "_ZN2cc9build_env11EnvSnapshot7capture17h0123456789abcdefE",
+            "_RNvMs_NtCs123_2cc9build_envNtB4_11EnvSnapshot7capture",
+        ] {
+            assert!(is_keeper(keeper.as_bytes()), "{keeper}");
+        }
+        for other in [
+            "_ZN4mine9build_env11EnvSnapshot7capture17h0123456789abcdefE",
+            "_ZN2cc9build_env11EnvSnapshot7capture28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE",
+            "_RNvMs_NtCs123_4mine9build_envNtB4_11EnvSnapshot7capture",
+        ] {
+            assert!(!is_keeper(other.as_bytes()), "{other}");
+        }
         assert!(!is_copier(
             b"_ZN3std3sys7Command15capture_env_not17h0123456789abcdefE"
         ));

@@ -1,6 +1,7 @@
 //! What the preload library and nested observers say: see `protocol.rs`.
 
 use super::elf::Facts;
+use super::hands_on::Copy;
 use super::listener::Call;
 use super::peer;
 use super::record::{Record, is_under, to_path};
@@ -27,8 +28,7 @@ impl Supervisor {
             protocol::CLOCK => self.clock(call, who, false),
             protocol::RANDOM => self.clock(call, who, true),
             protocol::GUARDED => self.guarded(who),
-            protocol::VARIABLES if self.hands_on(call, who) => 1,
-            protocol::VARIABLES => self.read_as_a_whole(who),
+            protocol::VARIABLES => self.variables(call, who),
             protocol::BEGIN => self.begin(call, who),
             protocol::END => self.ends(call),
             protocol::FETCH => self.fetch(call),
@@ -98,15 +98,21 @@ impl Supervisor {
         0
     }
 
-    fn read_as_a_whole(&mut self, who: Who) -> i64 {
+    /// The list is gone through. Whether all stays guarded.
+    fn variables(&mut self, call: &Call, who: Who) -> i64 {
         use std::os::unix::ffi::OsStrExt;
+        let copy = self.copies(call, who);
+        let program = self.program(who);
+        let doubt = match copy {
+            Some(Copy::HandedOn) => return 1,
+            Some(Copy::Kept) => EnvDoubt::Copied,
+            None => EnvDoubt::Environ(program.clone()),
+        };
         if !who.silent {
-            let program = self.program(who);
-            let doubt = EnvDoubt::Environ(program.clone());
-            self.record(who.scope)
-                .doubt(program.as_os_str().as_bytes(), doubt);
+            let program = program.as_os_str().as_bytes();
+            self.record(who.scope).doubt(program, doubt);
         }
-        0
+        i64::from(copy.is_some())
     }
 
     fn getenv(&mut self, call: &Call, who: Who) -> i64 {
