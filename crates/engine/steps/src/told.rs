@@ -59,27 +59,28 @@ pub fn told<'p>(
     found: &BTreeSet<Vec<u8>>,
     speakers: impl IntoIterator<Item = &'p Path>,
 ) -> Told {
-    let long: Vec<&[u8]> = looked_for
+    let long = looked_for
         .iter()
-        .filter(|(_, value)| value.len() >= LONG_BYTES)
-        .map(|(name, _)| *name)
-        .collect();
-    let (mut told, short): (BTreeSet<_>, BTreeSet<_>) = found
+        .filter(|(name, value)| value.len() >= LONG_BYTES && found.contains(*name));
+    let mut told: BTreeSet<Vec<u8>> = long.map(|(name, _)| name.to_vec()).collect();
+    // Paths are there for reasons of their own: debug information names directories.
+    let signs = looked_for
         .iter()
-        .cloned()
-        .partition(|name| long.contains(&name.as_slice()));
+        .filter(|(_, value)| value.len() >= LONG_BYTES && !value.starts_with(b"/"));
+    let taken = signs.clone().filter(|(name, _)| told.contains(*name));
+    let (taken, signs) = (taken.count(), signs.count());
     let every = |is_all| Told {
         names: found.clone(),
         is_all,
     };
-    if !told.is_empty() && 2 * told.len() >= long.len() {
+    if taken > 0 && 2 * taken >= signs {
         return every(true);
     }
     if !WORDS_STAND_WHOLE {
         return every(false);
     }
     for speaker in speakers {
-        let open: Vec<&Vec<u8>> = short.difference(&told).collect();
+        let open: Vec<&Vec<u8>> = found.difference(&told).collect();
         if open.is_empty() {
             break;
         }
@@ -173,6 +174,9 @@ mod tests {
             &["GITHUB_SERVER_URL"],
         );
         check(&[ABSENT, BRANCH], "", &[]);
+        // So is a directory.
+        const HERE: (&str, &str) = ("PWD", "/home/somebody/project");
+        check(&[HERE, BRANCH], "", &["PWD"]);
     }
 
     #[test]

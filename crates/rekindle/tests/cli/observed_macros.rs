@@ -154,6 +154,18 @@ fn all_variables() {
     assert_eq!(after, "1\n");
 }
 
+/// A macro that starts a program with a changed environment could read all, and does not.
+#[test]
+fn variables_that_a_macro_only_hands_on() {
+    let mut lab = reader(
+        "std::process::Command::new(\"cat\").arg(\"/dev/null\").env(\"OWN\", \"x\").status().unwrap().to_string()",
+    );
+    lab.set("GREETING", "one");
+    built(&lab);
+    lab.set("GREETING", "two");
+    lab.anew(&["build"]).only_hits();
+}
+
 /// What is left out of all variables counts where its value is in the program.
 #[test]
 fn a_value_of_all_variables_that_is_in_the_program() {

@@ -300,9 +300,8 @@ fn a_copy_of_all_variables_reads_those_that_its_program_speaks_of() {
 /// Who writes the copy as it is reads every variable, also one that is set later.
 #[test]
 fn a_copy_of_all_variables_that_is_written_reads_them_all() {
-    let mut lab = copying(
-        "make(copy.0.into_iter().map(|(_, value)| value + \" \").collect::<String>())",
-    );
+    let mut lab =
+        copying("make(copy.0.into_iter().map(|(_, value)| value + \" \").collect::<String>())");
     lab.run(&["build"]);
     lab.set("QUARTER", "another");
     ran_because(&lab.anew(&["build"]), "env", "QUARTER");

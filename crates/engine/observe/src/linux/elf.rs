@@ -1,5 +1,6 @@
 //! What an executable or a library may do with its environment, by what it imports.
 
+use super::reaches;
 use super::sys::Reader;
 use super::walk::text;
 
@@ -86,8 +87,15 @@ pub(super) fn inspect(path: &[u8]) -> Facts {
 
 /// Reads what is known of a library: what only counts at a start is not looked for, as that is in the
 /// largest part of the file.
+///
+/// One of Rust's that only hands its variables on to children cannot read them.
 pub(super) fn inspect_library(path: &[u8]) -> Facts {
-    read(path, false)
+    let facts = read(path, false);
+    let hands_on = facts.environ && facts.rust && reaches::only_hands_on(path, &facts.slots);
+    Facts {
+        environ: facts.environ && !hands_on,
+        ..facts
+    }
 }
 
 fn read(path: &[u8], starts: bool) -> Facts {
@@ -138,7 +146,7 @@ fn interpreter(line: &[u8]) -> Option<Vec<u8>> {
         .map(<[u8]>::to_vec)
 }
 
-fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
+pub(super) fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
     let field = bytes.get(at..at + size)?;
     Some(
         field
@@ -160,13 +168,28 @@ fn piece(file: &Reader, offset: u64, size: u64) -> Option<Vec<u8>> {
     (file.at(offset, &mut bytes).ok()? == bytes.len()).then_some(bytes)
 }
 
-struct Section {
+/// A section of a file.
+pub(super) struct Section {
     name: usize,
-    kind: u64,
-    offset: u64,
-    size: u64,
+    pub(super) kind: u64,
+    pub(super) flags: u64,
+    /// Before the file is loaded.
+    pub(super) address: u64,
+    pub(super) offset: u64,
+    pub(super) size: u64,
     /// Of symbols: the section of their names.
     link: usize,
+}
+
+/// The sections of a file with their names.
+pub(super) fn named_sections(file: &Reader) -> Option<Vec<(Vec<u8>, Section)>> {
+    let mut head = [0; 64];
+    (file.at(0, &mut head).ok()? == head.len()).then_some(())?;
+    let sections = sections(file, &head)?;
+    let names = sections.get(index(&head, 62, 2)?)?;
+    let names = piece(file, names.offset, names.size)?;
+    let named = |section: Section| (string(&names, section.name).to_vec(), section);
+    Some(sections.into_iter().map(named).collect())
 }
 
 fn read_elf(file: &Reader, head: &[u8], starts: bool) -> Option<Facts> {
@@ -287,6 +310,8 @@ fn sections(file: &Reader, head: &[u8]) -> Option<Vec<Section>> {
             Some(Section {
                 name: index(entry, 0, 4)?,
                 kind: number(entry, 4, 4)?,
+                flags: number(entry, 8, 8)?,
+                address: number(entry, 16, 8)?,
                 offset: number(entry, 24, 8)?,
                 size: number(entry, 32, 8)?,
                 link: index(entry, 40, 4)?,

@@ -46,20 +46,36 @@ impl Handing {
 }
 
 /// `std::env::vars_os`, as either of Rust's ways to write names has it.
-fn is_reader(name: &[u8]) -> bool {
+pub(super) fn is_reader(name: &[u8]) -> bool {
     (name.starts_with(b"_R") && name.ends_with(b"_3std3env7vars_os"))
         || name.starts_with(b"_ZN3std3env7vars_os17h")
 }
 
 /// The functions of `std::process::Command` that copy the list.
-fn is_copier(name: &[u8]) -> bool {
-    const LAST: [&[u8]; 2] = [b"7Command11capture_env", b"10CommandEnv7capture"];
+pub(super) fn is_copier(name: &[u8]) -> bool {
+    is_of_std(name, &[b"7Command11capture_env", b"10CommandEnv7capture"])
+}
+
+/// The functions of `std::process::Command` that give the list to a child as it is.
+pub(super) fn is_starter(name: &[u8]) -> bool {
+    is_of_std(
+        name,
+        &[
+            b"7Command5spawn",
+            b"7Command11posix_spawn",
+            b"7Command7do_exec",
+        ],
+    )
+}
+
+/// Whether a function of the part of Rust's own library that is about the system ends in one of these.
+fn is_of_std(name: &[u8], last: &[&[u8]]) -> bool {
     let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
     if name.starts_with(b"_R") {
-        return has(b"_3std3sys") && LAST.iter().any(|last| name.ends_with(last));
+        return has(b"_3std3sys") && last.iter().any(|last| name.ends_with(last));
     }
     let hashed = |last: &[u8]| has(&[last, b"17h"].concat());
-    name.starts_with(b"_ZN3std3sys") && LAST.iter().any(|last| hashed(last))
+    name.starts_with(b"_ZN3std3sys") && last.iter().any(|last| hashed(last))
 }
 
 /// The function of the `cc` crate that takes its copy.
@@ -74,7 +90,7 @@ fn is_keeper(name: &[u8]) -> bool {
 }
 
 /// The start of the function that an address is in.
-fn function(among: &[(u64, u64)], address: u64) -> Option<u64> {
+pub(super) fn function(among: &[(u64, u64)], address: u64) -> Option<u64> {
     let is_in =
         |(start, size): &&(u64, u64)| (*start..start.saturating_add(*size)).contains(&address);
     among.iter().find(is_in).map(|(start, _)| *start)

@@ -19,6 +19,7 @@ mod paths;
 mod peer;
 mod places;
 mod processes;
+mod reaches;
 mod record;
 mod ring;
 mod start;
