@@ -50,6 +50,14 @@ pub enum Name {
     Spoken(Vec<u8>),
 }
 
+impl Name {
+    /// Whether it stands for many variables: they follow it in a manifest.
+    #[must_use]
+    pub fn is_of_many(&self) -> bool {
+        matches!(self, Self::Variables | Self::Spoken(_))
+    }
+}
+
 /// One set of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathSet {

@@ -132,10 +132,7 @@ fn is_below(path: &[u8]) -> bool {
 #[must_use]
 pub fn names(manifest: &Manifest) -> PathSet {
     let items = manifest.items();
-    // All variables, or all that are spoken of, follow the item that says so.
-    let is_whole = |item: &Item| {
-        item.tag == Tag::Spoken || (item.tag == Tag::Variable && item.name.is_empty())
-    };
+    let is_whole = |item: &Item| seen(item.tag, &item.name).is_some_and(|name| name.is_of_many());
     let whole = items.iter().position(is_whole).unwrap_or(items.len());
     let names: Vec<Name> = items
         .iter()

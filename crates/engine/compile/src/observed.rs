@@ -80,26 +80,29 @@ pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
 
 /// Whether a procedural macro is among all that is behind the externs, or may be.
 fn runs_macros(unit: &Unit<'_>) -> bool {
-    macros(unit).is_none_or(|macros| !macros.is_empty())
+    macros(unit).next().is_some()
 }
 
-/// The procedural macros, or shared libraries that may be some, among all that is behind the externs; `None` where that
-/// is not known.
-fn macros(unit: &Unit<'_>) -> Option<Vec<PathBuf>> {
-    let mut macros = Vec::new();
+/// The procedural macros, or shared libraries that may be some, among all that is behind the externs, as they are come
+/// upon; `None` for what is not known.
+fn macros(unit: &Unit<'_>) -> impl Iterator<Item = Option<PathBuf>> {
     let mut seen = BTreeSet::new();
     let mut pending = unit.extern_paths();
-    while let Some(path) = pending.pop() {
-        if !seen.insert(path.clone()) {
-            continue;
+    std::iter::from_fn(move || {
+        while let Some(path) = pending.pop() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            if path.extension() == Some(OsStr::new("so")) {
+                return Some(Some(path));
+            }
+            match unit.files.output(&path) {
+                Some(record) => pending.extend(record.externs.iter().cloned()),
+                None => return Some(None),
+            }
         }
-        if path.extension() == Some(OsStr::new("so")) {
-            macros.push(path);
-            continue;
-        }
-        pending.extend(unit.files.output(&path)?.externs.iter().cloned());
-    }
-    Some(macros)
+        None
+    })
 }
 
 fn real(path: &Path) -> PathBuf {
@@ -248,8 +251,11 @@ pub(crate) fn values(
         let found = looked_for.iter().zip(found).filter(|(_, found)| *found);
         held.extend(found.map(|((name, _), _)| name.to_vec()));
     }
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
     // Of macros that are not known, each may speak of any.
-    let Some(macros) = macros(unit) else {
+    let Some(macros) = macros(unit).collect::<Option<Vec<PathBuf>>>() else {
         return Ok(held.into_iter().map(Name::Variable).collect());
     };
     let sources = declared.iter().filter_map(|name| match name {

@@ -102,7 +102,7 @@ impl<'a> Sight<'a> {
 fn value(present: &Present<'_>, name: &Name) -> Option<Vec<u8>> {
     let mut manifest = Manifest::default();
     present.push(&mut manifest, name);
-    if matches!(name, Name::Variables | Name::Spoken(_)) {
+    if name.is_of_many() {
         let mut hasher = DigestHasher::new();
         for item in manifest.items() {
             hasher.field(&item.name);

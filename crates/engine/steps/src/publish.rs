@@ -55,8 +55,7 @@ impl Engine<'_> {
         }
         let mut set = self.names(&judged, &outputs);
         if is_all {
-            let are_all = |name: &Name| matches!(name, Name::Spoken(_) | Name::Variables);
-            set.names.retain(|name| !are_all(name));
+            set.names.retain(|name| !name.is_of_many());
             set.names.push(Name::Variables);
         }
         let said = step.manifest();

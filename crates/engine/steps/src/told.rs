@@ -6,6 +6,7 @@
 //! the long ones as well.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -88,9 +89,11 @@ pub fn told<'p>(
             continue;
         }
         let words: Vec<&[u8]> = open.iter().map(|name| words::beginning(name)).collect();
-        let Ok(spoken) = scan::find_any(speaker, &words) else {
+        let spoken = match scan::find_any(speaker, &words) {
+            Ok(spoken) => spoken,
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => continue,
             // What cannot be read may speak of each.
-            return every(false);
+            Err(_) => return every(false),
         };
         let spoken = open.iter().zip(spoken).filter(|(_, spoken)| *spoken);
         let spoken: Vec<Vec<u8>> = spoken.map(|(name, _)| (*name).clone()).collect();
@@ -111,8 +114,6 @@ fn is_made_up(path: &Path) -> bool {
     ["/proc", "/sys", "/dev"]
         .iter()
         .any(|top| path.starts_with(top))
-        || rekindle_fsx::stat_follow(path)
-            .is_ok_and(|sig| sig.kind() == rekindle_fsx::FileKind::Dir)
 }
 
 #[cfg(test)]
@@ -185,6 +186,9 @@ mod tests {
         let looked_for: [Variable<'_>; 1] = [(b"USER", b"root")];
         let told = told(&looked_for, &found, [Path::new("/nowhere/at/all")]);
         assert_eq!(told.names, found);
+        // A directory says nothing.
+        let told = super::told(&looked_for, &found, [Path::new("/")]);
+        assert_eq!(told.names, BTreeSet::new());
     }
 
     #[test]

@@ -181,12 +181,16 @@ pub(super) struct Section {
     link: usize,
 }
 
-/// The sections of a file with their names.
-pub(super) fn named_sections(file: &Reader) -> Option<Vec<(Vec<u8>, Section)>> {
+/// What a file begins with.
+pub(super) fn head(file: &Reader) -> Option<[u8; 64]> {
     let mut head = [0; 64];
-    (file.at(0, &mut head).ok()? == head.len()).then_some(())?;
-    let sections = sections(file, &head)?;
-    let names = sections.get(index(&head, 62, 2)?)?;
+    (file.at(0, &mut head).ok()? == head.len()).then_some(head)
+}
+
+/// The sections of a file with their names.
+pub(super) fn named_sections(file: &Reader, head: &[u8]) -> Option<Vec<(Vec<u8>, Section)>> {
+    let sections = sections(file, head)?;
+    let names = sections.get(index(head, 62, 2)?)?;
     let names = piece(file, names.offset, names.size)?;
     let named = |section: Section| (string(&names, section.name).to_vec(), section);
     Some(sections.into_iter().map(named).collect())
@@ -199,13 +203,11 @@ fn read_elf(file: &Reader, head: &[u8], starts: bool) -> Option<Facts> {
         loader: loader(file, head),
         ..Facts::default()
     };
-    let sections = sections(file, head)?;
-    let names = sections.get(index(head, 62, 2)?)?;
-    let names = piece(file, names.offset, names.size)?;
+    let sections = named_sections(file, head)?;
     let named = |name: &[u8]| {
-        sections
-            .iter()
-            .find(|section| string(&names, section.name) == name)
+        let mut sections = sections.iter();
+        let found = sections.find(|(other, _)| other == name);
+        found.map(|(_, section)| section)
     };
     if let Some(comment) = named(b".comment") {
         let comment = piece(file, comment.offset, comment.size)?;
@@ -213,6 +215,7 @@ fn read_elf(file: &Reader, head: &[u8], starts: bool) -> Option<Facts> {
     }
     let symbols = sections
         .iter()
+        .map(|(_, section)| section)
         .find(|section| section.kind == DYNAMIC_SYMBOLS);
     if let (Some(symbols), Some(strings)) = (symbols, named(b".dynstr")) {
         let symbols = piece(file, symbols.offset, symbols.size)?;
@@ -251,24 +254,32 @@ fn read_elf(file: &Reader, head: &[u8], starts: bool) -> Option<Facts> {
     Some(facts)
 }
 
-/// Where the functions are whose names are wanted, before the file is loaded: a start and a size for
-/// each. Of a file without names there are none.
-pub(super) fn functions(path: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<(u64, u64)>> {
+/// The starts and sizes of functions, before their file is loaded.
+pub(super) type Functions = Vec<(u64, u64)>;
+
+/// Where the functions of some kinds are, kind by kind, by their names. Of a file without names nothing is known.
+pub(super) fn functions<const KINDS: usize>(
+    path: &[u8],
+    kinds: [fn(&[u8]) -> bool; KINDS],
+) -> Option<[Functions; KINDS]> {
     const SYMBOLS: u64 = 2;
     const FUNCTION: u64 = 2;
     let file = Reader::open(&text(path)?).ok()?;
-    let mut head = [0; 64];
-    (file.at(0, &mut head).ok()? == head.len()).then_some(())?;
-    let sections = sections(&file, &head)?;
+    let sections = sections(&file, &head(&file)?)?;
     let symbols = sections.iter().find(|section| section.kind == SYMBOLS)?;
     let strings = sections.get(symbols.link)?;
     let symbols = piece(&file, symbols.offset, symbols.size)?;
     let strings = piece(&file, strings.offset, strings.size)?;
-    let mut found = Vec::new();
+    let mut found = [const { Functions::new() }; KINDS];
     for symbol in symbols.as_chunks::<24>().0 {
-        let is_function = u64::from(symbol[4] & 0xf) == FUNCTION;
-        if is_function && wanted(string(&strings, index(symbol, 0, 4)?)) {
-            found.push((number(symbol, 8, 8)?, number(symbol, 16, 8)?));
+        if u64::from(symbol[4] & 0xf) != FUNCTION {
+            continue;
+        }
+        let name = string(&strings, index(symbol, 0, 4)?);
+        for (is_of_kind, found) in kinds.iter().zip(&mut found) {
+            if is_of_kind(name) {
+                found.push((number(symbol, 8, 8)?, number(symbol, 16, 8)?));
+            }
         }
     }
     Some(found)
@@ -344,7 +355,7 @@ fn string(table: &[u8], at: usize) -> &[u8] {
     &rest[..end.unwrap_or(rest.len())]
 }
 
-fn memmem(bytes: &[u8], wanted: &[u8]) -> bool {
+pub(super) fn memmem(bytes: &[u8], wanted: &[u8]) -> bool {
     super::loader::position(bytes, wanted).is_some()
 }
 

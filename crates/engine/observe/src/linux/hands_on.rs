@@ -23,12 +23,12 @@ pub(super) enum Copy {
     Kept,
 }
 
-/// Where a program does so, by addresses before it is loaded: starts and sizes.
+/// Where a program does so.
 #[derive(Debug, Default)]
 pub(super) struct Handing {
-    readers: Vec<(u64, u64)>,
-    copiers: Vec<(u64, u64)>,
-    keepers: Vec<(u64, u64)>,
+    readers: elf::Functions,
+    copiers: elf::Functions,
+    keepers: elf::Functions,
 }
 
 /// What a function begins with that keeps the address of its caller where its frame pointer leads:
@@ -37,10 +37,12 @@ const KEEPS_FRAME: [u8; 4] = [0x55, 0x48, 0x89, 0xe5];
 
 impl Handing {
     fn of(program: &[u8]) -> Self {
+        let found = elf::functions(program, [is_reader, is_copier, is_keeper]);
+        let [readers, copiers, keepers] = found.unwrap_or_default();
         Self {
-            readers: elf::functions(program, is_reader).unwrap_or_default(),
-            copiers: elf::functions(program, is_copier).unwrap_or_default(),
-            keepers: elf::functions(program, is_keeper).unwrap_or_default(),
+            readers,
+            copiers,
+            keepers,
         }
     }
 }
@@ -70,21 +72,19 @@ pub(super) fn is_starter(name: &[u8]) -> bool {
 
 /// Whether a function of the part of Rust's own library that is about the system ends in one of these.
 fn is_of_std(name: &[u8], last: &[&[u8]]) -> bool {
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
     if name.starts_with(b"_R") {
-        return has(b"_3std3sys") && last.iter().any(|last| name.ends_with(last));
+        return elf::memmem(name, b"_3std3sys") && last.iter().any(|last| name.ends_with(last));
     }
-    let hashed = |last: &[u8]| has(&[last, b"17h"].concat());
+    let hashed = |last: &[u8]| elf::memmem(name, &[last, b"17h"].concat());
     name.starts_with(b"_ZN3std3sys") && last.iter().any(|last| hashed(last))
 }
 
 /// The function of the `cc` crate that takes its copy.
 fn is_keeper(name: &[u8]) -> bool {
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
     let is_hashed = || name.starts_with(b"_ZN2cc9build_env11EnvSnapshot7capture17h");
     let is_v0 = || {
         let place = name.strip_prefix(b"_R").unwrap_or_default();
-        place.ends_with(b"11EnvSnapshot7capture") && has(b"_2cc9build_env")
+        place.ends_with(b"11EnvSnapshot7capture") && elf::memmem(place, b"_2cc9build_env")
     };
     is_hashed() || is_v0()
 }
@@ -127,7 +127,7 @@ impl Supervisor {
         let caller = u64::from_ne_bytes(caller)
             .wrapping_sub(base)
             .wrapping_sub(1);
-        if read.is_err() || read.is_ok_and(|read| read != 8) {
+        if !read.is_ok_and(|read| read == 8) {
             return None;
         }
         let is_in = |functions| function(functions, caller).is_some();

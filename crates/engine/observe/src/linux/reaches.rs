@@ -26,12 +26,9 @@ pub(super) fn only_hands_on(path: &[u8], slots: &[u64]) -> bool {
 }
 
 fn ask(path: &[u8], slots: &[u64]) -> Option<bool> {
-    let named = |wanted: fn(&[u8]) -> bool| elf::functions(path, wanted);
-    let readers = named(is_reader)?;
-    let starters = named(is_starter)?;
-    let copiers = named(is_copier)?;
+    let [readers, starters, copiers] = elf::functions(path, [is_reader, is_starter, is_copier])?;
     let file = Reader::open(&text(path)?).ok()?;
-    let sections = elf::named_sections(&file)?;
+    let sections = elf::named_sections(&file, &elf::head(&file)?)?;
     let starts: Vec<u64> = readers.iter().map(|(start, _)| *start).collect();
     let pointers = pointers(&file, &sections, &starts)?;
     let is_kept_elsewhere = |at: &u64| {
