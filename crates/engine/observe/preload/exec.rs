@@ -4,7 +4,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-use crate::{Real, guard, redirect, sys, variable};
+use crate::{Real, files, guard, quiet, redirect, sys, variable};
 
 type Strings = *const *const c_char;
 
@@ -104,17 +104,41 @@ fn find(program: *const c_char, searches: bool, into: &mut [u8; LONGEST_PATH]) -
     // SAFETY: a string of this length.
     let name = unsafe { core::slice::from_raw_parts(program.cast::<u8>(), length) };
     if !searches || name.contains(&b'/') {
-        return join(into, b"", name) && sys::is_executable(into.as_ptr().cast());
+        return join(into, b"", name) && files::is_executable(into.as_ptr().cast());
     }
+    search_path()
+        .split(|byte| *byte == b':')
+        .any(|directory| join(into, directory, name) && files::is_executable(into.as_ptr().cast()))
+}
+
+fn search_path() -> &'static [u8] {
     let path = variable(c"PATH".as_ptr());
-    let path: &[u8] = if path.is_null() {
+    if path.is_null() {
         b"/bin:/usr/bin"
     } else {
-        // SAFETY: a string of this length.
+        // SAFETY: a string of this length, which lives as long as nobody changes the variable; it is not kept.
         unsafe { core::slice::from_raw_parts(path.cast::<u8>(), sys::length(path)) }
-    };
-    path.split(|byte| *byte == b':')
-        .any(|directory| join(into, directory, name) && sys::is_executable(into.as_ptr().cast()))
+    }
+}
+
+/// Calls `then` with the path at which the C library would find a program, found without the stops that its own search
+/// makes: one for each directory, in which it tries to start the program. `None` where that may end otherwise.
+fn found_quietly<T>(program: *const c_char, then: impl FnOnce(*const c_char) -> T) -> Option<T> {
+    if program.is_null() || !quiet::can_write() {
+        return None;
+    }
+    let length = sys::length(program);
+    // SAFETY: a string of this length.
+    let name = unsafe { core::slice::from_raw_parts(program.cast::<u8>(), length) };
+    // Elsewhere than from the root it depends on where the child will be.
+    let is_plain = search_path()
+        .split(|byte| *byte == b':')
+        .all(|directory| directory.first() == Some(&b'/'));
+    if name.is_empty() || name.contains(&b'/') || !is_plain {
+        return None;
+    }
+    let mut path = [0; LONGEST_PATH];
+    find(program, true, &mut path).then(|| then(path.as_ptr().cast()))
 }
 
 fn join(into: &mut [u8; LONGEST_PATH], directory: &[u8], name: &[u8]) -> bool {
@@ -153,7 +177,13 @@ fn exec(program: *const c_char, argv: Strings, envp: Strings, searches: bool) ->
         // SAFETY: both functions have this type.
         let next: extern "C" fn(*const c_char, Strings, Strings) -> c_int =
             unsafe { core::mem::transmute(next) };
-        guard::with_own(|| next(program, argv, envp))
+        guard::with_own(|| {
+            if searches {
+                // Comes back where what was found does not start: there may be another one further on.
+                found_quietly(program, |found| next(found, argv, envp));
+            }
+            next(program, argv, envp)
+        })
     })
 }
 
@@ -209,8 +239,18 @@ extern "C" fn posix_spawnp(
     argv: Strings,
     envp: Strings,
 ) -> c_int {
+    quiet::prepare();
     detoured(program, argv, true, |program, argv, searches| {
-        spawned(child, program, actions, attributes, argv, envp, searches)
+        let spawn = |program, searches| {
+            spawned(child, program, actions, attributes, argv, envp, searches)
+        };
+        let done = if searches {
+            found_quietly(program, |found| spawn(found, false))
+        } else {
+            None
+        };
+        done.filter(|done| *done == 0)
+            .unwrap_or_else(|| spawn(program, searches))
     })
 }
 

@@ -6,7 +6,7 @@
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
-use crate::quiet::{call, write_down};
+use crate::quiet::{self, call, write_down};
 use crate::sys::number::{FACCESSAT, FACCESSAT2, NEWFSTATAT, OPENAT, READLINKAT, STATX};
 use crate::{Real, real, ring, sys};
 
@@ -91,6 +91,14 @@ fn may(directory: c_int, path: Text, mode: c_int, flags: c_int) -> Option<isize>
     });
     // The C library finds out in another way.
     done.filter(|done| *done != ABSENT)
+}
+
+/// Whether a file is there and may be run.
+pub(crate) fn is_executable(path: Text) -> bool {
+    const RUN: c_int = 1;
+    // Nothing is asked for here, perhaps between `vfork` and `exec`.
+    let done = quiet::can_write().then(|| may(HERE, path, RUN, 0)).flatten();
+    done.map_or_else(|| sys::is_executable(path), |done| done == 0)
 }
 
 fn target(directory: c_int, path: Text, into: *mut c_char, size: usize) -> Option<isize> {

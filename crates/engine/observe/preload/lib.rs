@@ -168,7 +168,7 @@ extern "C" fn getenv_from(name: *const c_char, from: usize) -> *mut c_char {
     if name.is_null() {
         return core::ptr::null_mut();
     }
-    if is_new(hash(name, from)) {
+    if is_new(hash(name, from)) && !quiet::write_down_variable(name) {
         say(GETENV, name as usize, from);
     }
     let value = variable(name);

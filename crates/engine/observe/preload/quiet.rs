@@ -10,7 +10,7 @@ use crate::{Real, protocol, sys, variable};
 
 /// The ring; null before it has been asked for, and where there is none.
 static RING: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
-/// What the supervisor calls this process, and children of it that start no program.
+/// What the supervisor calls this process, and children of it that start no program; with [`ring::ALOUD`].
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static STATE: AtomicU8 = AtomicU8::new(UNASKED);
 
@@ -78,6 +78,32 @@ pub(crate) fn write_down(kind: u16, path: *const c_char) -> Option<Line> {
     }
 }
 
+/// Writes down that a variable is going to be read. Whether that was possible.
+pub(crate) fn write_down_variable(name: *const c_char) -> bool {
+    let is_here = STATE.load(SeqCst) == READY || is_ready(STATE.load(SeqCst), false);
+    is_here && PROCESS.load(SeqCst) & ring::ALOUD == 0 && put(ring::VARIABLE, &[], name).is_some()
+}
+
+/// Whether what is read can be written down by now.
+pub(crate) fn can_write() -> bool {
+    STATE.load(SeqCst) == READY
+}
+
+/// Asks for the ring, if that has not been done.
+pub(crate) fn prepare() {
+    let state = STATE.load(SeqCst);
+    if state != READY {
+        is_ready(state, true);
+    }
+}
+
+/// What this process does from now on is part of another observation than what it wrote down before. Called between
+/// `fork` and `exec`, in the child.
+#[unsafe(no_mangle)]
+extern "C" fn rekindle_observe_aloud() {
+    STATE.store(NONE, SeqCst);
+}
+
 fn of_the_kernel(path: *const c_char) -> bool {
     sys::begins(path, b"/proc") || sys::begins(path, b"/sys") || sys::begins(path, b"/dev")
 }
@@ -139,7 +165,8 @@ unsafe fn fill(slot: *mut u8, kind: u16, before: &[u8], path: *const c_char) -> 
             length += 1;
             from = from.add(1);
         }
-        AtomicU32::from_ptr(slot.add(ring::PROCESS).cast()).store(PROCESS.load(SeqCst), SeqCst);
+        let process = PROCESS.load(SeqCst) & !ring::ALOUD;
+        AtomicU32::from_ptr(slot.add(ring::PROCESS).cast()).store(process, SeqCst);
         AtomicU16::from_ptr(slot.add(ring::KIND).cast()).store(kind, SeqCst);
         AtomicU16::from_ptr(slot.add(ring::LENGTH).cast()).store(length as u16, SeqCst);
     }

@@ -53,6 +53,12 @@ pub(crate) const LOOK: u16 = 3;
 pub(crate) const LOOK_LINK: u16 = 4;
 /// Every part of it is asked whether it is a link.
 pub(crate) const REAL: u16 = 5;
+/// No path: a variable of this name is asked for.
+pub(crate) const VARIABLE: u16 = 6;
+
+/// In the number that a process is given: which of its code asks for a variable matters, so that is told at once and
+/// not written down.
+pub(crate) const ALOUD: u32 = 1 << 30;
 
 /// The states of a slot, by the count that it is taken with.
 pub(crate) const fn free(count: u64) -> u64 {

@@ -144,11 +144,21 @@ impl Supervisor {
         0
     }
 
+    /// Whether it depends on the code that reads a variable or a clock whether that is to be noted.
+    pub(super) fn is_below_trusted(&mut self, who: Who) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let program = self.program(who);
+        is_under(
+            program.as_os_str().as_bytes(),
+            &self.record(who.scope).trusted,
+        )
+    }
+
     /// Who reads a variable or a clock at an address of its code; `None` where it may do so.
     fn reader(&mut self, who: Who, address: u64) -> Option<Vec<u8>> {
         use std::os::unix::ffi::OsStringExt;
         let program = self.program(who).into_os_string().into_vec();
-        if !is_under(&program, &self.record(who.scope).trusted) {
+        if !self.is_below_trusted(who) {
             return Some(program);
         }
         // Of a trusted program, only what foreign code in it does is of interest.

@@ -21,9 +21,20 @@ pub(crate) fn start(command: &mut Command, options: &Options) -> io::Result<(Chi
     let (here, there) = pair()?;
     let encoded = postcard::to_stdvec(&Bytes::from(options)).unwrap_or_default();
     let end = there.as_raw_fd();
+    // SAFETY: a name. The preload library has a function of it, which takes and gives nothing.
+    let aloud: Option<extern "C" fn()> = unsafe {
+        std::mem::transmute(libc::dlsym(
+            libc::RTLD_DEFAULT,
+            c"rekindle_observe_aloud".as_ptr(),
+        ))
+    };
     // SAFETY: between fork and exec, only system calls; all memory was allocated before.
     unsafe {
         command.pre_exec(move || {
+            // What it writes down counts for this process, and not for the part that begins.
+            if let Some(aloud) = aloud {
+                aloud();
+            }
             let number = say(
                 protocol::BEGIN,
                 encoded.as_ptr() as u64,

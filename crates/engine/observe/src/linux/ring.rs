@@ -195,7 +195,12 @@ impl Supervisor {
             late: true,
             ..who
         });
-        i64::try_from(number).map_or(-1, |number| number << 32 | i64::from(fd))
+        let aloud = if self.is_below_trusted(who) {
+            layout::ALOUD
+        } else {
+            0
+        };
+        u32::try_from(number).map_or(-1, |number| i64::from(number | aloud) << 32 | i64::from(fd))
     }
 
     /// Takes all that has been written down. Whether there was something.
@@ -227,6 +232,7 @@ impl Supervisor {
                 layout::LOOK => self.look(who, &line.path, true),
                 layout::LOOK_LINK => self.look(who, &line.path, false),
                 layout::REAL => self.real(who, &line.path),
+                layout::VARIABLE => self.record(who.scope).name(&line.path),
                 _ => {
                     let why = "a call that nobody knows".to_owned();
                     self.record(who.scope).blind(crate::Blind::Failed(why));

@@ -200,6 +200,27 @@ fn a_trusted_program_has_no_doubt() {
 }
 
 #[test]
+fn names_are_written_down_where_any_code_may_ask() {
+    let mut lab = Lab::new();
+    let stopped = |lab: &Lab, words: &[&str]| {
+        let words = [&["warm"], words].concat();
+        let observed = lab.observed(&mut lab.command(&words));
+        assert!(observed.status.success(), "{words:?}");
+        (observed.effort.stopped, observed.observation.env.names)
+    };
+    let (without, _) = stopped(&lab, &[]);
+    let (with, names) = stopped(&lab, &["env", "SOME", "env", "OTHER"]);
+    for name in ["SOME", "OTHER"] {
+        assert!(names.contains(OsStr::new(name)), "{names:?}");
+    }
+    assert_eq!(with, without, "a name was stopped for");
+    let trusted = Path::new(PLAIN).parent().map(PathBuf::from);
+    lab.options.trusted.extend(trusted);
+    let (_, names) = stopped(&lab, &["env", "SOME"]);
+    assert!(!names.contains(OsStr::new("SOME")), "{names:?}");
+}
+
+#[test]
 fn the_users_own_preload_is_what_a_program_sees() {
     let check = |before: Option<&str>, expected: &str| {
         let mut lab = Lab::new();

@@ -61,6 +61,28 @@ fn a_part_of_the_observation() {
 }
 
 #[test]
+fn what_a_part_is_looked_for_with_is_its_own() {
+    let Some(root) = inner() else {
+        let lab = Lab::new();
+        std::fs::create_dir(lab.path("bin")).expect("a directory");
+        again(&lab, "nested::what_a_part_is_looked_for_with_is_its_own");
+        return;
+    };
+    // From here on this process writes down what it reads.
+    for _ in 0..8 {
+        std::fs::metadata(&root).expect("there");
+    }
+    let mut command = Command::new("true");
+    let bin = root.join("bin");
+    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let seen = Observer::probe()
+        .run(&mut command, &Options::default())
+        .expect("run")
+        .observation;
+    assert_eq!(seen.files.get(&bin.join("true")), Some(&Seen::MISSING));
+}
+
+#[test]
 fn what_is_announced_is_seen() {
     let Some(root) = inner() else {
         let lab = Lab::new();

@@ -44,6 +44,69 @@ fn a_program_that_is_looked_for() {
     );
 }
 
+/// Starts `true` by way of directories that have none, and perhaps of one whose `true` cannot be started. How many calls
+/// were stopped.
+fn looked_for(act: &str, directories: usize, odd: bool) -> u64 {
+    let lab = Lab::new();
+    let mut search = String::new();
+    let mut expected = Vec::new();
+    for index in 0..directories {
+        let directory = lab.path(format!("bin{index:02}"));
+        fs::create_dir(&directory).expect("a directory");
+        search += &format!("{}:", directory.display());
+        expected.push((format!("bin{index:02}/true"), Seen::MISSING));
+    }
+    if odd {
+        fs::create_dir_all(lab.path("no/true")).expect("a directory");
+        search += &format!("{}:", lab.path("no").display());
+        expected.push(("no/true".to_owned(), Seen::THERE));
+    }
+    search += "/usr/bin:/bin";
+    let mut command = Command::new(ENVIRON);
+    command.arg(act);
+    match act {
+        "run" => _ = command.env("PATH", &search),
+        _ => _ = command.arg(&search),
+    }
+    let observed = lab.observed(command.arg("true"));
+    assert!(observed.status.success(), "{act}");
+    assert_eq!(lab.below(&observed.observation), expected, "{act}");
+    observed.effort.stopped
+}
+
+#[test]
+fn a_search_for_a_program_is_seen_and_not_stopped() {
+    for act in ["run", "warm-runwith"] {
+        let one = looked_for(act, 1, false);
+        assert_eq!(one, looked_for(act, 12, false), "{act}");
+    }
+}
+
+#[test]
+fn a_search_goes_on_behind_what_cannot_be_started() {
+    for act in ["run", "runwith", "warm-runwith"] {
+        looked_for(act, 2, true);
+    }
+}
+
+#[test]
+fn a_search_that_depends_on_where_the_child_begins() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::new();
+    for (name, text) in [
+        ("there/bin/subject", "#!/bin/sh\nexit 3\n"),
+        ("other/subject", "#!/bin/sh\nexit 4\n"),
+    ] {
+        let program = lab.file(name);
+        fs::write(&program, text).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
+    }
+    let mut command = Command::new(ENVIRON);
+    command.args(["runin".into(), lab.path("there"), "subject".into()]);
+    command.env("PATH", format!("bin:{}", lab.path("other").display()));
+    assert_eq!(lab.observed(&mut command).status.code(), Some(3));
+}
+
 #[test]
 fn a_script_and_what_runs_it() {
     use std::os::unix::fs::PermissionsExt;

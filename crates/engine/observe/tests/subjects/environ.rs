@@ -8,6 +8,9 @@
 
 use std::process::Command;
 
+#[allow(dead_code, reason = "most is of the other program")]
+mod quiet;
+
 #[allow(unconditional_recursion, reason = "it is to overflow")]
 fn overflow(depth: u64) -> u64 {
     let room = std::hint::black_box([depth; 100]);
@@ -22,6 +25,13 @@ fn main() {
         Some("run") => {
             let program = arguments.next().expect("a program");
             let status = Command::new(program).args(arguments).status();
+            std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+        }
+        // The child begins in another directory.
+        Some("runin") => {
+            let directory = arguments.next().expect("a directory");
+            let program = arguments.next().expect("a program");
+            let status = Command::new(program).current_dir(directory).status();
             std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
         }
         Some("again") => {
@@ -41,7 +51,10 @@ fn main() {
             unsafe { std::ptr::null::<u8>().read_volatile() };
         }
         // With another environment the child's program is looked for on another path.
-        Some("runwith") => {
+        Some(act @ ("runwith" | "warm-runwith")) => {
+            if act == "warm-runwith" {
+                quiet::warm();
+            }
             let path = arguments.next().expect("a path");
             let program = arguments.next().expect("a program");
             let status = Command::new(program)
