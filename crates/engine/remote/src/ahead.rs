@@ -83,7 +83,9 @@ impl Sender {
                 continue;
             }
             bytes = 0;
-            match push::pack_share(&self.client, &self.store, &std::mem::take(&mut waiting)) {
+            // Compilers have the other cores.
+            let waiting = std::mem::take(&mut waiting);
+            match push::pack_share((&self.client, &self.store), &waiting, 1) {
                 Ok(made) => packs.extend(made),
                 // The save at the end says so, if it fails as well.
                 Err(_) => break,

@@ -245,6 +245,22 @@ pub(crate) fn deflate(raw: &[u8]) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(raw, level(raw))
 }
 
+/// From here on several threads are worth their start, and the matches that are lost where their parts meet.
+const THREADED_BYTES: usize = 16 << 20;
+
+/// Deflates, with some threads where there is much of it.
+fn deflate_by(threads: usize, raw: &[u8]) -> std::io::Result<Vec<u8>> {
+    let threads = u32::try_from(threads).unwrap_or(1);
+    if threads < 2 || raw.len() < THREADED_BYTES {
+        return deflate(raw);
+    }
+    let mut encoder = zstd::Encoder::new(Vec::new(), level(raw))?;
+    encoder.multithread(threads)?;
+    encoder.set_pledged_src_size(Some(raw.len() as u64))?;
+    std::io::Write::write_all(&mut encoder, raw)?;
+    encoder.finish()
+}
+
 /// How hard to try.
 fn level(_raw: &[u8]) -> i32 {
     LEVEL
@@ -367,6 +383,23 @@ mod tests {
         expected.sort();
         assert_eq!(seen, expected);
         assert!(table.frames.len() < 6, "small objects share frames");
+    }
+
+    #[test]
+    fn a_large_object_that_threads_have_packed_comes_out_as_it_was() {
+        let mut large = vec![7; THREADED_BYTES + 5];
+        for (at, byte) in large.iter_mut().step_by(999_983).enumerate() {
+            *byte = u8::try_from(at).unwrap();
+        }
+        let mut builder = Builder::with_threads(3);
+        builder.add(Digest::of(&large), &large, true).unwrap();
+        let (pack, table) = builder.finish().unwrap();
+        assert_eq!(check_all(&pack), Ok(1));
+        let (range, frame) = table.ranges().next().unwrap();
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let objects = unpack(&pack[range], frame, None).unwrap();
+        assert_eq!(objects.len(), 1);
+        assert!(objects[0].1 == large, "other bytes came out");
     }
 
     #[test]

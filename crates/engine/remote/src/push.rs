@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use rekindle_base::{Digest, progress};
+use rekindle_base::{Digest, parallel, progress};
 use rekindle_store::{LocalStore, Record, Space, Store};
 
 use crate::blobs::{Kind, Name};
@@ -277,7 +277,7 @@ fn upload(
             let Some(share) = shares.get(at) else {
                 return;
             };
-            let result = pack_share(client, store, share);
+            let result = pack_share((client, store), share, parallel::cores());
             progress().did(share.len() as u64);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match (result, done.as_mut()) {
@@ -320,13 +320,15 @@ fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
     shares
 }
 
+/// Packs some objects, a large one with so many threads, and writes the packs.
 pub(crate) fn pack_share(
-    client: &Client,
-    store: &LocalStore,
+    (client, store): (&Client, &LocalStore),
     objects: &[Digest],
+    threads: usize,
 ) -> Result<Vec<PackEntry>, PushError> {
     let mut packs = Vec::new();
-    let mut builder = Builder::default();
+    let empty = || Builder::with_threads(threads);
+    let mut builder = empty();
     for digest in &libraries_last(store, objects) {
         // One that was evicted or damaged meanwhile is a miss for whoever reads the record.
         let Ok((bytes, executable)) = store.object_bytes(digest) else {
@@ -337,7 +339,10 @@ pub(crate) fn pack_share(
         }
         builder.add(*digest, &bytes, executable)?;
         if builder.len() >= PACK_BYTES {
-            packs.extend(write_pack(client, std::mem::take(&mut builder))?);
+            packs.extend(write_pack(
+                client,
+                std::mem::replace(&mut builder, empty()),
+            )?);
         }
     }
     packs.extend(write_pack(client, builder)?);

@@ -4,7 +4,7 @@ use rekindle_base::Digest;
 
 use super::{
     END, Frame, MAGIC, MAX_OBJECT_BYTES, MAX_WINDOW_LOG, Packed, SHARED_BYTES, SMALL_BYTES, Table,
-    VERSION, deflate, level,
+    VERSION, deflate, deflate_by, level,
 };
 
 /// Metadata that is kept for libraries of the same pack: a share of objects has no more.
@@ -47,6 +47,8 @@ const MIN_WINDOW_LOG: u32 = 10;
 /// Makes a pack, one object after the other.
 #[derive(Debug)]
 pub struct Builder {
+    /// For one large object.
+    threads: usize,
     bytes: Vec<u8>,
     table: Table,
     /// Metadata that libraries may repeat.
@@ -59,9 +61,18 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
+        Self::with_threads(1)
+    }
+}
+
+impl Builder {
+    /// A builder that takes so many threads for a large object.
+    #[must_use]
+    pub fn with_threads(threads: usize) -> Self {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         Self {
+            threads,
             bytes,
             table: Table::default(),
             bases: Vec::new(),
@@ -70,9 +81,7 @@ impl Default for Builder {
             shared: Vec::new(),
         }
     }
-}
 
-impl Builder {
     /// Adds an object, whose digest the caller has checked.
     ///
     /// # Errors
@@ -139,7 +148,7 @@ impl Builder {
         let base = self.base_for(bytes);
         let packed = match base {
             Some(base) => deflate_onto(bytes, &base.bytes)?,
-            None => deflate(bytes)?,
+            None => deflate_by(self.threads, bytes)?,
         };
         let base = base.map(|base| base.frame);
         let place = u32::try_from(self.table.frames.len()).map_err(std::io::Error::other)?;
