@@ -81,9 +81,7 @@ fn detoured<T>(
 
 /// Whether the program's file name is one to catch.
 fn is_wanted(program: *const c_char) -> bool {
-    let length = sys::length(program);
-    // SAFETY: a string of this length.
-    let text = unsafe { core::slice::from_raw_parts(program.cast::<u8>(), length) };
+    let text = sys::bytes(program);
     let name = text.rsplit(|byte| *byte == b'/').next().unwrap_or(text);
     let mut patterns = redirect().split(|byte| *byte == 0).skip(2);
     patterns.any(|pattern| matches(pattern, name))
@@ -100,9 +98,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 
 /// Finds the program as the C library would, where it is there.
 fn find(program: *const c_char, searches: bool, into: &mut [u8; LONGEST_PATH]) -> bool {
-    let length = sys::length(program);
-    // SAFETY: a string of this length.
-    let name = unsafe { core::slice::from_raw_parts(program.cast::<u8>(), length) };
+    let name = sys::bytes(program);
     if !searches || name.contains(&b'/') {
         return join(into, b"", name) && files::is_executable(into.as_ptr().cast());
     }
@@ -116,8 +112,7 @@ fn search_path() -> &'static [u8] {
     if path.is_null() {
         b"/bin:/usr/bin"
     } else {
-        // SAFETY: a string of this length, which lives as long as nobody changes the variable; it is not kept.
-        unsafe { core::slice::from_raw_parts(path.cast::<u8>(), sys::length(path)) }
+        sys::bytes(path)
     }
 }
 
@@ -127,9 +122,7 @@ fn found_quietly<T>(program: *const c_char, then: impl FnOnce(*const c_char) -> 
     if program.is_null() || !quiet::can_write() {
         return None;
     }
-    let length = sys::length(program);
-    // SAFETY: a string of this length.
-    let name = unsafe { core::slice::from_raw_parts(program.cast::<u8>(), length) };
+    let name = sys::bytes(program);
     // Elsewhere than from the root it depends on where the child will be.
     let is_plain = search_path()
         .split(|byte| *byte == b':')
@@ -239,16 +232,16 @@ extern "C" fn posix_spawnp(
     argv: Strings,
     envp: Strings,
 ) -> c_int {
-    quiet::prepare();
+    if !program.is_null() && !sys::bytes(program).contains(&b'/') {
+        // A search is many calls.
+        quiet::is_ready(true);
+    }
     detoured(program, argv, true, |program, argv, searches| {
         let spawn = |program, searches| {
             spawned(child, program, actions, attributes, argv, envp, searches)
         };
-        let done = if searches {
-            found_quietly(program, |found| spawn(found, false))
-        } else {
-            None
-        };
+        let found = || found_quietly(program, |found| spawn(found, false));
+        let done = searches.then(found).flatten();
         done.filter(|done| *done == 0)
             .unwrap_or_else(|| spawn(program, searches))
     })

@@ -48,8 +48,7 @@ impl Line {
 
 /// Writes down that a path, relative to the current directory, is going to be read.
 pub(crate) fn write_down(kind: u16, path: *const c_char) -> Option<Line> {
-    let state = STATE.load(SeqCst);
-    if state != READY && !is_ready(state, kind == ring::REAL) {
+    if !is_ready(kind == ring::REAL) {
         return None;
     }
     // The first page is nobody's: the kernel tells what is wrong with it.
@@ -80,21 +79,14 @@ pub(crate) fn write_down(kind: u16, path: *const c_char) -> Option<Line> {
 
 /// Writes down that a variable is going to be read. Whether that was possible.
 pub(crate) fn write_down_variable(name: *const c_char) -> bool {
-    let is_here = STATE.load(SeqCst) == READY || is_ready(STATE.load(SeqCst), false);
-    is_here && PROCESS.load(SeqCst) & ring::ALOUD == 0 && put(ring::VARIABLE, &[], name).is_some()
+    is_ready(false)
+        && PROCESS.load(SeqCst) & ring::ALOUD == 0
+        && put(ring::VARIABLE, &[], name).is_some()
 }
 
 /// Whether what is read can be written down by now.
 pub(crate) fn can_write() -> bool {
     STATE.load(SeqCst) == READY
-}
-
-/// Asks for the ring, if that has not been done.
-pub(crate) fn prepare() {
-    let state = STATE.load(SeqCst);
-    if state != READY {
-        is_ready(state, true);
-    }
 }
 
 /// What this process does from now on is part of another observation than what it wrote down before. Called between
@@ -174,8 +166,10 @@ unsafe fn fill(slot: *mut u8, kind: u16, before: &[u8], path: *const c_char) -> 
 }
 
 /// Asks for the ring after a few calls, or before one that is many. Whether it is there.
-fn is_ready(state: u8, is_many: bool) -> bool {
+pub(crate) fn is_ready(is_many: bool) -> bool {
+    let state = STATE.load(SeqCst);
     let next = match state {
+        READY => return true,
         EARLY => ASKING,
         ..EARLY if is_many => ASKING,
         ..EARLY => state + 1,

@@ -392,6 +392,12 @@ pub(crate) fn length(text: *const c_char) -> usize {
     count
 }
 
+/// A string's bytes, for as long as nobody changes it.
+pub(crate) fn bytes<'a>(text: *const c_char) -> &'a [u8] {
+    // SAFETY: a string of this length.
+    unsafe { core::slice::from_raw_parts(text.cast(), length(text)) }
+}
+
 /// Where the C library's `environ` is; 0 without one.
 pub(crate) fn environ_variable() -> usize {
     // SAFETY: reads an address.

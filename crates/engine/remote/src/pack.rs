@@ -353,6 +353,10 @@ mod tests {
         builder.finish().unwrap()
     }
 
+    fn cut(pack: &[u8], range: std::ops::Range<u64>) -> &[u8] {
+        &pack[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()]
+    }
+
     fn some_objects() -> Vec<Vec<u8>> {
         let large = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         let mut objects: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n; 9_000]).collect();
@@ -369,10 +373,8 @@ mod tests {
         assert_eq!(check_all(&pack), Ok(objects.len()));
         let mut seen = Vec::new();
         for (range, frame) in table.ranges() {
-            let bytes =
-                &pack[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
             seen.extend(
-                unpack(bytes, frame, None)
+                unpack(cut(&pack, range), frame, None)
                     .unwrap()
                     .into_iter()
                     .map(|(_, bytes)| bytes),
@@ -396,8 +398,7 @@ mod tests {
         let (pack, table) = builder.finish().unwrap();
         assert_eq!(check_all(&pack), Ok(1));
         let (range, frame) = table.ranges().next().unwrap();
-        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-        let objects = unpack(&pack[range], frame, None).unwrap();
+        let objects = unpack(cut(&pack, range), frame, None).unwrap();
         assert_eq!(objects.len(), 1);
         assert!(objects[0].1 == large, "other bytes came out");
     }
@@ -476,8 +477,7 @@ mod tests {
         assert_eq!(check_all(&pack), Ok(4));
         let (range, frame) = table.ranges().nth(2).unwrap();
         assert!(range.end - range.start < 1000);
-        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-        let with = |base: Option<&[u8]>| unpack(&pack[range.clone()], frame, base);
+        let with = |base: Option<&[u8]>| unpack(cut(&pack, range.clone()), frame, base);
         assert_eq!(with(Some(&metadata)).unwrap()[0].1, library);
         assert_eq!(with(None), Err(PackError::Damaged));
         let mut spoilt = metadata.clone();

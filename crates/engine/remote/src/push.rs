@@ -28,6 +28,8 @@ pub(crate) const PACK_BYTES: u64 = 32 << 20;
 pub(crate) const RAW_BYTES: u64 = 96 << 20;
 /// Packs that are made at once; each is in memory.
 const AT_ONCE: usize = 4;
+/// Threads that compress one large object: each has tens of megabytes of its own.
+const OBJECT_THREADS_MAX: usize = 4;
 
 /// What to save.
 #[derive(Debug)]
@@ -271,13 +273,14 @@ fn upload(
     progress().expect(objects.len() as u64);
     let next = AtomicUsize::new(0);
     let done: Mutex<Result<Vec<Share>, PushError>> = Mutex::new(Ok(Vec::new()));
+    let threads = parallel::cores().min(OBJECT_THREADS_MAX);
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(share) = shares.get(at) else {
                 return;
             };
-            let result = pack_share((client, store), share, parallel::cores());
+            let result = pack_share((client, store), share, threads);
             progress().did(share.len() as u64);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match (result, done.as_mut()) {

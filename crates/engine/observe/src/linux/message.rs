@@ -4,7 +4,7 @@ use super::elf::Facts;
 use super::hands_on::Copy;
 use super::listener::Call;
 use super::peer;
-use super::record::{Record, is_under, to_path};
+use super::record::{Record, to_path};
 use super::supervise::{Supervisor, Who};
 use crate::options::Bytes;
 use crate::{Contact, EnvDoubt, Observation, Redirect, protocol};
@@ -54,7 +54,7 @@ impl Supervisor {
             process.facts.clone(),
             process.redirected,
         );
-        let is_trusted = is_under(&program, &self.record(who.scope).trusted);
+        let is_trusted = self.is_below_trusted(who, &program);
         let count = facts.slots.len();
         let guards =
             !silent && !is_trusted && facts.rust && (1..=protocol::MOST_SLOTS).contains(&count);
@@ -62,7 +62,7 @@ impl Supervisor {
             process.unguarded = guards;
         }
         let record = self.record(who.scope);
-        if !silent && !is_under(&program, &record.trusted) {
+        if !silent && !is_trusted {
             if !facts.rust {
                 record.doubt(&program, EnvDoubt::Main);
             }
@@ -144,21 +144,11 @@ impl Supervisor {
         0
     }
 
-    /// Whether it depends on the code that reads a variable or a clock whether that is to be noted.
-    pub(super) fn is_below_trusted(&mut self, who: Who) -> bool {
-        use std::os::unix::ffi::OsStrExt;
-        let program = self.program(who);
-        is_under(
-            program.as_os_str().as_bytes(),
-            &self.record(who.scope).trusted,
-        )
-    }
-
     /// Who reads a variable or a clock at an address of its code; `None` where it may do so.
     fn reader(&mut self, who: Who, address: u64) -> Option<Vec<u8>> {
         use std::os::unix::ffi::OsStringExt;
         let program = self.program(who).into_os_string().into_vec();
-        if !self.is_below_trusted(who) {
+        if !self.is_below_trusted(who, &program) {
             return Some(program);
         }
         // Of a trusted program, only what foreign code in it does is of interest.
@@ -168,7 +158,7 @@ impl Supervisor {
         let object = peer::object(who.thread, address).map(|path| path.into_os_string().into_vec());
         let trusted = object
             .as_ref()
-            .is_some_and(|object| is_under(object, &self.record(who.scope).trusted));
+            .is_some_and(|object| self.is_below_trusted(who, object));
         let reader = if trusted {
             None
         } else {

@@ -362,7 +362,12 @@ impl Supervisor {
             return false;
         };
         let (program, foreign) = (process.program.clone(), process.foreign);
-        !foreign && is_under(&program, &self.record(who.scope).trusted)
+        !foreign && self.is_below_trusted(who, &program)
+    }
+
+    /// Whether a program or a library is one of those that may read variables.
+    pub(super) fn is_below_trusted(&mut self, who: Who, path: &[u8]) -> bool {
+        is_under(path, &self.record(who.scope).trusted)
     }
 
     /// The program of a thread.

@@ -17,6 +17,12 @@ fn overflow(depth: u64) -> u64 {
     overflow(depth + 1) + room[7]
 }
 
+/// Runs a child and ends with its code.
+fn end_as(command: &mut Command) -> ! {
+    let status = command.status();
+    std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+}
+
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
     let act = arguments.next().unwrap_or_default();
@@ -24,15 +30,13 @@ fn main() {
         Some("vars") => println!("{}", std::env::vars_os().count()),
         Some("run") => {
             let program = arguments.next().expect("a program");
-            let status = Command::new(program).args(arguments).status();
-            std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+            end_as(Command::new(program).args(arguments));
         }
         // The child begins in another directory.
         Some("runin") => {
             let directory = arguments.next().expect("a directory");
             let program = arguments.next().expect("a program");
-            let status = Command::new(program).current_dir(directory).status();
-            std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+            end_as(Command::new(program).current_dir(directory));
         }
         Some("again") => {
             // SAFETY: this program has one thread.
@@ -57,11 +61,7 @@ fn main() {
             }
             let path = arguments.next().expect("a path");
             let program = arguments.next().expect("a program");
-            let status = Command::new(program)
-                .env("PATH", path)
-                .args(arguments)
-                .status();
-            std::process::exit(status.ok().and_then(|status| status.code()).unwrap_or(98));
+            end_as(Command::new(program).env("PATH", path).args(arguments));
         }
         // A child with a changed environment, then perhaps all.
         Some(act @ ("changed" | "changed-all" | "copied")) => {
