@@ -39,7 +39,7 @@ pub mod scripts;
 mod sessions;
 mod settings;
 pub mod shim;
-mod toolchain;
+pub mod toolchain;
 mod verify;
 pub mod wrapper;
 

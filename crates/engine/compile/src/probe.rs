@@ -65,13 +65,13 @@ fn question(context: &Context<'_>, files: &Files<'_>, chain: &Chain) -> Option<D
         return None;
     }
     let target = target_of(arguments);
-    let toolchain =
-        toolchain::identify(files, environment, &chain.rustc, None, target.as_deref()).ok()?;
+    // A run that compiles nothing need not read a whole toolchain for this.
+    let compiler = toolchain::signed(environment, &chain.rustc, target.as_deref()).ok()?;
     let mut hasher = DigestHasher::new();
     hasher
-        .field(b"probe 1")
-        .field(toolchain.identity.as_bytes())
-        .field(toolchain.rustc.as_os_str().as_bytes());
+        .field(b"probe 2")
+        .field(compiler.signature.as_bytes())
+        .field(compiler.rustc.as_os_str().as_bytes());
     let wrappers = context
         .settings
         .inner_wrapper

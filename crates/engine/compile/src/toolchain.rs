@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
+use rekindle_store::LocalStore;
 
 /// A compiler, identified.
 #[derive(Clone, Debug)]
@@ -23,8 +24,6 @@ pub(crate) struct Toolchain {
     pub(crate) identity: Digest,
     /// Where it lies.
     pub(crate) sysroot: PathBuf,
-    /// The compiler behind any proxy.
-    pub(crate) rustc: PathBuf,
     /// Directory with the toolchain's own linkers under the names that gcc looks for.
     pub(crate) gcc_ld: Option<PathBuf>,
 }
@@ -82,39 +81,134 @@ pub(crate) fn identify(
     sysroot: Option<&Path>,
     target: Option<&str>,
 ) -> Result<Toolchain, String> {
-    let (rustc, own) = locate(environment, rustc)?;
-    let sysroot = sysroot.map_or(own, |given| environment.cwd.join(given));
-    let target = target.filter(|target| !target.ends_with(".json"));
-    let key = DigestHasher::new()
-        .field(b"toolchain 1")
-        .field(rustc.as_os_str().as_bytes())
-        .field(sysroot.as_os_str().as_bytes())
-        .field(target.unwrap_or_default().as_bytes())
-        .finish();
-    let memo = files.memo::<Memo>(&key).filter(|memo| {
-        memo.files.iter().all(|(path, seen)| {
-            rekindle_fsx::stat_follow(path).is_ok_and(|sig| parts(sig) == *seen)
-        })
-    });
-    let identity = match memo {
-        Some(memo) => memo.identity,
-        None => {
-            let memo = hash(files, &rustc, &sysroot, target)
-                .map_err(|error| format!("{}: {error}", sysroot.display()))?;
-            files.remember(&key, &memo);
-            memo.identity
-        }
+    let asked = Asked::new(environment, rustc, (sysroot, target))?;
+    if let Some(identity) = asked.known(files) {
+        return Ok(asked.identified(identity));
+    }
+    // With a new store all that run at once want it: one reads half a gigabyte, the others wait for what it found. Where
+    // there can be no lock, each reads.
+    let _held = files.lock_toolchain();
+    let identity = match asked.known(files) {
+        Some(identity) => identity,
+        None => asked.read(files)?,
     };
-    let gcc_ld = host_dirs(&sysroot)
-        .into_iter()
-        .map(|dir| dir.join("bin/gcc-ld"))
-        .find(|dir| rekindle_fsx::exists(dir));
-    Ok(Toolchain {
-        identity,
-        sysroot,
-        rustc,
-        gcc_ld,
+    Ok(asked.identified(identity))
+}
+
+/// A compiler by the signatures of its files, which tell on this machine alone whether it is another; no file is read.
+pub(crate) struct Signed {
+    /// The compiler behind any proxy.
+    pub(crate) rustc: PathBuf,
+    /// Digest of all paths and signatures.
+    pub(crate) signature: Digest,
+}
+
+/// Finds the compiler that `rustc` names, without reading it.
+pub(crate) fn signed(
+    environment: &Environment,
+    rustc: &OsStr,
+    target: Option<&str>,
+) -> Result<Signed, String> {
+    let asked = Asked::new(environment, rustc, (None, target))?;
+    let listed = asked.list()?;
+    let mut hasher = DigestHasher::new();
+    let (dirs, files) = (listed.dirs.iter(), listed.files.iter());
+    for (path, sig) in dirs.chain(files) {
+        hasher.field(path.as_os_str().as_bytes());
+        for part in parts(*sig) {
+            hasher.field(&part.to_le_bytes());
+        }
+    }
+    Ok(Signed {
+        rustc: asked.rustc,
+        signature: hasher.finish(),
     })
+}
+
+/// Reads a compiler before the first unit asks for it: `sysroot` with the libraries of its host, then those of each of
+/// `targets` that it has.
+pub fn read_ahead(
+    store: &LocalStore,
+    environment: &Environment,
+    sysroot: &Path,
+    targets: &[String],
+) {
+    let files = Files::new(store);
+    let rustc = sysroot.join("bin/rustc");
+    let has = |target: &&str| rekindle_fsx::exists(&sysroot.join("lib/rustlib").join(target));
+    let targets = targets.iter().map(String::as_str).filter(has).map(Some);
+    for target in std::iter::once(None).chain(targets) {
+        // What fails here fails again where it counts, and is said there.
+        let _ = identify(&files, environment, rustc.as_os_str(), None, target);
+    }
+}
+
+/// A compiler that is asked for.
+struct Asked<'a> {
+    rustc: PathBuf,
+    sysroot: PathBuf,
+    target: Option<&'a str>,
+    /// Where its memo is.
+    key: Digest,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        environment: &Environment,
+        rustc: &OsStr,
+        (sysroot, target): (Option<&Path>, Option<&'a str>),
+    ) -> Result<Self, String> {
+        let (rustc, own) = locate(environment, rustc)?;
+        let sysroot = sysroot.map_or(own, |given| environment.cwd.join(given));
+        let target = target.filter(|target| !target.ends_with(".json"));
+        let key = DigestHasher::new()
+            .field(b"toolchain 1")
+            .field(rustc.as_os_str().as_bytes())
+            .field(sysroot.as_os_str().as_bytes())
+            .field(target.unwrap_or_default().as_bytes())
+            .finish();
+        Ok(Self {
+            rustc,
+            sysroot,
+            target,
+            key,
+        })
+    }
+
+    /// What is remembered of it, where all its files are as they were.
+    fn known(&self, files: &Files<'_>) -> Option<Digest> {
+        let memo = files.memo::<Memo>(&self.key)?;
+        let is_same = |(path, seen): &(PathBuf, [i64; 5])| {
+            rekindle_fsx::stat_follow(path).is_ok_and(|sig| parts(sig) == *seen)
+        };
+        memo.files.iter().all(is_same).then_some(memo.identity)
+    }
+
+    fn list(&self) -> Result<Listed, String> {
+        list(&self.rustc, &self.sysroot, self.target).map_err(self.at())
+    }
+
+    fn read(&self, files: &Files<'_>) -> Result<Digest, String> {
+        let memo = hash(files, &self.sysroot, self.list()?).map_err(self.at())?;
+        files.remember(&self.key, &memo);
+        Ok(memo.identity)
+    }
+
+    fn at(&self) -> impl Fn(std::io::Error) -> String {
+        |error| format!("{}: {error}", self.sysroot.display())
+    }
+
+    fn identified(self, identity: Digest) -> Toolchain {
+        let gcc_ld = host_dirs(&self.sysroot)
+            .into_iter()
+            .map(|dir| dir.join("bin/gcc-ld"))
+            .find(|dir| rekindle_fsx::exists(dir));
+        Toolchain {
+            identity,
+            sysroot: self.sysroot,
+            gcc_ld,
+        }
+    }
 }
 
 fn parts(sig: StatSig) -> [i64; 5] {
@@ -144,12 +238,13 @@ fn host_dirs(sysroot: &Path) -> Vec<PathBuf> {
     if hosts.is_empty() { targets } else { hosts }
 }
 
-fn hash(
-    files: &Files<'_>,
-    rustc: &Path,
-    sysroot: &Path,
-    target: Option<&str>,
-) -> std::io::Result<Memo> {
+/// The files that a compiler is identified by, in order, and the directories that they were found in.
+struct Listed {
+    files: Vec<(PathBuf, StatSig)>,
+    dirs: Vec<(PathBuf, StatSig)>,
+}
+
+fn list(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<Listed> {
     let mut trees = host_dirs(sysroot);
     if let Some(target) = target {
         trees.push(sysroot.join("lib/rustlib").join(target));
@@ -161,10 +256,7 @@ fn hash(
             paths.push(lib.join(name));
         }
     }
-    let mut memo = Memo {
-        files: Vec::new(),
-        identity: Digest::of(b""),
-    };
+    let mut dirs = Vec::new();
     let mut pending: Vec<PathBuf> = Vec::new();
     for tree in trees {
         pending.extend(["lib", "bin", "codegen-backends"].map(|part| tree.join(part)));
@@ -173,7 +265,7 @@ fn hash(
         let Ok(sig) = rekindle_fsx::stat_follow(&dir) else {
             continue;
         };
-        memo.files.push((dir.clone(), parts(sig)));
+        dirs.push((dir.clone(), sig));
         for name in rekindle_fsx::list_names(&dir)? {
             let path = dir.join(name);
             match rekindle_fsx::stat_follow(&path)?.kind() {
@@ -182,24 +274,44 @@ fn hash(
             }
         }
     }
-    memo.files
-        .push((lib.clone(), parts(rekindle_fsx::stat_follow(&lib)?)));
+    dirs.push((lib.clone(), rekindle_fsx::stat_follow(&lib)?));
     paths.sort_unstable();
     paths.dedup();
-    // Half a gigabyte: with a new store, the first thing that a build waits for.
-    let digests = parallel::map(&paths, |path| {
-        let sig = rekindle_fsx::stat_follow(path)?;
-        let is_file = sig.kind() == FileKind::File;
-        let digest = is_file.then(|| rekindle_fsx::hash_file(path)).transpose()?;
-        std::io::Result::Ok(digest.map(|(digest, _)| (sig, digest)))
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let sig = rekindle_fsx::stat_follow(&path)?;
+        if sig.kind() == FileKind::File {
+            files.push((path, sig));
+        }
+    }
+    Ok(Listed { files, dirs })
+}
+
+fn hash(files: &Files<'_>, sysroot: &Path, listed: Listed) -> std::io::Result<Memo> {
+    // What the host's and a target's part share is read once for both.
+    let known = |(path, sig): (PathBuf, StatSig)| {
+        let is_large = sig.size >= LARGE_BYTES;
+        let known = is_large.then(|| files.known_tool(&path, sig)).flatten();
+        (path, sig, known)
+    };
+    let found: Vec<_> = listed.files.into_iter().map(known).collect();
+    let mut memo = Memo {
+        files: listed
+            .dirs
+            .into_iter()
+            .map(|(dir, sig)| (dir, parts(sig)))
+            .collect(),
+        identity: Digest::of(b""),
+    };
+    let digests = parallel::map(&found, |(path, _, known)| match known {
+        Some(digest) => Ok(*digest),
+        None => rekindle_fsx::hash_file(path).map(|(digest, _)| digest),
     });
     let mut hasher = DigestHasher::new();
-    for (path, digest) in paths.into_iter().zip(digests) {
-        let Some((sig, digest)) = digest? else {
-            continue;
-        };
+    for ((path, sig, known), digest) in found.into_iter().zip(digests) {
+        let digest = digest?;
         // Build scripts that start the compiler are seen to read it, and would have it read again.
-        if sig.size >= LARGE_BYTES {
+        if sig.size >= LARGE_BYTES && known.is_none() {
             files.remember_tool(&path, sig, digest);
         }
         let name = path.strip_prefix(sysroot).unwrap_or(&path);
@@ -210,4 +322,140 @@ fn hash(
     }
     memo.identity = hasher.finish();
     Ok(memo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "x86_64-unknown-linux-gnu";
+    const OTHER: &str = "x86_64-unknown-linux-musl";
+
+    /// A sysroot for two targets, and a store.
+    struct Field {
+        dir: tempfile::TempDir,
+        store: LocalStore,
+    }
+
+    impl Field {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = LocalStore::open(&dir.path().join("store"));
+            let field = Self { dir, store };
+            field.put("bin/rustc", b"rustc");
+            field.put("lib/librustc_driver.so", &vec![1; 2 << 20]);
+            field.put(&format!("lib/rustlib/{HOST}/bin/rust-lld"), b"lld");
+            for target in [HOST, OTHER] {
+                field.put(&format!("lib/rustlib/{target}/lib/libstd.rlib"), b"std");
+            }
+            field
+        }
+
+        fn sysroot(&self) -> PathBuf {
+            self.dir.path().join("rust")
+        }
+
+        fn put(&self, name: &str, bytes: &[u8]) {
+            let path = self.sysroot().join(name);
+            rekindle_fsx::create_dir_all(path.parent().unwrap()).unwrap();
+            rekindle_fsx::atomic::write(&path, bytes).unwrap();
+        }
+
+        fn rustc(&self) -> PathBuf {
+            self.sysroot().join("bin/rustc")
+        }
+
+        fn environment(&self) -> Environment {
+            Environment::new([], self.sysroot(), "rekindle-rustc".into())
+        }
+
+        fn signature(&self, target: Option<&str>) -> Digest {
+            let rustc = self.rustc();
+            let signed = signed(&self.environment(), rustc.as_os_str(), target);
+            signed.unwrap().signature
+        }
+
+        fn identity(&self, target: Option<&str>) -> Digest {
+            let files = Files::new(&self.store);
+            let rustc = self.rustc();
+            let found = identify(&files, &self.environment(), rustc.as_os_str(), None, target);
+            found.unwrap().identity
+        }
+
+        /// What is remembered.
+        fn known(&self, target: Option<&str>) -> Option<Digest> {
+            let rustc = self.rustc();
+            let environment = self.environment();
+            let asked = Asked::new(&environment, rustc.as_os_str(), (None, target)).unwrap();
+            asked.known(&Files::new(&self.store))
+        }
+    }
+
+    #[test]
+    fn another_file_is_another_compiler() {
+        let field = Field::new();
+        let both = || (field.signature(None), field.identity(None));
+        let mut before = both();
+        assert_eq!(both(), before);
+        let std = format!("lib/rustlib/{HOST}/lib/libstd.rlib");
+        let changes: [(&str, &[u8]); 4] = [
+            ("bin/rustc", b"other"),
+            ("lib/librustc_driver.so", &[2; 2 << 20]),
+            (&std, b"other"),
+            ("lib/libLLVM.so", b"added"),
+        ];
+        for (name, bytes) in changes {
+            field.put(name, bytes);
+            let after = both();
+            assert_ne!(after.0, before.0, "{name}");
+            assert_ne!(after.1, before.1, "{name}");
+            before = after;
+        }
+        rekindle_fsx::remove_file(&field.sysroot().join("lib/libLLVM.so")).unwrap();
+        assert_ne!(field.signature(None), before.0);
+        assert_ne!(field.identity(None), before.1);
+    }
+
+    #[test]
+    fn the_part_of_another_target_counts_where_it_is_asked_for() {
+        let field = Field::new();
+        let (host, other) = (field.signature(None), field.signature(Some(OTHER)));
+        field.put(&format!("lib/rustlib/{OTHER}/lib/libstd.rlib"), b"new");
+        assert_ne!(field.signature(Some(OTHER)), other);
+        assert_eq!(field.signature(None), host);
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_known() {
+        let field = Field::new();
+        let targets = [OTHER, "none"].map(str::to_owned);
+        read_ahead(
+            &field.store,
+            &field.environment(),
+            &field.sysroot(),
+            &targets,
+        );
+        for target in [None, Some(OTHER)] {
+            assert_eq!(field.known(target), Some(field.identity(target)));
+        }
+        assert_eq!(field.known(Some("none")), None);
+    }
+
+    #[test]
+    fn who_waits_takes_what_the_other_found() {
+        let field = Field::new();
+        let planted = Digest::of(b"planted");
+        let held = field.store.lock_toolchain().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| field.identity(None));
+            let files = Files::new(&field.store);
+            let (rustc, environment) = (field.rustc(), field.environment());
+            let asked = Asked::new(&environment, rustc.as_os_str(), (None, None)).unwrap();
+            let mut memo = hash(&files, &asked.sysroot, asked.list().unwrap()).unwrap();
+            memo.identity = planted;
+            files.remember(&asked.key, &memo);
+            drop(held);
+            assert_eq!(waiting.join().unwrap(), planted);
+        });
+    }
 }

@@ -143,15 +143,21 @@ impl History {
         }
     }
 
+    /// Whether a store has a database.
+    #[must_use]
+    pub fn is_there(store_dir: &Path) -> bool {
+        rekindle_fsx::exists(&store_dir.join(DATABASE))
+    }
+
     /// Opens the database of a store for reading, also where nothing can be written.
     ///
     /// # Errors
     /// [`HistoryError`].
     pub fn open_to_read(store_dir: &Path) -> Result<Self, HistoryError> {
-        let path = store_dir.join(DATABASE);
-        if !rekindle_fsx::exists(&path) {
+        if !Self::is_there(store_dir) {
             return Err(HistoryError::Nothing(store_dir.to_owned()));
         }
+        let path = store_dir.join(DATABASE);
         match Self::open_file(&path) {
             Err(HistoryError::Database { error, .. }) if !is_damage(&error) => {
                 Self::open_read_only(&path)

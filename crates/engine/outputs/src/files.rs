@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use rekindle_base::Digest;
 use rekindle_fsx::StatSig;
+use rekindle_fsx::lock::FileLock;
 use rekindle_store::{LocalStore, Space};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,12 @@ impl<'a> Files<'a> {
         self.target.get_or_init(|| target.to_owned());
         self.beside
             .get_or_init(|| LocalStore::open(&target.join(".rekindle")));
+    }
+
+    /// Waits until nobody else reads a whole toolchain; `None` where there can be no lock.
+    #[must_use]
+    pub fn lock_toolchain(&self) -> Option<FileLock> {
+        self.store.lock_toolchain().ok()
     }
 
     /// Where records of this machine are: in the store, then in the target directory.
@@ -187,12 +194,9 @@ impl<'a> Files<'a> {
         if let Some(digest) = self.with_shelf(on_shelf).flatten() {
             return Ok(digest);
         }
-        let key = record::key(b"tool", path);
-        let known = record::of_machine::<ToolMemo>(&self.stores(), Space::Memos, &key)
-            .find(|memo| memo.sig == sig.into());
-        if let Some(memo) = known {
-            self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), memo.digest));
-            return Ok(memo.digest);
+        if let Some(digest) = self.known_tool(path, sig) {
+            self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
+            return Ok(digest);
         }
         let (digest, _) = rekindle_fsx::hash_file(path)?;
         // What it was before it was read says nothing of what was read.
@@ -202,6 +206,15 @@ impl<'a> Files<'a> {
             self.keep_tool(path, sig, digest);
         }
         Ok(digest)
+    }
+
+    /// What [`Files::tool`] remembers of a file with this signature.
+    #[must_use]
+    pub fn known_tool(&self, path: &Path, sig: StatSig) -> Option<Digest> {
+        let key = record::key(b"tool", path);
+        let memo = record::of_machine::<ToolMemo>(&self.stores(), Space::Memos, &key)
+            .find(|memo| memo.sig == sig.into());
+        memo.map(|memo| memo.digest)
     }
 
     /// The signature of a file of the system: of one whose digest was asked for, that of the bytes with this digest, or a later

@@ -15,9 +15,9 @@ use crate::blobs::Name;
 use crate::client::{Client, ClientError};
 
 /// A range that is longer is read so.
-pub(crate) const LONG_BYTES: u64 = 12 << 20;
+pub(crate) const LONG_BYTES: u64 = 6 << 20;
 /// The shortest piece, and how many a range is cut into at most: each is a request.
-const PIECE_BYTES: u64 = 8 << 20;
+const PIECE_BYTES: u64 = 3 << 20;
 const PIECES_MAX: u64 = 6;
 /// Pieces under way.
 const AT_ONCE: usize = 2;
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_range_is_cut_into_few_pieces_without_a_gap() {
         const MIB: u64 = 1 << 20;
-        for (length, count) in [(0, 0), (1, 1), (8 * MIB, 1), (20 * MIB, 3), (900 * MIB, 6)] {
+        for (length, count) in [(0, 0), (1, 1), (3 * MIB, 1), (11 * MIB, 4), (900 * MIB, 6)] {
             let range = 77..77 + length;
             let pieces = cut(&range);
             assert_eq!(pieces.len(), count, "{length}");

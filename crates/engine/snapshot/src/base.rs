@@ -113,6 +113,14 @@ pub enum Why {
     Toolchain,
 }
 
+impl Why {
+    /// Whether it was made from the commit that is checked out.
+    #[must_use]
+    pub const fn is_this_commit(&self) -> bool {
+        matches!(self, Self::Commit { distance: 0, .. })
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

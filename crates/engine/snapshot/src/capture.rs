@@ -11,8 +11,9 @@ use std::path::Path;
 
 use rekindle_base::{Digest, progress};
 use rekindle_fsx::lock::FileLock;
+use rekindle_key::entry::Entry;
 use rekindle_outputs::environment::Environment;
-use rekindle_store::LocalStore;
+use rekindle_store::{LocalStore, Space, Store};
 
 use crate::captured::{Built, Capture, Capturing, LeftOut};
 use crate::fingerprint;
@@ -33,6 +34,8 @@ const REVISIONS_MAX: u32 = 8;
 pub struct Saw {
     /// Units that the unit cache saw.
     pub units: HashSet<String>,
+    /// The keys of the entries that these were restored from, or stored as.
+    pub entries: HashMap<String, Digest>,
     /// Those of them whose outputs hold a real path.
     pub bound: HashSet<String>,
     /// Runs of build scripts that the unit cache gives to any directory, with that directory's paths in what is text.
@@ -41,6 +44,8 @@ pub struct Saw {
     pub seen: HashMap<String, Seen>,
     /// Those that read what cannot be looked at again, and why.
     pub unjudged: HashMap<String, String>,
+    /// Runs of build scripts that were seen to write nowhere but into their directory.
+    pub confined: HashSet<String>,
     /// Runs of build scripts that wrote outside of their directory.
     pub wrote_outside: HashSet<String>,
     /// Which units wrote incremental state, by the state's directory.
@@ -136,7 +141,7 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
             None => captured.busy.push(profile.name.clone()),
         }
     }
-    forget_scripts(&mut works, &mut captured);
+    forget_scripts(&mut works, request.saw, &mut captured);
     resolve(&mut works, &mut captured);
     for work in works {
         work.write(&all, request, &mut captured)?;
@@ -146,8 +151,9 @@ pub fn capture(store: &LocalStore, request: &Request<'_>) -> io::Result<Captured
 
 /// Leaves out the runs of build scripts that a unit was built with which is left out: it alone would say which
 /// files the script wrote among the sources, and a fresh run would not write them. Of a unit whose build did
-/// not end cargo does not say what it was built with: then the package's runs are left out.
-fn forget_scripts(works: &mut [Work<'_>], captured: &mut Captured) {
+/// not end cargo does not say what it was built with: then the package's runs are left out. A script that was seen to
+/// write nothing there stays.
+fn forget_scripts(works: &mut [Work<'_>], saw: &Saw, captured: &mut Captured) {
     let mut without = Lost::default();
     for work in works.iter_mut() {
         without.hashes.extend(work.lost.hashes.drain());
@@ -156,6 +162,7 @@ fn forget_scripts(works: &mut [Work<'_>], captured: &mut Captured) {
     for work in works {
         let scripts = work.built.extract_if(.., |built| {
             built.is_script_run()
+                && !saw.confined.contains(&built.unit.id)
                 && (without.hashes.contains(&built.hash)
                     || without.packages.contains(&built.unit.package))
         });
@@ -379,10 +386,12 @@ impl<'a> Work<'a> {
         if known.tree.is_none() && self.built.is_empty() {
             return Ok(());
         }
+        let beside = beside(all, &known, &self.built);
         let (digest, has_seen) = match &known.tree {
             Some((digest, tree))
                 if self.built.is_empty()
                     && !wrote_state(request, profile)
+                    && beside.as_ref().is_none_or(|beside| *beside == tree.beside)
                     && !must_age(request, tree, &known) =>
             {
                 (*digest, known.ledger.has_seen)
@@ -390,7 +399,9 @@ impl<'a> Work<'a> {
             _ => {
                 captured.new_trees += 1;
                 let built = self.built.into_iter().map(|built| built.unit).collect();
-                let tree = merge(all, request, profile, &known, built, self.inputs, captured)?;
+                let mut tree = merge(all, request, profile, &known, built, self.inputs, captured)?;
+                let before = known.tree.as_ref().map(|(_, tree)| &tree.beside);
+                tree.beside = beside.or_else(|| before.cloned()).unwrap_or_default();
                 let put = trees::put(all.store, &tree);
                 let noted = put.and_then(|digest| {
                     incremental::note(all.store, &digest, &tree)?;
@@ -416,6 +427,25 @@ impl<'a> Work<'a> {
         captured.trees.push((profile.name.clone(), digest));
         Ok(())
     }
+}
+
+/// What the unit cache has of the units that are left out; `None` where none of them was asked for in this run.
+fn beside(all: &Capturing<'_>, known: &Known<'_>, built: &[Built]) -> Option<Vec<Digest>> {
+    let captured: HashSet<&String> = built.iter().map(|built| &built.unit.id).collect();
+    let mut ids: Vec<&String> = known.ids.iter().collect();
+    ids.retain(|id| !known.unchanged.contains_key(*id) && !captured.contains(id));
+    ids.sort_unstable();
+    let keys: Vec<&Digest> = ids
+        .iter()
+        .filter_map(|id| all.saw.entries.get(*id))
+        .collect();
+    let entry = |key: &&Digest| {
+        let record = all.store.get_record(Space::Entries, key).ok()??;
+        Entry::decode(&record.payload)
+    };
+    let entries = keys.iter().filter_map(entry);
+    let outputs = entries.flat_map(|entry| entry.outputs);
+    (!keys.is_empty()).then(|| outputs.map(|output| output.digest).collect())
 }
 
 /// Whether a compile wrote incremental state: also a unit that is left out has some.
@@ -520,5 +550,6 @@ fn merge(
         inputs: inputs.into_list(),
         units,
         incremental,
+        beside: Vec::new(),
     })
 }

@@ -647,6 +647,12 @@ impl Built {
     }
 }
 
+/// Whether a unit is a build script's program.
+pub(crate) fn is_script(unit: &Unit) -> bool {
+    let hash = unit.files.last();
+    hash.is_some_and(|file| file.path.contains("/build-script-"))
+}
+
 /// Whether a unit is the run of a build script.
 pub(crate) fn is_script_run(unit: &Unit) -> bool {
     let hash = unit.files.last();

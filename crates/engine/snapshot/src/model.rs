@@ -42,6 +42,8 @@ pub struct Tree {
     pub units: Vec<Unit>,
     /// Incremental state, one for every crate that has some.
     pub incremental: Vec<Incremental>,
+    /// What units were made into that are not captured, and that a build of the same asks the unit cache for.
+    pub beside: Vec<Digest>,
 }
 
 impl Tree {
@@ -267,6 +269,7 @@ impl Tree {
             inputs: Vec::new(),
             units,
             incremental,
+            beside: Vec::new(),
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub environment: &'a Environment,
     /// Whether programs that people collect are made ready: they will be wanted when cargo has ended.
     pub early: bool,
+    /// Whether these were built from the sources that are here, as far as that is known.
+    pub same: bool,
 }
 
 /// What came of it.
@@ -128,6 +130,11 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     let at_once = place::threads() > 2;
     bring_placed(store, &jobs, &valid);
     restored.reads = reads::of_missing(&jobs, &valid);
+    if request.same && restored.invalid.is_empty() && !restored.reads.is_empty() {
+        // What was built with a script that runs again is mostly what it was.
+        let beside = jobs.iter().flat_map(|job| &job.tree.beside);
+        restored.reads.extend(beside.copied());
+    }
     if request.early {
         bring_programs(&placing, &jobs, &valid);
     }

@@ -7,7 +7,7 @@ use rekindle_store::{LocalStore, Space, Store, StoreError};
 use crate::model::{Body, File, Tree};
 
 /// The version of the format that this code writes.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Stores a tree; its name.
 ///
@@ -106,6 +106,7 @@ mod tests {
                 files: files.collect(),
             }],
             incremental: Vec::new(),
+            beside: Vec::new(),
         }
     }
 

@@ -67,6 +67,7 @@ fn of(first: Tree, second: Tree) -> Option<Tree> {
         inputs: inputs.into_list(),
         units,
         incremental: states(first.incremental, second.incremental),
+        beside: first.beside,
     })
 }
 
@@ -116,6 +117,7 @@ mod tests {
             inputs: units.iter().map(|(id, _)| input(id)).collect(),
             units: units.iter().enumerate().map(unit).collect(),
             incremental: Vec::new(),
+            beside: Vec::new(),
         }
     }
 

@@ -57,6 +57,10 @@ impl Layout {
         self.root.join("gc.lock")
     }
 
+    pub(crate) fn toolchain_lock(&self) -> PathBuf {
+        self.root.join("toolchain.lock")
+    }
+
     pub(crate) fn pointers_lock(&self) -> PathBuf {
         self.root.join("pointers.lock")
     }

@@ -36,6 +36,7 @@ const RENEW_NS: i64 = 10 * MINUTE_NS;
 ///        runs/              a directory for each run; others write it, evictions prune it
 ///        gc.lock            held by the one eviction that runs
 ///        pointers.lock      held by who changes several records of `pointers`
+///        toolchain.lock     held by who reads a whole toolchain for its digest
 ///        size, growth       how large the store is, roughly
 /// ```
 ///
@@ -261,6 +262,15 @@ impl LocalStore {
         let path = self.layout.pointers_lock();
         fsx::with_dir(&self.layout.root, || fsx::lock::try_exclusive(&path))
             .map_err(at("lock", &path))
+    }
+
+    /// Waits for the lock for reading a whole toolchain, of which a digest is then in [`Space::Memos`].
+    ///
+    /// # Errors
+    /// Where the file cannot be made or locked.
+    pub fn lock_toolchain(&self) -> io::Result<fsx::lock::FileLock> {
+        let path = self.layout.toolchain_lock();
+        fsx::with_dir(&self.layout.root, || fsx::lock::exclusive(&path)).map_err(at("lock", &path))
     }
 
     fn note_use(&self, space: Space, key: &Digest) {

@@ -496,6 +496,7 @@ fn put(project: &Project, wanted: Option<&str>, format: Format) -> Result<(), Co
         launcher: &launcher()?,
         environment: &project.environment,
         early: false,
+        same: false,
     };
     let bar = project.bars(format).begin(Work::RESTORE);
     let restored = restore::restore(&project.store, &request).map_err(failed("restored"))?;

@@ -198,6 +198,80 @@ fn a_failed_build_keeps_what_was_built() {
     assert_eq!(program(&project), "one!");
 }
 
+/// Of a crate that failed nothing says what its script wrote among the sources, where nobody saw the script.
+#[test]
+fn a_script_that_nobody_saw_runs_again_for_a_crate_that_failed() {
+    let project = in_git(&[
+        ("Cargo.toml", &manifest("app", "")),
+        (
+            "build.rs",
+            "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); \
+             std::fs::write(\"src/written.rs\", \"pub const MADE: &str = \\\"made\\\";\").unwrap(); }",
+        ),
+        ("src/main.rs", "mod written; fn main() { broken }"),
+        (".gitignore", "target\nsrc/written.rs\n"),
+    ]);
+    let unseen = |arguments: &[&str]| -> Done {
+        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
+        let command = command.env_remove("REKINDLE_SNAPSHOT");
+        command
+            .env("REKINDLE_OBSERVE", "0")
+            .output()
+            .unwrap()
+            .into()
+    };
+    assert_eq!(unseen(&["build"]).code, Some(101));
+    project.put(
+        "ws/src/main.rs",
+        "mod written; fn main() { println!(\"{}\", written::MADE); }",
+    );
+    commit(&project, "mended");
+    fresh_clone(&project);
+    unseen(&["build"]).ok();
+    assert_eq!(program(&project), "made");
+}
+
+/// A script that asks for the time is captured never, and what it was built with stays all the same.
+#[test]
+fn a_script_that_runs_each_time_takes_no_others_with_it() {
+    let project = in_git(&[
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"sys\", \"app\"]\nresolver = \"2\"\n",
+        ),
+        ("sys/Cargo.toml", &manifest("sys", "links = \"sys\"\n")),
+        (
+            "sys/build.rs",
+            "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); println!(\"cargo:word=one\"); }",
+        ),
+        ("sys/src/lib.rs", ""),
+        (
+            "app/Cargo.toml",
+            &manifest("app", "[dependencies]\nsys = { path = \"../sys\" }\n"),
+        ),
+        (
+            "app/build.rs",
+            "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); \
+             println!(\"cargo:rustc-env=WORD={}\", std::env::var(\"DEP_SYS_WORD\").unwrap()); \
+             println!(\"cargo:rustc-env=AT={:?}\", std::time::SystemTime::now()); }",
+        ),
+        (
+            "app/src/main.rs",
+            "fn main() { let _ = env!(\"AT\"); println!(\"{}\", env!(\"WORD\")); }",
+        ),
+        (".gitignore", "target\n"),
+    ]);
+    rekindle(&project, &["build"]).ok();
+    fresh_clone(&project);
+    rekindle(&project, &["build"]).ok();
+    let stats = project.stats();
+    assert_eq!(started(&stats)[2], 1, "{stats}");
+    assert_eq!(stats["units"]["hit"], 0, "{stats}");
+    assert_eq!(stats["units"]["miss"], 1, "{stats}");
+    assert_eq!(program(&project), "one");
+    assert_fresh(&project);
+}
+
 #[test]
 fn what_the_store_has_lost_is_built() {
     let project = workspace();

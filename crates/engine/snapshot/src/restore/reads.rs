@@ -1,7 +1,7 @@
 //! What compilers are going to read of a target directory that was restored but for some units.
 //!
 //! A guess, to be brought from afar before it is asked for: those units are taken to use the crates that they used when they
-//! were recorded.
+//! were recorded. A build script whose runs are never recorded, as one that writes among the sources, is taken to run again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,12 +9,13 @@ use rekindle_base::Digest;
 use rekindle_outputs::incremental::crate_name;
 
 use super::Job;
+use crate::captured::is_script;
 use crate::model::{Body, File, Form, Object, Unit};
 
-/// The objects, those that are read first first: metadata and procedural macros, incremental state, then libraries where a
+/// The objects, those that are read first first: scripts that run, metadata and procedural macros, incremental state, then libraries where a
 /// program is linked.
 pub(super) fn of_missing(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
-    let mut metadata = Vec::new();
+    let mut metadata = scripts_without_a_run(jobs, valid);
     let mut states = Vec::new();
     let mut libraries = Vec::new();
     for (job, valid) in jobs.iter().zip(valid) {
@@ -27,6 +28,28 @@ pub(super) fn of_missing(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
     let mut seen = HashSet::new();
     metadata.retain(|digest| seen.insert(*digest));
     metadata
+}
+
+/// The programs of build scripts that the last build used, with which nothing was built that is restored.
+fn scripts_without_a_run(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
+    let restored = || {
+        jobs.iter().zip(valid).flat_map(|(job, valid)| {
+            let units = valid.iter().map(|index| &job.tree.units[*index]);
+            units.map(|unit| (job.tree.generation, unit))
+        })
+    };
+    let built_with: HashSet<Digest> = restored()
+        .flat_map(|(_, unit)| &unit.deps)
+        .copied()
+        .collect();
+    let scripts = restored().filter(|(generation, unit)| {
+        unit.used == *generation && is_script(unit) && !built_with.contains(&unit.build)
+    });
+    let objects = scripts.flat_map(|(_, unit)| unit.files.iter().filter_map(File::object));
+    objects
+        .filter(|object| object.form == Form::Program)
+        .map(|object| object.digest)
+        .collect()
 }
 
 /// A tree's files that were restored, and the units that were not.
@@ -270,6 +293,37 @@ mod tests {
         both.push(state("older", 0));
         let valid = vec![(1..units.len() - 1).collect()];
         assert_eq!(read_with(units, both, false, valid), expected);
+    }
+
+    #[test]
+    fn a_script_without_a_run_is_read_first() {
+        let script = |name: &str| {
+            let mut unit = unit(name, &[(name, Form::Program)], &[]);
+            unit.files.push(File {
+                path: format!(".fingerprint/{name}/build-script-build-script-build"),
+                mode: 0o644,
+                body: crate::model::Body::Inline(Vec::new()),
+            });
+            unit
+        };
+        let run = |name: &str, of: &Unit| {
+            let mut unit = unit(name, &[(name, Form::Text)], &[]);
+            unit.deps = vec![of.build];
+            unit
+        };
+        let mut old = script("old");
+        old.used = 0;
+        let units = || {
+            let (again, other) = (script("again"), script("other"));
+            let runs = [run("run of again", &again), run("run of other", &other)];
+            let [again_run, other_run] = runs;
+            vec![old.clone(), again, other, other_run, again_run]
+        };
+        // The last one is not restored.
+        let names = |read: Vec<Digest>| read.into_iter().collect::<HashSet<_>>();
+        assert_eq!(names(read(units())), digests(&["again"]));
+        let valid = vec![(0..units().len()).collect()];
+        assert_eq!(read_with(units(), Vec::new(), false, valid), []);
     }
 
     #[test]

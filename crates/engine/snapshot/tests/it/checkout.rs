@@ -19,6 +19,8 @@ pub(crate) struct Checkout {
     root: tempfile::TempDir,
     store: LocalStore,
     pub(crate) trees: Vec<(String, Digest)>,
+    /// What a capture is told of the units.
+    pub(crate) saw: Saw,
     began_ns: i64,
 }
 
@@ -48,6 +50,7 @@ impl Checkout {
             root,
             store,
             trees: Vec::new(),
+            saw: Saw::default(),
             began_ns: 0,
         };
         checkout.write(&[
@@ -125,7 +128,7 @@ impl Checkout {
                 here: &self.here(),
                 revision: None,
                 began_ns: self.began_ns,
-                saw: &Saw::default(),
+                saw: &self.saw,
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 incremental: true,
                 environment: &Environment::default(),
@@ -149,7 +152,16 @@ impl Checkout {
         self.trees = base::choose(&self.store, wanted).unwrap().pointer.trees;
     }
 
+    pub(crate) fn store(&self) -> &LocalStore {
+        &self.store
+    }
+
     pub(crate) fn restore_at(&self, dir: &str) -> Restored {
+        self.restore_from(dir, false)
+    }
+
+    /// Restores in a directory what was built from the same sources, or from others.
+    pub(crate) fn restore_from(&self, dir: &str, same: bool) -> Restored {
         restore::restore(
             &self.store,
             &restore::Request {
@@ -158,6 +170,7 @@ impl Checkout {
                 launcher: Path::new("/nonexistent/rekindle-rustc"),
                 environment: &Environment::default(),
                 early: false,
+                same,
             },
         )
         .unwrap()

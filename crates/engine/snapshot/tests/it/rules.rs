@@ -1,9 +1,15 @@
 //! What is fresh after a restore, and what is not.
 
+use std::fs;
+
 use rekindle_base::Digest;
+use rekindle_key::Manifest;
+use rekindle_key::depinfo::DepInfo;
+use rekindle_key::entry::{Entry, Output};
 use rekindle_snapshot::LeftOut;
 use rekindle_snapshot::base::{Git, Wanted};
 use rekindle_snapshot::restore::{Invalid, Skipped};
+use rekindle_store::{Space, Store};
 
 use crate::checkout::{Checkout, cargo};
 
@@ -337,4 +343,71 @@ fn wanted(checkout: &Checkout) -> Wanted {
         }),
         dirs: vec!["debug".to_owned()],
     }
+}
+
+/// The id of a package's unit whose fingerprint has a file of this name.
+fn id_of(checkout: &Checkout, package: &str, file: &str) -> String {
+    let dirs = fs::read_dir(checkout.path("target/debug/.fingerprint")).unwrap();
+    let mut dirs = dirs.map(|dir| dir.unwrap().path());
+    let dir = dirs.find(|dir| {
+        let name = dir.file_name().unwrap().to_str().unwrap();
+        name.starts_with(package) && dir.join(file).exists()
+    });
+    let name = dir.unwrap().file_name().unwrap().to_owned();
+    name.to_str()
+        .unwrap()
+        .rsplit_once('-')
+        .unwrap()
+        .1
+        .to_owned()
+}
+
+/// A script that is never captured runs again, and what was built with it comes from the unit cache: both are read,
+/// where nothing is known to have changed.
+#[test]
+fn what_is_built_again_is_read_from_the_store() {
+    let mut checkout = Checkout::new();
+    assert!(checkout.cargo(&["build", "--offline"]).ok);
+    let program = Digest::of(b"the program");
+    let entry = Entry {
+        outputs: vec![Output {
+            name: "app".to_owned(),
+            digest: program,
+            size: 11,
+            executable: true,
+        }],
+        dep_info: DepInfo::default(),
+        stderr: Vec::new(),
+        compile_us: 0,
+        codegen_us: 0,
+        link_us: 0,
+        linker: None,
+        path_bound: false,
+        manifest: Manifest::new(),
+    };
+    let key = Digest::of(b"its key");
+    let store = checkout.store().clone();
+    store
+        .put_record(Space::Entries, &key, &[program], &entry.encode())
+        .unwrap();
+    let run = id_of(&checkout, "mid", "run-build-script-build-script-build");
+    checkout.saw.wrote_outside.insert(run);
+    let app = id_of(&checkout, "app", "bin-app");
+    checkout.saw.entries.insert(app, key);
+    let captured = checkout.capture();
+    assert_eq!(captured.left_out.len(), 3, "{:?}", captured.left_out);
+
+    checkout.fresh_clone();
+    let reads = checkout.restore_from("ws", true).reads;
+    assert_eq!(reads.len(), 2, "the script and the program");
+    assert_eq!(reads[1], program);
+
+    checkout.fresh_clone();
+    assert_eq!(checkout.restore_from("ws", false).reads, reads[..1]);
+
+    checkout.write(&[("leaf/data", "another")]);
+    checkout.fresh_clone();
+    let changed = checkout.restore_from("ws", true);
+    assert!(!changed.invalid.is_empty());
+    assert!(!changed.reads.contains(&program));
 }

@@ -30,6 +30,17 @@ impl Place {
     }
 }
 
+/// Begins to make the database of a store that has none. A new one waits until it is on the disk: after a run, behind all
+/// that the run wrote.
+pub(super) fn make_ready(store_dir: &Path) {
+    if History::is_there(store_dir) {
+        return;
+    }
+    let store_dir = store_dir.to_owned();
+    // Not joined: whoever writes a row waits for it, or makes it, and says what fails.
+    std::thread::spawn(move || drop(History::open(&store_dir)));
+}
+
 /// Keeps the run that has just ended. Without a run's directory nothing is known of it, and nothing kept: the
 /// store cannot be written, which has been said.
 pub(super) fn record(

@@ -75,6 +75,9 @@ impl<'a> Run<'a> {
         let mut recording = Recording::start(began);
         let service = Service::of(place.surroundings).map(Service::name);
         wiring.log([recording.machine(service)]);
+        if place.line.is_build() && wiring.run_dir.is_some() {
+            past::make_ready(&wiring.store_dir);
+        }
         let layout = place.layout.filter(|_| snapshot);
         let snapshots = layout.and_then(|layout| {
             let with = (place.store, place.cargo_home, wiring.wrapper.as_path());
@@ -114,8 +117,13 @@ impl<'a> Run<'a> {
             remote.fetch_placed();
         }
         let restored = self.bars.during(Work::RESTORE, || snapshots.restore());
-        if let Some(remote) = self.remote.as_ref().filter(|_| has_work(&restored)) {
-            remote.prefetch(snapshots.reads());
+        let reads = snapshots.reads();
+        let has_work = !reads.is_empty() || has_work(&restored);
+        if has_work || has_nothing(&restored) {
+            snapshots.read_compiler();
+        }
+        if let Some(remote) = self.remote.as_ref().filter(|_| has_work) {
+            remote.prefetch(reads);
         }
         wiring.log(restored);
         wiring.log([recording.ended(PhaseName::Restore)]);
@@ -284,6 +292,14 @@ fn finished(ended: &Ended, scripts: &build_scripts::BuildScripts) -> Event {
 fn has_work(restored: &[Event]) -> bool {
     restored.iter().any(|event| match &event.kind {
         EventKind::SnapshotRestored(restored) => !restored.invalid.is_empty(),
+        _ => false,
+    })
+}
+
+/// Whether there was nothing to restore, so that everything is built.
+fn has_nothing(restored: &[Event]) -> bool {
+    restored.iter().any(|event| match &event.kind {
+        EventKind::SnapshotRestored(restored) => restored.profiles.is_empty(),
         _ => false,
     })
 }

@@ -12,6 +12,7 @@ use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::Layout;
 use rekindle::{Surroundings, git, given, selection};
 use rekindle_base::{Clock, Digest, SystemClock};
+use rekindle_compile::toolchain;
 use rekindle_events::{
     Collected, Event, EventKind, PackagesRestored, ProfileSkipped, Refusal, SnapshotCaptured,
     SnapshotRestored, UncacheableReason, UnitLeft, Vantage, WarningEvent,
@@ -113,6 +114,22 @@ impl<'a> Snapshots<'a> {
         self.reads.take()
     }
 
+    /// Begins to read the compiler where nothing is known of it: the first unit asks for its digest, and half a gigabyte takes
+    /// longer than cargo's start.
+    pub(super) fn read_compiler(&self) {
+        let Some(sysroot) = self.here.sysroot.clone() else {
+            return;
+        };
+        let dirs = self.wanted.dirs.iter();
+        let targets = dirs.filter_map(|dir| Some(dir.split_once('/')?.0.to_owned()));
+        let targets: Vec<String> = targets.collect();
+        let (store, environment) = (self.store.clone(), self.environment.clone());
+        // Not joined: who needs it waits for its lock, and what nobody needs ends with this process.
+        std::thread::spawn(move || {
+            toolchain::read_ahead(&store, &environment, &sysroot, &targets);
+        });
+    }
+
     /// Brings back what is missing: packages in cargo's home, then profile directories that have nothing yet.
     pub(super) fn restore(&mut self) -> Vec<Event> {
         let chosen = (!self.is_kept()).then(|| base::choose(self.store, &self.wanted));
@@ -185,6 +202,7 @@ impl<'a> Snapshots<'a> {
                     launcher: &self.launcher,
                     environment: &self.environment,
                     early: self.collects,
+                    same: chosen.why.is_this_commit(),
                 };
                 match restore::restore(self.store, &request) {
                     Ok(mut restored) => {
@@ -366,6 +384,9 @@ fn saw(events: &[Event]) -> Saw {
                     continue;
                 }
                 saw.units.insert(unit.id.clone());
+                if let Some(key) = unit.key {
+                    saw.entries.insert(unit.id.clone(), key);
+                }
                 if unit.undeclared {
                     note_seen(&mut saw, &unit.id, (unit.key, &unit.vantage, false));
                 }
@@ -377,12 +398,17 @@ fn saw(events: &[Event]) -> Saw {
                 saw.seen.remove(&step.id);
                 saw.unjudged.remove(&step.id);
                 saw.wrote_outside.remove(&step.id);
+                saw.confined.remove(&step.id);
                 saw.portable.remove(&step.id);
                 match &step.refused {
                     None => {
                         note_seen(&mut saw, &step.id, (step.key, &step.vantage, true));
-                        if step.key.is_some() && !step.path_bound {
-                            saw.portable.insert(step.id.clone());
+                        // What is stored under a key has all that it wrote.
+                        if step.key.is_some() {
+                            saw.confined.insert(step.id.clone());
+                            if !step.path_bound {
+                                saw.portable.insert(step.id.clone());
+                            }
                         }
                     }
                     Some(Refusal::WroteOutside { .. }) => {
