@@ -18,7 +18,8 @@ device, with all headers, until the tool's daemon has ended. Each job starts fro
 
 const KERNEL: &str = "Packets were delayed by `tc netem`.";
 const RELAY: &str = "This kernel has no netem: a relay before the server holds all bytes back, and each new \
-                     connection for a round trip; that TCP starts slowly does not show.";
+                     connection for a round trip, and acknowledges at once what the server sends; that TCP starts slowly does \
+                     not show.";
 
 // Writing into a `String` cannot fail, so the results of `write!` are dropped below.
 

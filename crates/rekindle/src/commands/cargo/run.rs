@@ -117,13 +117,13 @@ impl<'a> Run<'a> {
             remote.fetch_placed();
         }
         let restored = self.bars.during(Work::RESTORE, || snapshots.restore());
-        let reads = snapshots.reads();
+        let (reads, reads_more) = snapshots.reads();
         let has_work = !reads.is_empty() || has_work(&restored);
         if has_work || has_nothing(&restored) {
             snapshots.read_compiler();
         }
         if let Some(remote) = self.remote.as_ref().filter(|_| has_work) {
-            remote.prefetch(reads);
+            remote.prefetch(reads, reads_more);
         }
         wiring.log(restored);
         wiring.log([recording.ended(PhaseName::Restore)]);
