@@ -650,7 +650,8 @@ impl Built {
 /// Whether a unit is a build script's program.
 pub(crate) fn is_script(unit: &Unit) -> bool {
     let hash = unit.files.last();
-    hash.is_some_and(|file| file.path.contains("/build-script-"))
+    let name = hash.and_then(|file| file.path.rsplit('/').next());
+    name.is_some_and(|name| name.starts_with("build-script-"))
 }
 
 /// Whether a unit is the run of a build script.

@@ -68,8 +68,6 @@ pub struct Restored {
     pub early: Option<Early>,
     /// What compilers are going to read, as far as that is known, in this order.
     pub reads: Vec<Digest>,
-    /// Whether units are built besides of which nothing is recorded: they read what they read the last time.
-    pub reads_more: bool,
     /// The trees, as they were read: for the capture after it.
     pub trees: HashMap<Digest, Tree>,
 }
@@ -132,14 +130,10 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     let at_once = place::threads() > 2;
     bring_placed(store, &jobs, &valid);
     restored.reads = reads::of_missing(&jobs, &valid);
-    if restored.invalid.is_empty() && !restored.reads.is_empty() {
-        // Scripts run again whose runs are not captured, and what was built with them is looked for.
-        restored.reads_more = !request.same;
-        restored.reads.extend(if request.same {
-            reads::beside(&jobs)
-        } else {
-            reads::states_beside(&jobs)
-        });
+    if request.same && restored.invalid.is_empty() && !restored.reads.is_empty() {
+        // What was built with a script that runs again is mostly what it was.
+        let beside = jobs.iter().flat_map(|job| &job.tree.beside);
+        restored.reads.extend(beside.copied());
     }
     if request.early {
         bring_programs(&placing, &jobs, &valid);

@@ -12,8 +12,8 @@ use super::Job;
 use crate::captured::is_script;
 use crate::model::{Body, File, Form, Object, Unit};
 
-/// The objects, those that are read first first: scripts that run, metadata and procedural macros, incremental state, then libraries where a
-/// program is linked.
+/// The objects, those that are read first first: scripts that run again, metadata and procedural macros, incremental state,
+/// then libraries where a program is linked.
 pub(super) fn of_missing(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
     let mut metadata = scripts_without_a_run(jobs, valid);
     let mut states = Vec::new();
@@ -21,12 +21,7 @@ pub(super) fn of_missing(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
     for (job, valid) in jobs.iter().zip(valid) {
         let of_tree = OfTree::new(job, valid);
         of_tree.read(&mut metadata, &mut libraries);
-        let missing: HashSet<&str> = of_tree
-            .missing
-            .iter()
-            .map(|unit| unit.id.as_str())
-            .collect();
-        states.extend(self::states(job, |id| missing.contains(id)));
+        states.extend(of_tree.states(job));
     }
     metadata.extend(states);
     metadata.extend(libraries);
@@ -57,39 +52,6 @@ fn scripts_without_a_run(jobs: &[Job], valid: &[Vec<usize>]) -> Vec<Digest> {
         .collect()
 }
 
-/// What units that are not captured were made into.
-pub(super) fn beside(jobs: &[Job]) -> Vec<Digest> {
-    let beside = jobs.iter().flat_map(|job| &job.tree.beside);
-    beside.copied().collect()
-}
-
-/// The incremental state that their compiles begin with.
-pub(super) fn states_beside(jobs: &[Job]) -> Vec<Digest> {
-    let of_job = |job: &Job| {
-        let captured: HashSet<&str> = job.tree.units.iter().map(|unit| unit.id.as_str()).collect();
-        states(job, |id| !captured.contains(id))
-    };
-    jobs.iter().flat_map(of_job).collect()
-}
-
-/// The incremental state that compiles of units begin with: of each crate what was used last. What a version left that is no more
-/// is as large and read by nobody.
-fn states(job: &Job, is_compiled: impl Fn(&str) -> bool) -> Vec<Digest> {
-    let states = job.tree.incremental.iter();
-    let states = states
-        .filter(|state| !job.moved && is_compiled(&state.unit))
-        .filter(|state| !state.files.is_empty());
-    let mut last: HashMap<&str, u32> = HashMap::new();
-    for state in states.clone() {
-        let used = last.entry(crate_name(&state.name)).or_default();
-        *used = state.used.max(*used);
-    }
-    states
-        .filter(|state| last.get(crate_name(&state.name)) == Some(&state.used))
-        .flat_map(|state| state.objects().map(|object| object.digest))
-        .collect()
-}
-
 /// A tree's files that were restored, and the units that were not.
 struct OfTree<'a> {
     /// By their names in the directory that is built in.
@@ -113,6 +75,25 @@ impl<'a> OfTree<'a> {
             }
         }
         Self { files, missing }
+    }
+
+    /// The incremental state that their compiles begin with: of each crate what was used last. What a version left that is no more
+    /// is as large and read by nobody.
+    fn states(&self, job: &Job) -> Vec<Digest> {
+        let missing: HashSet<&str> = self.missing.iter().map(|unit| unit.id.as_str()).collect();
+        let states = job.tree.incremental.iter();
+        let states = states
+            .filter(|state| !job.moved && missing.contains(state.unit.as_str()))
+            .filter(|state| !state.files.is_empty());
+        let mut last: HashMap<&str, u32> = HashMap::new();
+        for state in states.clone() {
+            let used = last.entry(crate_name(&state.name)).or_default();
+            *used = state.used.max(*used);
+        }
+        states
+            .filter(|state| last.get(crate_name(&state.name)) == Some(&state.used))
+            .flat_map(|state| state.objects().map(|object| object.digest))
+            .collect()
     }
 
     fn read(&self, metadata: &mut Vec<Digest>, libraries: &mut Vec<Digest>) {
@@ -259,17 +240,6 @@ mod tests {
         ]
     }
 
-    /// State of a unit's crate. The hash in its directory's name is the compiler's own.
-    fn state(unit: &str, used: u32) -> Incremental {
-        Incremental {
-            name: format!("crate-{unit}"),
-            unit: unit.to_owned(),
-            used,
-            paid: false,
-            files: self::unit(unit, &[(&format!("{unit}.state"), Form::Text)], &[]).files,
-        }
-    }
-
     #[test]
     fn a_library_reads_metadata_alone_also_behind_what_it_names() {
         let mut units = crates();
@@ -296,6 +266,14 @@ mod tests {
 
     #[test]
     fn the_state_of_what_is_compiled_comes_after_metadata_where_it_is_taken() {
+        let state = |unit: &str, used: u32| Incremental {
+            // The directory's hash is the compiler's own.
+            name: format!("crate-{unit}"),
+            unit: unit.to_owned(),
+            used,
+            paid: false,
+            files: self::unit(unit, &[(&format!("{unit}.state"), Form::Text)], &[]).files,
+        };
         let states = || vec![state("middle", 2), state("program", 1)];
         let units = || {
             let mut units = crates();
@@ -315,21 +293,6 @@ mod tests {
         both.push(state("older", 0));
         let valid = vec![(1..units.len() - 1).collect()];
         assert_eq!(read_with(units, both, false, valid), expected);
-    }
-
-    #[test]
-    fn state_of_what_is_not_captured_is_read_where_it_is_compiled() {
-        let job = |moved| Job {
-            profile: Profile::new(Path::new("target"), "debug"),
-            digest: Digest::of(b"tree"),
-            tree: Tree::of(crates(), vec![state("middle", 1), state("program", 2)]),
-            moved,
-            rehomed: false,
-            named: true,
-        };
-        let expected = [Digest::of(b"program.state")];
-        assert_eq!(states_beside(&[job(false)]), expected);
-        assert_eq!(states_beside(&[job(true)]), []);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It is written before the lines that people read, so that a fault is among them: as a warning, never more.
 
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use rekindle::{Surroundings, selection};
 use rekindle_base::{Clock, Digest, SystemClock};
@@ -30,15 +31,26 @@ impl Place {
     }
 }
 
-/// Begins to make the database of a store that has none. A new one waits until it is on the disk: after a run, behind all
-/// that the run wrote.
-pub(super) fn make_ready(store_dir: &Path) {
-    if History::is_there(store_dir) {
-        return;
+/// A thread that makes the database of a store that has none. A new one waits until it is on the disk: after a run that
+/// would be behind all that the run wrote.
+#[derive(Default)]
+pub(super) struct Ready(Option<JoinHandle<()>>);
+
+impl Ready {
+    pub(super) fn begin(store_dir: &Path) -> Self {
+        let store_dir = store_dir.to_owned();
+        let is_new = !History::is_there(&store_dir);
+        // What fails there fails again where a row is written, and is said there.
+        let open = move || drop(History::open(&store_dir));
+        Self(is_new.then(|| std::thread::spawn(open)))
     }
-    let store_dir = store_dir.to_owned();
-    // Not joined: whoever writes a row waits for it, or makes it, and says what fails.
-    std::thread::spawn(move || drop(History::open(&store_dir)));
+
+    /// Waits for it: whoever opens the database meanwhile may find it locked for longer than a writer waits.
+    pub(super) fn wait(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Keeps the run that has just ended. Without a run's directory nothing is known of it, and nothing kept: the

@@ -139,14 +139,12 @@ impl Remote {
     }
 
     /// Fetches meanwhile what compilers are going to read in a run that has something to build: what is known of the units
-    /// that were left out; where that is nothing, or `more` is read, also what the last run read.
-    pub(super) fn prefetch(&self, known: Vec<Digest>, more: bool) {
-        let mut reads = known;
-        if let Some(found) = self.found.as_ref().filter(|_| more || reads.is_empty()) {
-            reads.extend(&found.index.reads);
-        }
-        if !reads.is_empty() {
-            let far = Arc::clone(&self.far);
+    /// that were left out, else what the last run read.
+    pub(super) fn prefetch(&self, known: Vec<Digest>) {
+        let far = Arc::clone(&self.far);
+        let last = || Some(self.found.as_ref()?.index.reads.clone());
+        let reads = Some(known).filter(|known| !known.is_empty()).or_else(last);
+        if let Some(reads) = reads.filter(|reads| !reads.is_empty()) {
             // Not joined: what is not there when cargo has ended nobody needs.
             std::thread::spawn(move || far.prefetch(&reads));
         }

@@ -54,6 +54,7 @@ pub(super) struct Run<'a> {
     snapshots: Option<Snapshots<'a>>,
     /// What the history says of where it was built.
     past: Option<past::Place>,
+    history: past::Ready,
     remote: Option<Remote>,
 }
 
@@ -75,9 +76,8 @@ impl<'a> Run<'a> {
         let mut recording = Recording::start(began);
         let service = Service::of(place.surroundings).map(Service::name);
         wiring.log([recording.machine(service)]);
-        if place.line.is_build() && wiring.run_dir.is_some() {
-            past::make_ready(&wiring.store_dir);
-        }
+        let is_kept = place.line.is_build() && wiring.run_dir.is_some();
+        let history = is_kept.then(|| past::Ready::begin(&wiring.store_dir));
         let layout = place.layout.filter(|_| snapshot);
         let snapshots = layout.and_then(|layout| {
             let with = (place.store, place.cargo_home, wiring.wrapper.as_path());
@@ -91,6 +91,7 @@ impl<'a> Run<'a> {
             recording,
             snapshots,
             past: None,
+            history: history.unwrap_or_default(),
             remote: None,
         }
     }
@@ -117,13 +118,13 @@ impl<'a> Run<'a> {
             remote.fetch_placed();
         }
         let restored = self.bars.during(Work::RESTORE, || snapshots.restore());
-        let (reads, reads_more) = snapshots.reads();
-        let has_work = !reads.is_empty() || has_work(&restored);
-        if has_work || has_nothing(&restored) {
+        let reads = snapshots.reads();
+        let builds = !reads.is_empty() || has_work(&restored);
+        if builds || has_nothing(&restored) {
             snapshots.read_compiler();
         }
-        if let Some(remote) = self.remote.as_ref().filter(|_| has_work) {
-            remote.prefetch(reads, reads_more);
+        if let Some(remote) = self.remote.as_ref().filter(|_| builds) {
+            remote.prefetch(reads);
         }
         wiring.log(restored);
         wiring.log([recording.ended(PhaseName::Restore)]);
@@ -192,6 +193,7 @@ impl<'a> Run<'a> {
             return None;
         }
         let bar = self.bars.begin(Work::CAPTURE);
+        self.history.wait();
         if let Some(remote) = self.remote.as_mut().filter(|_| built.ended.code == 0) {
             remote.take_history();
         }
@@ -221,6 +223,7 @@ impl<'a> Run<'a> {
         self.wiring
             .log([finished(ended, &scripts.without_replayed(&events))]);
         if !ended.interrupted && is_build {
+            self.history.wait();
             let (past, root) = (self.past.take(), self.root());
             past::record(self.place.surroundings, &mut self.wiring, past, root);
         }

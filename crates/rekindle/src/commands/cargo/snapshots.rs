@@ -47,8 +47,8 @@ pub(super) struct Snapshots<'a> {
     began_ns: i64,
     /// Whether the command gives programs their names where people find them.
     collects: bool,
-    /// What compilers are going to read, and whether that is not all.
-    reads: RefCell<(Vec<Digest>, bool)>,
+    /// What compilers are going to read.
+    reads: RefCell<Vec<Digest>>,
     /// What makes these ready.
     early: RefCell<Option<Early>>,
     /// Trees that were restored: what is captured is mostly what they say.
@@ -109,9 +109,8 @@ impl<'a> Snapshots<'a> {
         self.here.workspace.join("Cargo.lock")
     }
 
-    /// What compilers are going to read of what was restored, as far as that is known; and whether they read more, which the
-    /// last run may know.
-    pub(super) fn reads(&self) -> (Vec<Digest>, bool) {
+    /// What compilers are going to read of what was restored, as far as that is known.
+    pub(super) fn reads(&self) -> Vec<Digest> {
         self.reads.take()
     }
 
@@ -209,8 +208,7 @@ impl<'a> Snapshots<'a> {
                     Ok(mut restored) => {
                         *self.trees.borrow_mut() = std::mem::take(&mut restored.trees);
                         *self.early.borrow_mut() = restored.early.take();
-                        let reads = std::mem::take(&mut restored.reads);
-                        *self.reads.borrow_mut() = (reads, restored.reads_more);
+                        *self.reads.borrow_mut() = std::mem::take(&mut restored.reads);
                         said(chosen.why.to_string(), restored)
                     }
                     Err(error) => {
