@@ -125,6 +125,14 @@ pub(crate) fn signed(
     })
 }
 
+/// Whether the compiler of `sysroot` was read as it is.
+#[must_use]
+pub fn was_read(store: &LocalStore, environment: &Environment, sysroot: &Path) -> bool {
+    let rustc = sysroot.join("bin/rustc");
+    let asked = Asked::new(environment, rustc.as_os_str(), (None, None));
+    asked.is_ok_and(|asked| asked.known(&Files::new(store)).is_some())
+}
+
 /// Reads a compiler before the first unit asks for it: `sysroot` with the libraries of its host, then those of each of
 /// `targets` that it has.
 pub fn read_ahead(
@@ -429,6 +437,8 @@ mod tests {
     fn what_is_read_ahead_is_known() {
         let field = Field::new();
         let targets = [OTHER, "none"].map(str::to_owned);
+        let was_read = || was_read(&field.store, &field.environment(), &field.sysroot());
+        assert!(!was_read());
         read_ahead(
             &field.store,
             &field.environment(),
@@ -439,6 +449,9 @@ mod tests {
             assert_eq!(field.known(target), Some(field.identity(target)));
         }
         assert_eq!(field.known(Some("none")), None);
+        assert!(was_read());
+        field.put("lib/librustc_driver.so", b"new");
+        assert!(!was_read());
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn a_long_object_comes_in_pieces_and_is_what_it_was() {
     let (came, executable) = there.object_bytes(&digest).unwrap();
     assert!(came == bytes && executable);
     let counts = client.counts();
-    assert_eq!(counts.requests, 3, "20 MiB in pieces of 8");
+    assert_eq!(counts.requests, 6, "20 MiB in six pieces");
     assert!(counts.bytes_down < (20 << 20) + 10_000, "{counts:?}");
     assert_eq!(far.fetched().objects, 1);
     assert_eq!(temporaries(&lab, "there"), 0);

@@ -28,6 +28,7 @@ use rekindle_snapshot::model::Tree;
 use rekindle_snapshot::registry::{self, Readers};
 use rekindle_snapshot::restore::{self, Restored};
 use rekindle_snapshot::seen::Seen;
+use rekindle_snapshot::trees;
 use rekindle_store::LocalStore;
 
 use super::compiler_info;
@@ -117,6 +118,19 @@ impl<'a> Snapshots<'a> {
     /// Begins to read the compiler where nothing is known of it: the first unit asks for its digest, and half a gigabyte takes
     /// longer than cargo's start.
     pub(super) fn read_compiler(&self) {
+        self.read_compiler_if(|_| true);
+    }
+
+    /// The same before it is known what is valid, where something is built each time.
+    fn read_compiler_early(&self, chosen: &Chosen) {
+        let chosen: Vec<Digest> = chosen.pointer.trees.iter().map(|(_, tree)| *tree).collect();
+        self.read_compiler_if(move |store| {
+            let mut trees = chosen.iter().filter_map(|tree| trees::get(store, tree));
+            trees.any(|tree| !tree.beside.is_empty())
+        });
+    }
+
+    fn read_compiler_if(&self, is_needed: impl FnOnce(&LocalStore) -> bool + Send + 'static) {
         let Some(sysroot) = self.here.sysroot.clone() else {
             return;
         };
@@ -126,7 +140,11 @@ impl<'a> Snapshots<'a> {
         let (store, environment) = (self.store.clone(), self.environment.clone());
         // Not joined: who needs it waits for its lock, and what nobody needs ends with this process.
         std::thread::spawn(move || {
-            toolchain::read_ahead(&store, &environment, &sysroot, &targets);
+            let is_there =
+                targets.is_empty() && toolchain::was_read(&store, &environment, &sysroot);
+            if !is_there && is_needed(&store) {
+                toolchain::read_ahead(&store, &environment, &sysroot, &targets);
+            }
         });
     }
 
@@ -134,6 +152,9 @@ impl<'a> Snapshots<'a> {
     pub(super) fn restore(&mut self) -> Vec<Event> {
         let chosen = (!self.is_kept()).then(|| base::choose(self.store, &self.wanted));
         let base = chosen.as_ref();
+        if let Some(Ok(chosen)) = base {
+            self.read_compiler_early(chosen);
+        }
         // Of packages cargo's home has the files, of units the target directory: neither looks at the other's.
         let (packages, target) = std::thread::scope(|scope| {
             let (store, here) = (self.store, &self.here);
