@@ -82,16 +82,7 @@ pub(crate) fn identify(
     target: Option<&str>,
 ) -> Result<Toolchain, String> {
     let asked = Asked::new(environment, rustc, (sysroot, target))?;
-    if let Some(identity) = asked.known(files) {
-        return Ok(asked.identified(identity));
-    }
-    // With a new store all that run at once want it: one reads half a gigabyte, the others wait for what it found. Where
-    // there can be no lock, each reads.
-    let _held = files.lock_toolchain();
-    let identity = match asked.known(files) {
-        Some(identity) => identity,
-        None => asked.read(files)?,
-    };
+    let identity = asked.identity(files)?;
     Ok(asked.identified(identity))
 }
 
@@ -125,12 +116,15 @@ pub(crate) fn signed(
     })
 }
 
-/// Whether the compiler of `sysroot` was read as it is.
+/// Whether nothing is left for [`read_ahead`] to read.
 #[must_use]
-pub fn was_read(store: &LocalStore, environment: &Environment, sysroot: &Path) -> bool {
-    let rustc = sysroot.join("bin/rustc");
-    let asked = Asked::new(environment, rustc.as_os_str(), (None, None));
-    asked.is_ok_and(|asked| asked.known(&Files::new(store)).is_some())
+pub fn was_read(
+    store: &LocalStore,
+    environment: &Environment,
+    (sysroot, targets): (&Path, &[String]),
+) -> bool {
+    let files = Files::new(store);
+    of_sysroot(environment, sysroot, targets).all(|asked| asked.known(&files).is_some())
 }
 
 /// Reads a compiler before the first unit asks for it: `sysroot` with the libraries of its host, then those of each of
@@ -138,17 +132,26 @@ pub fn was_read(store: &LocalStore, environment: &Environment, sysroot: &Path) -
 pub fn read_ahead(
     store: &LocalStore,
     environment: &Environment,
-    sysroot: &Path,
-    targets: &[String],
+    (sysroot, targets): (&Path, &[String]),
 ) {
     let files = Files::new(store);
+    for asked in of_sysroot(environment, sysroot, targets) {
+        // What fails here fails again where it counts, and is said there.
+        let _ = asked.identity(&files);
+    }
+}
+
+/// What units of a build for these targets ask for.
+fn of_sysroot<'a>(
+    environment: &'a Environment,
+    sysroot: &'a Path,
+    targets: &'a [String],
+) -> impl Iterator<Item = Asked<'a>> {
     let rustc = sysroot.join("bin/rustc");
     let has = |target: &&str| rekindle_fsx::exists(&sysroot.join("lib/rustlib").join(target));
     let targets = targets.iter().map(String::as_str).filter(has).map(Some);
-    for target in std::iter::once(None).chain(targets) {
-        // What fails here fails again where it counts, and is said there.
-        let _ = identify(&files, environment, rustc.as_os_str(), None, target);
-    }
+    let all = std::iter::once(None).chain(targets);
+    all.filter_map(move |target| Asked::new(environment, rustc.as_os_str(), (None, target)).ok())
 }
 
 /// A compiler that is asked for.
@@ -181,6 +184,16 @@ impl<'a> Asked<'a> {
             target,
             key,
         })
+    }
+
+    fn identity(&self, files: &Files<'_>) -> Result<Digest, String> {
+        if let Some(identity) = self.known(files) {
+            return Ok(identity);
+        }
+        // With a new store all that run at once want it: one reads half a gigabyte, the others wait for what it found. Where
+        // there can be no lock, each reads.
+        let _held = files.lock_toolchain();
+        self.known(files).map_or_else(|| self.read(files), Ok)
     }
 
     /// What is remembered of it, where all its files are as they were.
@@ -257,11 +270,13 @@ fn list(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<L
     if let Some(target) = target {
         trees.push(sysroot.join("lib/rustlib").join(target));
     }
-    let mut paths = vec![rustc.to_owned()];
+    let mut found = vec![(rustc.to_owned(), rekindle_fsx::stat_follow(rustc)?)];
     let lib = sysroot.join("lib");
     for name in rekindle_fsx::list_names(&lib)? {
         if name.as_bytes().starts_with(b"lib") {
-            paths.push(lib.join(name));
+            let path = lib.join(name);
+            let sig = rekindle_fsx::stat_follow(&path)?;
+            found.push((path, sig));
         }
     }
     let mut dirs = Vec::new();
@@ -276,23 +291,18 @@ fn list(rustc: &Path, sysroot: &Path, target: Option<&str>) -> std::io::Result<L
         dirs.push((dir.clone(), sig));
         for name in rekindle_fsx::list_names(&dir)? {
             let path = dir.join(name);
-            match rekindle_fsx::stat_follow(&path)?.kind() {
+            let sig = rekindle_fsx::stat_follow(&path)?;
+            match sig.kind() {
                 FileKind::Dir => pending.push(path),
-                _ => paths.push(path),
+                _ => found.push((path, sig)),
             }
         }
     }
     dirs.push((lib.clone(), rekindle_fsx::stat_follow(&lib)?));
-    paths.sort_unstable();
-    paths.dedup();
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        let sig = rekindle_fsx::stat_follow(&path)?;
-        if sig.kind() == FileKind::File {
-            files.push((path, sig));
-        }
-    }
-    Ok(Listed { files, dirs })
+    found.retain(|(_, sig)| sig.kind() == FileKind::File);
+    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    found.dedup_by(|(a, _), (b, _)| a == b);
+    Ok(Listed { files: found, dirs })
 }
 
 fn hash(files: &Files<'_>, sysroot: &Path, listed: Listed) -> std::io::Result<Memo> {
@@ -437,14 +447,10 @@ mod tests {
     fn what_is_read_ahead_is_known() {
         let field = Field::new();
         let targets = [OTHER, "none"].map(str::to_owned);
-        let was_read = || was_read(&field.store, &field.environment(), &field.sysroot());
+        let (environment, sysroot) = (field.environment(), field.sysroot());
+        let was_read = || was_read(&field.store, &environment, (&sysroot, &targets));
         assert!(!was_read());
-        read_ahead(
-            &field.store,
-            &field.environment(),
-            &field.sysroot(),
-            &targets,
-        );
+        read_ahead(&field.store, &environment, (&sysroot, &targets));
         for target in [None, Some(OTHER)] {
             assert_eq!(field.known(target), Some(field.identity(target)));
         }

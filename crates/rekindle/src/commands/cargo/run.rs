@@ -9,7 +9,7 @@ use rekindle::ci::Service;
 use rekindle::layout::Layout;
 use rekindle::remote::RemoteSettings;
 use rekindle_base::{ByteSize, Clock, Moment, SystemClock};
-use rekindle_events::{Event, EventKind, PhaseName, RunFinished};
+use rekindle_events::{Event, EventKind, PhaseName, RunFinished, SnapshotRestored};
 use rekindle_report::{Summary, closing};
 use rekindle_snapshot::base::Wanted;
 use rekindle_store::LocalStore;
@@ -293,17 +293,19 @@ fn finished(ended: &Ended, scripts: &build_scripts::BuildScripts) -> Event {
 
 /// Whether a unit was left out of what was restored, so that something is built.
 fn has_work(restored: &[Event]) -> bool {
-    restored.iter().any(|event| match &event.kind {
-        EventKind::SnapshotRestored(restored) => !restored.invalid.is_empty(),
-        _ => false,
-    })
+    of_targets(restored).any(|restored| !restored.invalid.is_empty())
 }
 
 /// Whether there was nothing to restore, so that everything is built.
 fn has_nothing(restored: &[Event]) -> bool {
-    restored.iter().any(|event| match &event.kind {
-        EventKind::SnapshotRestored(restored) => restored.profiles.is_empty(),
-        _ => false,
+    of_targets(restored).any(|restored| restored.profiles.is_empty())
+}
+
+/// What is said of target directories.
+fn of_targets(restored: &[Event]) -> impl Iterator<Item = &SnapshotRestored> {
+    restored.iter().filter_map(|event| match &event.kind {
+        EventKind::SnapshotRestored(restored) => Some(&**restored),
+        _ => None,
     })
 }
 

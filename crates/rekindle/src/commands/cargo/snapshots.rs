@@ -140,10 +140,9 @@ impl<'a> Snapshots<'a> {
         let (store, environment) = (self.store.clone(), self.environment.clone());
         // Not joined: who needs it waits for its lock, and what nobody needs ends with this process.
         std::thread::spawn(move || {
-            let is_there =
-                targets.is_empty() && toolchain::was_read(&store, &environment, &sysroot);
-            if !is_there && is_needed(&store) {
-                toolchain::read_ahead(&store, &environment, &sysroot, &targets);
+            let compiler = (sysroot.as_path(), targets.as_slice());
+            if !toolchain::was_read(&store, &environment, compiler) && is_needed(&store) {
+                toolchain::read_ahead(&store, &environment, compiler);
             }
         });
     }
