@@ -472,6 +472,9 @@ mod tests {
             let asked = Asked::new(&environment, rustc.as_os_str(), (None, None)).unwrap();
             let mut memo = hash(&files, &asked.sysroot, asked.list().unwrap()).unwrap();
             memo.identity = planted;
+            // Who does not wait is done long before this.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            assert!(!waiting.is_finished());
             files.remember(&asked.key, &memo);
             drop(held);
             assert_eq!(waiting.join().unwrap(), planted);
