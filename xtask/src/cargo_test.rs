@@ -23,6 +23,11 @@ const COMPONENTS: &[&str] = &["clippy"];
 const TARGETS: &[&str] = &["x86_64-unknown-linux-musl"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    run_with(arguments, &[])
+}
+
+/// With arguments for every cargo that builds, so that all build the same.
+pub(crate) fn run_with(arguments: &[String], of_builds: &[&str]) -> Result<(), Failure> {
     let mut arguments = Args::new(arguments);
     let filters = arguments.behind_dashes();
     arguments.finish()?;
@@ -36,11 +41,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut build = in_clean_environment(cargo(), &skips_file);
     // Integration tests of several crates drive the programs that are shipped.
     build.args(["build", "--package", "rekindle", "--bins", "--all-features"]);
+    build.args(of_builds);
     process::run(&mut build).map_err(|failure| format!("the programs under test: {failure}"))?;
 
     let mut counts = Counts::default();
     let mut failures = Vec::new();
-    for mut step in steps(&filters) {
+    for mut step in steps(&filters, of_builds) {
         let mut step = in_clean_environment(std::mem::replace(&mut step, cargo()), &skips_file);
         if let Some(checkers) = &checkers {
             step.env(checkers::VARIABLE, checkers);
@@ -71,7 +77,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 /// The commands that together run every test.
-fn steps(filters: &[String]) -> Vec<Command> {
+fn steps(filters: &[String], of_builds: &[&str]) -> Vec<Command> {
     let mut unit = cargo();
     let mut doc = cargo();
     if works("cargo", &["nextest", "--version"]) {
@@ -96,6 +102,7 @@ fn steps(filters: &[String]) -> Vec<Command> {
         "--doc",
     ]);
     for step in [&mut unit, &mut doc] {
+        step.args(of_builds);
         if !filters.is_empty() {
             step.arg("--").args(filters);
         }
@@ -161,8 +168,8 @@ mod tests {
 
     #[test]
     fn filters_reach_every_step() {
-        for step in steps(&["digest".to_owned()]) {
-            assert!(process::shown(&step).ends_with(" -- digest`"));
+        for step in steps(&["digest".to_owned()], &["--config", "x=1"]) {
+            assert!(process::shown(&step).ends_with(" --config x=1 -- digest`"));
         }
     }
 
