@@ -22,6 +22,9 @@ const SKIPS_VARIABLE: &str = "REKINDLE_TEST_SKIPS";
 const COMPONENTS: &[&str] = &["clippy"];
 const TARGETS: &[&str] = &["x86_64-unknown-linux-musl"];
 
+/// What a run from clean writes below the target directory and where temporary files go, at most.
+const ROOM: u64 = 8 << 30;
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     run_with(arguments, &[])
 }
@@ -32,6 +35,11 @@ pub(crate) fn run_with(arguments: &[String], of_builds: &[&str]) -> Result<(), F
     let filters = arguments.behind_dashes();
     arguments.finish()?;
 
+    for dir in [process::target_dir()?, std::env::temp_dir()] {
+        if let Some(warning) = too_little_room(&dir, ROOM) {
+            eprintln!("note: {warning}");
+        }
+    }
     fetch_components();
     let checkers = checkers::fetch();
     if filters.is_empty() {
@@ -123,6 +131,24 @@ fn in_clean_environment(mut command: Command, skips_file: &Path) -> Command {
     command
 }
 
+/// Tests that find the disk full fail in many ways, of which few name it.
+fn too_little_room(dir: &Path, wanted: u64) -> Option<String> {
+    // The target directory may be yet to be made.
+    let existing = dir.ancestors().find(|dir| dir.exists())?;
+    let stat = rustix::fs::statvfs(existing).ok()?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    (free < wanted).then(|| {
+        format!(
+            "{:.1} GiB are free where `{}` is, and a run from clean writes up to {:.0} GiB; \
+             if tests fail, make room and try again",
+            gib(free),
+            dir.display(),
+            gib(wanted)
+        )
+    })
+}
+
 fn fresh_skips_file() -> Result<PathBuf, Failure> {
     let dir = process::target_dir()?.join("xtask");
     let file = dir.join(format!("skips-{}.txt", std::process::id()));
@@ -171,6 +197,14 @@ mod tests {
         for step in steps(&["digest".to_owned()], &["--config", "x=1"]) {
             assert!(process::shown(&step).ends_with(" --config x=1 -- digest`"));
         }
+    }
+
+    #[test]
+    fn a_disk_with_too_little_room_is_named() {
+        let missing = std::env::temp_dir().join("not/there");
+        assert_eq!(too_little_room(&missing, 0), None);
+        let told = too_little_room(&missing, u64::MAX).unwrap();
+        assert!(told.contains("not/there"), "{told}");
     }
 
     #[test]
