@@ -413,6 +413,31 @@ pub fn write_file(
     mode: u32,
     mtime_s: u64,
 ) -> io::Result<u64> {
+    /// Read and written at once: a few times what a hasher or an unpacker on the way likes.
+    const PIECE_BYTES: usize = 256 << 10;
+    write_new(path, (mode, mtime_s), |file| {
+        let mut pieces = io::BufWriter::with_capacity(PIECE_BYTES, file);
+        let written = io::copy(content, &mut pieces)?;
+        io::Write::flush(&mut pieces)?;
+        Ok(written)
+    })
+}
+
+/// As [`write_file`], from bytes.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_file_bytes(path: &Path, bytes: &[u8], mode: u32, mtime_s: u64) -> io::Result<()> {
+    write_new(path, (mode, mtime_s), |file| {
+        io::Write::write_all(file, bytes)
+    })
+}
+
+fn write_new<T>(
+    path: &Path,
+    (mode, mtime_s): (u32, u64),
+    write: impl FnOnce(&mut fs::File) -> io::Result<T>,
+) -> io::Result<T> {
     use std::os::unix::fs::OpenOptionsExt;
     failpoint::hit();
     let mut file = fs::OpenOptions::new()
@@ -423,7 +448,7 @@ pub fn write_file(
         .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0))
         .open(path)?;
     failpoint::hit();
-    let written = io::copy(content, &mut file)?;
+    let written = write(&mut file)?;
     let time = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(mtime_s));
     if let Some(time) = time {
         file.set_modified(time)?;

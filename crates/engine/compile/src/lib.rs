@@ -29,7 +29,7 @@ mod link;
 mod lookup;
 mod natives;
 mod observed;
-mod probe;
+pub mod probe;
 mod publish;
 pub mod readers;
 mod reads;

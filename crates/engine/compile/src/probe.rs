@@ -5,16 +5,17 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_key::table::COMPILER_ENV_NAMES;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Chain;
-use crate::context::Context;
 use crate::toolchain;
+use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
+use rekindle_store::LocalStore;
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
@@ -25,19 +26,17 @@ struct Answer {
 /// Answers a question; `None` where it is not one that may be remembered. The second part of the
 /// answer says whether it came from a memo.
 pub(crate) fn answer(
-    context: &Context<'_>,
+    environment: &Environment,
     files: &Files<'_>,
-    chain: &Chain,
-    stderr: &mut dyn Write,
-    stdout: &mut dyn Write,
+    (inner, chain): (Option<&Path>, &Chain),
+    (stderr, stdout): (&mut dyn Write, &mut dyn Write),
 ) -> Option<(i32, bool)> {
-    let key = question(context, files, chain)?;
+    let key = question(environment, files, (inner, chain))?;
     if let Some(answer) = files.memo::<Answer>(&key) {
         stdout.write_all(&answer.stdout).ok()?;
         stderr.write_all(&answer.stderr).ok()?;
         return Some((0, true));
     }
-    let inner = context.settings.inner_wrapper.as_deref();
     let (program, arguments) = chain.command(inner, &chain.arguments);
     let output = Command::new(program)
         .args(arguments)
@@ -46,20 +45,52 @@ pub(crate) fn answer(
         .ok()?;
     stdout.write_all(&output.stdout).ok()?;
     stderr.write_all(&output.stderr).ok()?;
+    let code = crate::execute::exit_code(output.status);
+    remember(files, &key, output);
+    Some((code, false))
+}
+
+fn remember(files: &Files<'_>, key: &Digest, output: Output) {
     if output.status.success() {
         let answer = Answer {
             stdout: output.stdout,
             stderr: output.stderr,
         };
-        files.remember(&key, &answer);
+        files.remember(key, &answer);
     }
-    Some((crate::execute::exit_code(output.status), false))
+}
+
+/// Asks a compiler for its version, unless the answer is known: that is cargo's first question of all, for which it waits. Other
+/// than cargo's own, the question goes through no wrapper but ours; where there is one, the answer is of no use.
+pub fn ask_version(store: &LocalStore, environment: &Environment, sysroot: &Path) {
+    let files = Files::new(store);
+    let chain = Chain {
+        workspace_wrapper: None,
+        rustc: sysroot.join("bin/rustc").into_os_string(),
+        arguments: vec!["-vV".into()],
+    };
+    let Some(key) = question(environment, &files, (None, &chain)) else {
+        return;
+    };
+    if files.memo::<Answer>(&key).is_some() {
+        return;
+    }
+    let mut command = Command::new(&chain.rustc);
+    environment.hand_down(&mut command);
+    let output = command.args(&chain.arguments).stdin(Stdio::null()).output();
+    // What fails here fails again where cargo asks, and is said there.
+    if let Ok(output) = output {
+        remember(&files, &key, output);
+    }
 }
 
 /// Everything that the answer depends on. The answer holds paths of the sysroot, so the sysroot's
 /// place is part of it.
-fn question(context: &Context<'_>, files: &Files<'_>, chain: &Chain) -> Option<Digest> {
-    let environment = context.environment;
+fn question(
+    environment: &Environment,
+    files: &Files<'_>,
+    (inner, chain): (Option<&Path>, &Chain),
+) -> Option<Digest> {
     let arguments = &chain.arguments;
     if !arguments.iter().all(is_plain) {
         return None;
@@ -72,15 +103,11 @@ fn question(context: &Context<'_>, files: &Files<'_>, chain: &Chain) -> Option<D
         .field(b"probe 2")
         .field(compiler.signature.as_bytes())
         .field(compiler.rustc.as_os_str().as_bytes());
-    let wrappers = context
-        .settings
-        .inner_wrapper
-        .as_deref()
-        .map(Path::as_os_str);
-    for wrapper in wrappers
-        .into_iter()
-        .chain(chain.workspace_wrapper.as_deref())
-    {
+    let wrappers = [
+        inner.map(Path::as_os_str),
+        chain.workspace_wrapper.as_deref(),
+    ];
+    for wrapper in wrappers.into_iter().flatten() {
         let path = environment.find_program(wrapper)?;
         hasher
             .field(path.as_os_str().as_bytes())
@@ -127,4 +154,44 @@ fn target_of(arguments: &[OsString]) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the test asks the compiler that its environment has"
+)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_was_asked_ahead_is_what_cargo_is_told_unless_it_asks_through_a_wrapper() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path());
+        let cwd = dir.path().to_owned();
+        let environment = Environment::new(std::env::vars_os(), cwd, PathBuf::new());
+        let (rustc, sysroot) = toolchain::locate(&environment, OsStr::new("rustc")).unwrap();
+        let real = Command::new(&rustc).arg("-vV").output().unwrap().stdout;
+        ask_version(&store, &environment, &sysroot);
+        let ask = |inner: Option<&Path>, argument: &str| {
+            let chain = Chain {
+                workspace_wrapper: None,
+                rustc: rustc.clone().into_os_string(),
+                arguments: vec![argument.into()],
+            };
+            let (mut stderr, mut stdout) = (Vec::new(), Vec::new());
+            let files = Files::new(&store);
+            let streams: (&mut dyn Write, &mut dyn Write) = (&mut stderr, &mut stdout);
+            let (code, from_memo) = answer(&environment, &files, (inner, &chain), streams).unwrap();
+            assert_eq!((code, stderr), (0, Vec::new()));
+            (from_memo, stdout)
+        };
+        assert_eq!(ask(None, "-vV"), (true, real.clone()));
+        assert!(!ask(None, "--version").0);
+        let wrapper = environment.find_program(OsStr::new("env")).unwrap();
+        assert_eq!(ask(Some(&wrapper), "-vV"), (false, real));
+    }
 }

@@ -140,12 +140,12 @@ impl Call<'_> {
     }
 
     fn probe(&self, streams: &mut Streams<'_>) -> io::Result<i32> {
+        let inner = self.context.settings.inner_wrapper.as_deref();
         let answer = probe::answer(
-            self.context,
+            self.context.environment,
             self.files,
-            self.chain,
-            streams.stderr,
-            streams.stdout,
+            (inner, self.chain),
+            (streams.stderr, streams.stdout),
         );
         match answer {
             Some((code, from_memo)) => {

@@ -19,7 +19,7 @@ use rekindle_store::{LocalStore, Space, StoreError};
 use crate::blobs::Name;
 use crate::client::{Client, ClientError};
 use crate::index::{Index, PackEntry, Place};
-use crate::pack::{self, Frame};
+use crate::pack::{self, Frame, Packed};
 use crate::stream;
 
 /// Ranges that are no farther apart are read in one request: what a link of 200 Mbit/s brings in 10 ms.
@@ -32,6 +32,9 @@ const PREFETCH_BYTES: u64 = 512 << 20;
 /// The size of a piece of that, and how many of these are under way at once: some requests are left for who asks.
 const PREFETCH_PIECE_BYTES: u64 = 32 << 20;
 const PREFETCH_PIECES: usize = 3;
+
+/// Memory for unpacking is kept up to this size, in bytes; there are as many as requests at once.
+const ROOM_BYTES_MAX: usize = 16 << 20;
 
 /// Where packs are among a remote's blobs.
 pub(crate) fn pack_name(digest: &Digest) -> Name {
@@ -91,6 +94,8 @@ pub struct Far {
     places: HashMap<Digest, Place>,
     flights: Mutex<Flights>,
     landed: Condvar,
+    /// Memory that frames were unpacked to, for the next ones: to get it from the system anew takes as long as to unpack.
+    rooms: Mutex<Vec<Vec<u8>>>,
     /// Whether something did not come that it has. A build that was told of it then builds what it cannot have; what
     /// else lies afar must not be promised to it again, since there is one more try and not many.
     broken: AtomicBool,
@@ -116,6 +121,7 @@ impl Far {
             places: index.places(),
             flights: Mutex::default(),
             landed: Condvar::new(),
+            rooms: Mutex::default(),
             broken: AtomicBool::new(false),
             counters: Counters::default(),
         }
@@ -412,10 +418,7 @@ impl Far {
         })?;
         match put {
             Ok(()) => {
-                self.counters.objects.fetch_add(1, Ordering::Relaxed);
-                self.counters
-                    .bytes
-                    .fetch_add(object.size, Ordering::Relaxed);
+                self.count(object);
                 Ok(true)
             }
             Err(StoreError::Corrupt) => Ok(false),
@@ -432,20 +435,40 @@ impl Far {
             Some((place, base)) => Some(self.base_bytes((pack, place), base)?),
             None => None,
         };
-        for (object, bytes) in pack::unpack(bytes?, frame, base.as_deref()).ok()? {
-            // A full disk is no fault of the remote's: whoever asked finds that it is not there.
-            if self
-                .store
-                .put_object_bytes(&bytes, object.executable)
-                .is_ok()
-            {
-                self.counters.objects.fetch_add(1, Ordering::Relaxed);
-                self.counters
-                    .bytes
-                    .fetch_add(object.size, Ordering::Relaxed);
-            }
+        let mut room = self.rooms().pop().unwrap_or_default();
+        let kept = pack::unpack_into(&mut room, bytes?, frame, base.as_deref())
+            .ok()
+            .and_then(|objects| objects.into_iter().try_for_each(|one| self.keep_one(one)));
+        if room.capacity() <= ROOM_BYTES_MAX {
+            self.rooms().push(room);
         }
-        Some(())
+        kept
+    }
+
+    /// Puts an object into the local store; `None` where its bytes are not its own.
+    fn keep_one(&self, (object, bytes): (Packed, &[u8])) -> Option<()> {
+        let put = self
+            .store
+            .put_object_of(&object.digest, bytes, object.executable);
+        match put {
+            Ok(()) => {
+                self.count(&object);
+                Some(())
+            }
+            Err(StoreError::Corrupt) => None,
+            // A full disk is no fault of the remote's: whoever asked finds that it is not there.
+            Err(_) => Some(()),
+        }
+    }
+
+    fn count(&self, object: &Packed) {
+        let counters = &self.counters;
+        counters.objects.fetch_add(1, Ordering::Relaxed);
+        counters.bytes.fetch_add(object.size, Ordering::Relaxed);
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bytes of the one object in a frame that another one refers to: from the local store, where they were just put or

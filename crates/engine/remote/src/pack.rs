@@ -188,22 +188,38 @@ pub fn unpack(
     frame: &Frame,
     base: Option<&[u8]>,
 ) -> Result<Vec<(Packed, Vec<u8>)>, PackError> {
-    let raw = match base.filter(|_| frame.base.is_some()) {
-        Some(base) => {
-            let decoder = zstd::Decoder::with_ref_prefix(bytes, base);
-            drained(decoder.map_err(|_| PackError::Damaged)?, frame.raw_bytes())?
+    let mut raw = Vec::new();
+    let mut objects = Vec::with_capacity(frame.objects.len());
+    for (object, own) in unpack_into(&mut raw, bytes, frame, base)? {
+        if Digest::of(own) != object.digest {
+            return Err(PackError::Damaged);
         }
-        None => inflate(bytes, frame.raw_bytes())?,
-    };
+        objects.push((object, own.to_vec()));
+    }
+    Ok(objects)
+}
+
+/// As [`unpack`], into memory that is used again for the next one. Nothing is compared: whoever takes the bytes does.
+///
+/// # Errors
+/// [`PackError::Damaged`].
+pub(crate) fn unpack_into<'a>(
+    raw: &'a mut Vec<u8>,
+    bytes: &[u8],
+    frame: &Frame,
+    base: Option<&[u8]>,
+) -> Result<Vec<(Packed, &'a [u8])>, PackError> {
+    inflate_into(
+        raw,
+        bytes,
+        (frame.raw_bytes(), base.filter(|_| frame.base.is_some())),
+    )?;
     let mut rest = &raw[..];
     let mut objects = Vec::with_capacity(frame.objects.len());
     for object in &frame.objects {
         let size = usize::try_from(object.size).map_err(|_| PackError::Bounds)?;
         let (own, others) = rest.split_at_checked(size).ok_or(PackError::Damaged)?;
-        if Digest::of(own) != object.digest {
-            return Err(PackError::Damaged);
-        }
-        objects.push((*object, own.to_vec()));
+        objects.push((*object, own));
         rest = others;
     }
     Ok(objects)
@@ -219,30 +235,67 @@ pub(crate) fn unpacking<'a>(packed: &'a mut dyn Read) -> std::io::Result<impl Re
     Ok(decoder)
 }
 
-/// Inflates zstd that must come to exactly so many bytes. Memory grows with what comes out, not with what is promised.
+/// Inflates zstd that must come to exactly so many bytes.
 pub(crate) fn inflate(bytes: &[u8], raw_bytes: u64) -> Result<Vec<u8>, PackError> {
-    let decoder = zstd::Decoder::with_buffer(bytes).map_err(|_| PackError::Damaged)?;
-    drained(decoder, raw_bytes)
+    let mut raw = Vec::new();
+    inflate_into(&mut raw, bytes, (raw_bytes, None))?;
+    Ok(raw)
 }
 
-fn drained(mut decoder: zstd::Decoder<'_, &[u8]>, raw_bytes: u64) -> Result<Vec<u8>, PackError> {
-    const FIRST_BYTES: u64 = 16 << 20;
-    decoder
-        .window_log_max(MAX_WINDOW_LOG)
-        .map_err(|_| PackError::Damaged)?;
-    let first = usize::try_from(raw_bytes.min(FIRST_BYTES)).map_err(|_| PackError::Bounds)?;
-    let mut raw = Vec::with_capacity(first);
-    decoder
-        .take(raw_bytes.saturating_add(1))
-        .read_to_end(&mut raw)
-        .map_err(|_| PackError::Damaged)?;
-    let fits = raw.len() as u64 == raw_bytes;
-    fits.then_some(raw).ok_or(PackError::Damaged)
+/// Up to this size memory is taken as promised, and zstd writes straight to it. Beyond, memory grows with what comes out.
+const PROMISED_BYTES: u64 = 16 << 20;
+
+/// As [`inflate`], in the place of what `raw` has, where bytes may refer to those of a base.
+fn inflate_into(
+    raw: &mut Vec<u8>,
+    bytes: &[u8],
+    (raw_bytes, base): (u64, Option<&[u8]>),
+) -> Result<(), PackError> {
+    raw.clear();
+    let inflated = if raw_bytes <= PROMISED_BYTES {
+        inflate_at_once(raw, bytes, (raw_bytes, base))
+    } else {
+        inflate_by_and_by(raw, bytes, (raw_bytes, base))
+    };
+    let fits = inflated.is_some() && raw.len() as u64 == raw_bytes;
+    fits.then_some(()).ok_or(PackError::Damaged)
+}
+
+fn inflate_at_once(
+    raw: &mut Vec<u8>,
+    bytes: &[u8],
+    (raw_bytes, base): (u64, Option<&[u8]>),
+) -> Option<()> {
+    // What would be longer does not fit and is an error.
+    raw.reserve_exact(usize::try_from(raw_bytes).ok()?);
+    let mut context = zstd::zstd_safe::DCtx::try_create()?;
+    if let Some(base) = base {
+        context.ref_prefix(base).ok()?;
+    }
+    context.decompress(raw, bytes).ok()?;
+    Some(())
+}
+
+fn inflate_by_and_by(
+    raw: &mut Vec<u8>,
+    bytes: &[u8],
+    (raw_bytes, base): (u64, Option<&[u8]>),
+) -> Option<()> {
+    let mut decoder = match base {
+        Some(base) => zstd::Decoder::with_ref_prefix(bytes, base),
+        None => zstd::Decoder::with_buffer(bytes),
+    }
+    .ok()?;
+    decoder.window_log_max(MAX_WINDOW_LOG).ok()?;
+    raw.reserve(usize::try_from(PROMISED_BYTES).ok()?);
+    let mut limited = decoder.take(raw_bytes.saturating_add(1));
+    limited.read_to_end(raw).ok()?;
+    Some(())
 }
 
 /// Deflates.
 pub(crate) fn deflate(raw: &[u8]) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::compress(raw, level(raw))
+    zstd::bulk::compress(raw, LEVEL)
 }
 
 /// From here on several threads are worth their start, and the matches that are lost where their parts meet.
@@ -254,16 +307,11 @@ fn deflate_by(threads: usize, raw: &[u8]) -> std::io::Result<Vec<u8>> {
     if threads < 2 || raw.len() < THREADED_BYTES {
         return deflate(raw);
     }
-    let mut encoder = zstd::Encoder::new(Vec::new(), level(raw))?;
+    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
     encoder.multithread(threads)?;
     encoder.set_pledged_src_size(Some(raw.len() as u64))?;
     std::io::Write::write_all(&mut encoder, raw)?;
     encoder.finish()
-}
-
-/// How hard to try.
-fn level(_raw: &[u8]) -> i32 {
-    LEVEL
 }
 
 /// Reads the table out of a whole pack, for whoever has no index: total, any bytes give a table or an error.
@@ -483,6 +531,34 @@ mod tests {
         let mut spoilt = metadata.clone();
         spoilt[5_000] ^= 1;
         assert_eq!(with(Some(&spoilt)), Err(PackError::Damaged));
+    }
+
+    #[test]
+    fn a_library_that_is_larger_than_what_is_promised_comes_out_of_its_base_as_well() {
+        let size = u32::try_from(PROMISED_BYTES / 4).unwrap();
+        let noise = (0..size).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes());
+        let metadata: Vec<u8> = b"rust\0\0\0\x0a".iter().copied().chain(noise).collect();
+        let library = [b"!<arch>\nlib.rmeta/ ", &metadata[..]].concat();
+        let (pack, table) = packed(&[metadata.clone(), library.clone()]);
+        let (range, frame) = table.ranges().nth(1).unwrap();
+        assert!(frame.base == Some(0) && range.end - range.start < 1 << 20);
+        let objects = unpack(cut(&pack, range), frame, Some(&metadata)).unwrap();
+        assert!(objects[0].1 == library, "other bytes came out");
+    }
+
+    #[test]
+    fn nothing_of_an_earlier_frame_is_left_in_memory_that_is_used_again() {
+        let (pack, table) = packed(&[vec![7; 300_000], vec![8; 100_000]]);
+        let mut raw = Vec::new();
+        for ((range, frame), (byte, size)) in table.ranges().zip([(7, 300_000), (8, 100_000)]) {
+            let packed = cut(&pack, range);
+            let objects = unpack_into(&mut raw, packed, frame, None).unwrap();
+            assert!(objects.len() == 1 && objects[0].1 == vec![byte; size]);
+            for cut in [0, 10, packed.len() - 1] {
+                let damaged = unpack_into(&mut raw, &packed[..cut], frame, None);
+                assert_eq!(damaged, Err(PackError::Damaged));
+            }
+        }
     }
 
     #[test]

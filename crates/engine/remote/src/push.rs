@@ -26,6 +26,9 @@ use crate::tip::{Key, Tip};
 pub(crate) const PACK_BYTES: u64 = 32 << 20;
 /// Objects are dealt to packs by this many bytes before they are packed: compiled code comes to a third or a quarter.
 pub(crate) const RAW_BYTES: u64 = 96 << 20;
+/// The fewest bytes that are dealt to one pack, where there are too few for several large ones: packs that are so small that
+/// a later save puts them together are no gain.
+const RAW_BYTES_MIN: u64 = 32 << 20;
 /// Packs that are made at once; each is in memory.
 const AT_ONCE: usize = 4;
 /// Threads that compress one large object: each has tens of megabytes of its own.
@@ -142,10 +145,15 @@ pub fn save(
         index_bytes,
         at_ms: save.at_ms,
     };
-    // The best name last: whoever sees it sees the others.
-    for name in names.iter().rev() {
+    let point = |name: &Name| {
         let bytes = Bytes::from(tip.encode(name, key));
-        client.write(name, &bytes, Kind::Latest)?;
+        client.write(name, &bytes, Kind::Latest)
+    };
+    // The best name last: whoever sees it sees the others.
+    if let Some((best, others)) = names.split_first() {
+        let pointed = parallel::map_at_most(AT_ONCE, others, point);
+        pointed.into_iter().collect::<Result<Vec<_>, _>>()?;
+        point(best)?;
     }
     Ok(saved)
 }
@@ -308,13 +316,17 @@ fn upload(
     Ok(packs)
 }
 
-/// Deals objects out, in their order.
+/// Deals objects out, in their order, so that while one pack is under way the next is made.
 fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
+    let size = |digest: &Digest| store.object_size(digest).unwrap_or(0);
+    let sizes: Vec<u64> = objects.iter().map(size).collect();
+    let share = sizes.iter().sum::<u64>() / AT_ONCE as u64;
+    let share = share.clamp(RAW_BYTES_MIN, RAW_BYTES);
     let mut shares = Vec::new();
     let (mut from, mut bytes) = (0, 0);
-    for (at, digest) in objects.iter().enumerate() {
-        bytes += store.object_size(digest).unwrap_or(0);
-        if bytes >= RAW_BYTES {
+    for (at, size) in sizes.iter().enumerate() {
+        bytes += size;
+        if bytes >= share {
             shares.extend(objects.get(from..=at));
             (from, bytes) = (at + 1, 0);
         }

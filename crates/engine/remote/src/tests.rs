@@ -186,6 +186,25 @@ fn a_save_is_a_delta_and_the_same_again_is_nothing() {
 }
 
 #[test]
+fn of_many_bytes_several_packs_are_made_at_once() {
+    let lab = Lab::new();
+    let (here, there) = (lab.store("here"), lab.store("there"));
+    let large: Vec<Vec<u8>> = (0..5).map(|byte| vec![byte; 20 << 20]).collect();
+    let objects: Vec<&[u8]> = large.iter().map(|bytes| &bytes[..]).collect();
+    let used = [put(&here, "a", &objects), put(&here, "b", &[b"small"])];
+    let saved = save(&lab.client(), &here, None, &used).unwrap();
+    assert_eq!((saved.packs, saved.objects), (3, 6));
+    let client = lab.client();
+    let found = find(&client, &there);
+    let far = Far::new(client, there.clone(), &found.index, None);
+    let digests: Vec<Digest> = objects.iter().map(|bytes| Digest::of(bytes)).collect();
+    far.bring(&digests);
+    for digest in &digests {
+        assert!(there.holds_object(digest, 20 << 20));
+    }
+}
+
+#[test]
 fn what_went_ahead_is_not_sent_again() {
     let lab = Lab::new();
     let here = lab.store("here");

@@ -158,15 +158,38 @@ impl LocalStore {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn put_object_bytes(&self, bytes: &[u8], executable: bool) -> Result<Stored, StoreError> {
-        let arrival = self.layout.temporary();
-        let write = || write_arrival(&arrival, &mut &*bytes, executable);
-        fsx::with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
         let digest = Digest::of(bytes);
         Ok(Stored {
             digest,
             size: bytes.len() as u64,
-            new: self.settle_written(&arrival, digest)?,
+            new: self.write_object(digest, bytes, executable)?,
         })
+    }
+
+    /// Stores the object of this digest, whose bytes these should be.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where they are others; [`StoreError::Io`] where this disk takes none.
+    pub fn put_object_of(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        executable: bool,
+    ) -> Result<(), StoreError> {
+        if Digest::of(bytes) != *digest {
+            return Err(StoreError::Corrupt);
+        }
+        self.write_object(*digest, bytes, executable)?;
+        Ok(())
+    }
+
+    /// Writes bytes whose digest this is. Whether the object is new.
+    fn write_object(&self, digest: Digest, bytes: &[u8], executable: bool) -> io::Result<bool> {
+        let arrival = self.layout.temporary();
+        let (mode, now_s) = arriving(executable);
+        let write = || fsx::write_file_bytes(&arrival, bytes, mode, now_s);
+        fsx::with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
+        self.settle_written(&arrival, digest)
     }
 
     /// Gives a file that was just written its place; it is gone where that fails. Whether the object is new.
@@ -200,7 +223,8 @@ impl LocalStore {
         fsx::create_dir_all(&temporaries).map_err(at("make", &temporaries))?;
         let arrival = self.layout.temporary();
         let mut checked = Checked::new(bytes, size);
-        let refused = match write_arrival(&arrival, &mut checked, executable) {
+        let (mode, now_s) = arriving(executable);
+        let refused = match fsx::write_file(&arrival, &mut checked, mode, now_s) {
             Ok(_) if checked.is(digest) => {
                 self.settle_written(&arrival, *digest)?;
                 return Ok(());
@@ -440,11 +464,11 @@ impl Store for LocalStore {
     }
 }
 
-/// Writes what is read to a new file, from which an object is made.
-fn write_arrival(arrival: &Path, bytes: &mut dyn io::Read, executable: bool) -> io::Result<u64> {
+/// Mode and time of a new file, from which an object is made.
+fn arriving(executable: bool) -> (u32, u64) {
     let mode = if executable { 0o777 } else { 0o666 };
     let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
-    fsx::write_file(arrival, bytes, mode, now_s)
+    (mode, now_s)
 }
 
 /// Bytes on their way, hashed, and no more of them than there should be by more than one.
@@ -519,6 +543,19 @@ mod tests {
             assert_eq!(after.ctime_ns > before.ctime_ns, renewed);
             assert_eq!((after.mtime_ns, after.ino), (before.mtime_ns, before.ino));
         }
+    }
+
+    #[test]
+    fn bytes_that_are_not_the_objects_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path());
+        let digest = Digest::of(b"its own");
+        let refused = store.put_object_of(&digest, b"others", false);
+        assert!(matches!(refused, Err(StoreError::Corrupt)), "{refused:?}");
+        assert!(!store.holds_object(&digest, 6) && !store.holds_object(&digest, 7));
+        store.put_object_of(&digest, b"its own", true).unwrap();
+        let kept = store.object_bytes(&digest).unwrap();
+        assert_eq!(kept, (b"its own".to_vec(), true));
     }
 
     fn wait_for_next_stamp(file: &Path, after_ns: i64) {

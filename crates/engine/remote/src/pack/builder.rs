@@ -3,8 +3,8 @@
 use rekindle_base::Digest;
 
 use super::{
-    END, Frame, MAGIC, MAX_OBJECT_BYTES, MAX_WINDOW_LOG, Packed, SHARED_BYTES, SMALL_BYTES, Table,
-    VERSION, deflate, deflate_by, level,
+    END, Frame, LEVEL, MAGIC, MAX_OBJECT_BYTES, MAX_WINDOW_LOG, Packed, SHARED_BYTES, SMALL_BYTES,
+    Table, VERSION, deflate, deflate_by,
 };
 
 /// Metadata that is kept for libraries of the same pack: a share of objects has no more.
@@ -31,7 +31,7 @@ pub fn is_metadata(begin: &[u8]) -> bool {
 
 /// Deflates what may repeat `base`.
 fn deflate_onto(raw: &[u8], base: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = zstd::Encoder::with_ref_prefix(Vec::new(), level(raw), base)?;
+    let mut encoder = zstd::Encoder::with_ref_prefix(Vec::new(), LEVEL, base)?;
     // All of the base has to be in sight from all of what refers to it.
     let reach = (raw.len() + base.len()).max(1 << MIN_WINDOW_LOG);
     encoder.window_log((usize::BITS - reach.leading_zeros()).min(MAX_WINDOW_LOG))?;

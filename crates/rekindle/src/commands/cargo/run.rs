@@ -103,6 +103,8 @@ impl<'a> Run<'a> {
         };
         let (wiring, recording) = (&mut self.wiring, &mut self.recording);
         if let Some(settings) = remote {
+            // The network takes its time meanwhile.
+            snapshots.ask_version();
             let bar = self.bars.begin(Work::PULL);
             let (remote, events) = Remote::pull(
                 (settings, self.place.surroundings),

@@ -12,7 +12,7 @@ use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::Layout;
 use rekindle::{Surroundings, git, given, selection};
 use rekindle_base::{Clock, Digest, SystemClock};
-use rekindle_compile::toolchain;
+use rekindle_compile::{probe, toolchain};
 use rekindle_events::{
     Collected, Event, EventKind, PackagesRestored, ProfileSkipped, Refusal, SnapshotCaptured,
     SnapshotRestored, UncacheableReason, UnitLeft, Vantage, WarningEvent,
@@ -113,6 +113,15 @@ impl<'a> Snapshots<'a> {
     /// What compilers are going to read of what was restored, as far as that is known.
     pub(super) fn reads(&self) -> Vec<Digest> {
         self.reads.take()
+    }
+
+    /// Begins to ask the compiler for its version, which is the first that cargo will want to know. Not worth it where all is
+    /// built anyway.
+    pub(super) fn ask_version(&self) {
+        if let Some(sysroot) = self.here.sysroot.clone() {
+            let (store, environment) = (self.store.clone(), self.environment.clone());
+            std::thread::spawn(move || probe::ask_version(&store, &environment, &sysroot));
+        }
     }
 
     /// Begins to read the compiler where nothing is known of it: the first unit asks for its digest, and half a gigabyte takes
