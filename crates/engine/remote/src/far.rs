@@ -33,8 +33,9 @@ const PREFETCH_BYTES: u64 = 512 << 20;
 const PREFETCH_PIECE_BYTES: u64 = 32 << 20;
 const PREFETCH_PIECES: usize = 3;
 
-/// Memory for unpacking is kept up to this size, in bytes; there are as many as requests at once.
+/// Memory for unpacking is kept up to this size, in bytes, and for so many frames: more are seldom unpacked at once.
 const ROOM_BYTES_MAX: usize = 16 << 20;
+const ROOMS_MAX: usize = 8;
 
 /// Where packs are among a remote's blobs.
 pub(crate) fn pack_name(digest: &Digest) -> Name {
@@ -439,8 +440,9 @@ impl Far {
         let kept = pack::unpack_into(&mut room, bytes?, frame, base.as_deref())
             .ok()
             .and_then(|objects| objects.into_iter().try_for_each(|one| self.keep_one(one)));
-        if room.capacity() <= ROOM_BYTES_MAX {
-            self.rooms().push(room);
+        let mut rooms = self.rooms();
+        if room.capacity() <= ROOM_BYTES_MAX && rooms.len() < ROOMS_MAX {
+            rooms.push(room);
         }
         kept
     }
