@@ -22,21 +22,19 @@ const SKIPS_VARIABLE: &str = "REKINDLE_TEST_SKIPS";
 const COMPONENTS: &[&str] = &["clippy"];
 const TARGETS: &[&str] = &["x86_64-unknown-linux-musl"];
 
-/// What a run from clean writes below the target directory and where temporary files go, at most.
-const ROOM: u64 = 8 << 30;
+/// What a run from clean writes below the target directory and where temporary files go, at most, in bytes.
+const TARGET_ROOM: u64 = 8 << 30;
+const TEMPORARY_ROOM: u64 = 2 << 30;
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    run_with(arguments, &[])
-}
-
-/// With arguments for every cargo that builds, so that all build the same.
-pub(crate) fn run_with(arguments: &[String], of_builds: &[&str]) -> Result<(), Failure> {
     let mut arguments = Args::new(arguments);
     let filters = arguments.behind_dashes();
+    let config = arguments.value("--config")?;
     arguments.finish()?;
 
-    for dir in [process::target_dir()?, std::env::temp_dir()] {
-        if let Some(warning) = too_little_room(&dir, ROOM) {
+    let target = (process::target_dir()?, TARGET_ROOM);
+    for (dir, wanted) in [target, (std::env::temp_dir(), TEMPORARY_ROOM)] {
+        if let Some(warning) = too_little_room(&dir, wanted) {
             eprintln!("note: {warning}");
         }
     }
@@ -49,12 +47,12 @@ pub(crate) fn run_with(arguments: &[String], of_builds: &[&str]) -> Result<(), F
     let mut build = in_clean_environment(cargo(), &skips_file);
     // Integration tests of several crates drive the programs that are shipped.
     build.args(["build", "--package", "rekindle", "--bins", "--all-features"]);
-    build.args(of_builds);
+    build.args(process::of_config(config.as_deref()));
     process::run(&mut build).map_err(|failure| format!("the programs under test: {failure}"))?;
 
     let mut counts = Counts::default();
     let mut failures = Vec::new();
-    for mut step in steps(&filters, of_builds) {
+    for mut step in steps(&filters, config.as_deref()) {
         let mut step = in_clean_environment(std::mem::replace(&mut step, cargo()), &skips_file);
         if let Some(checkers) = &checkers {
             step.env(checkers::VARIABLE, checkers);
@@ -85,7 +83,7 @@ pub(crate) fn run_with(arguments: &[String], of_builds: &[&str]) -> Result<(), F
 }
 
 /// The commands that together run every test.
-fn steps(filters: &[String], of_builds: &[&str]) -> Vec<Command> {
+fn steps(filters: &[String], config: Option<&str>) -> Vec<Command> {
     let mut unit = cargo();
     let mut doc = cargo();
     if works("cargo", &["nextest", "--version"]) {
@@ -110,7 +108,7 @@ fn steps(filters: &[String], of_builds: &[&str]) -> Vec<Command> {
         "--doc",
     ]);
     for step in [&mut unit, &mut doc] {
-        step.args(of_builds);
+        step.args(process::of_config(config));
         if !filters.is_empty() {
             step.arg("--").args(filters);
         }
@@ -194,7 +192,7 @@ mod tests {
 
     #[test]
     fn filters_reach_every_step() {
-        for step in steps(&["digest".to_owned()], &["--config", "x=1"]) {
+        for step in steps(&["digest".to_owned()], Some("x=1")) {
             assert!(process::shown(&step).ends_with(" --config x=1 -- digest`"));
         }
     }

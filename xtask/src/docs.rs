@@ -21,12 +21,13 @@ const PAGES: &[(&str, &str)] = &[
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut arguments = Args::new(arguments);
     let check = arguments.switch("--check");
+    let config = arguments.value("--config")?;
     arguments.finish()?;
     let dir = process::root().join("docs");
     let mut stale = Vec::new();
     for (page, topic) in PAGES {
         let path = dir.join(page);
-        let text = match generate(topic) {
+        let text = match generate(topic, config.as_deref()) {
             Ok(text) => text,
             // A page that nobody generates yet and nobody wrote: its links are findings of tidy.
             Err(why) if check && !path.exists() => {
@@ -57,18 +58,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
 }
 
-fn generate(topic: &str) -> Result<String, Failure> {
+fn generate(topic: &str, config: Option<&str>) -> Result<String, Failure> {
     let mut command = cargo();
-    command.args([
-        "run",
-        "--quiet",
-        "--package",
-        "rekindle",
-        "--bin",
-        "rekindle",
-        "--",
-    ]);
-    command.args(["docs", topic]);
+    command.args(["run", "--quiet"]);
+    command.args(process::of_config(config));
+    command.args(["--package", "rekindle", "--bin", "rekindle"]);
+    command.args(["--", "docs", topic]);
     let text = process::capture(&mut command)?;
     if text.trim().is_empty() {
         return Err(format!(

@@ -30,12 +30,14 @@ The project's own chores.
 Usage: cargo xtask <command>
 
 Commands:
-  test [-- FILTER...]   every test of the workspace; names what was skipped, and why
+  test [--config KEY=VALUE] [-- FILTER...]
+                        every test of the workspace; names what was skipped, and why
   servers               install what tests of remotes start; `test` does so too
   soak [--sequences N] [--seed S] [--minutes M] [--keep]
                         random edits against the cache, by the thousand; --keep leaves what failed
   tidy                  the rules of the tree: layers, file sizes, dead files, links
-  docs [--check]        write the generated reference pages, or compare them
+  docs [--check] [--config KEY=VALUE]
+                        write the generated reference pages, or compare them
   ci                    all that must pass before a change is merged
   bench ...             compare with plain cargo and other caches (--help lists the benches)
 ";

@@ -40,6 +40,13 @@ pub(crate) fn cargo() -> Command {
     command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
 }
 
+/// A setting, as every cargo takes it.
+pub(crate) fn of_config(setting: Option<&str>) -> impl Iterator<Item = &str> {
+    setting
+        .into_iter()
+        .flat_map(|setting| ["--config", setting])
+}
+
 /// A program, in the workspace's root.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);

@@ -2,10 +2,10 @@
 //! before cargo takes its build lock, and each costs a compiler's start.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_key::table::COMPILER_ENV_NAMES;
@@ -38,50 +38,33 @@ pub(crate) fn answer(
         return Some((0, true));
     }
     let (program, arguments) = chain.command(inner, &chain.arguments);
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let mut command = Command::new(program);
+    environment.hand_down(&mut command);
+    let output = command.args(arguments).stdin(Stdio::null()).output().ok()?;
     stdout.write_all(&output.stdout).ok()?;
     stderr.write_all(&output.stderr).ok()?;
-    let code = crate::execute::exit_code(output.status);
-    remember(files, &key, output);
-    Some((code, false))
-}
-
-fn remember(files: &Files<'_>, key: &Digest, output: Output) {
     if output.status.success() {
         let answer = Answer {
             stdout: output.stdout,
             stderr: output.stderr,
         };
-        files.remember(key, &answer);
+        files.remember(&key, &answer);
     }
+    Some((crate::execute::exit_code(output.status), false))
 }
 
 /// Asks a compiler for its version, unless the answer is known: that is cargo's first question of all, for which it waits. Other
 /// than cargo's own, the question goes through no wrapper but ours; where there is one, the answer is of no use.
 pub fn ask_version(store: &LocalStore, environment: &Environment, sysroot: &Path) {
-    let files = Files::new(store);
     let chain = Chain {
         workspace_wrapper: None,
         rustc: sysroot.join("bin/rustc").into_os_string(),
         arguments: vec!["-vV".into()],
     };
-    let Some(key) = question(environment, &files, (None, &chain)) else {
-        return;
-    };
-    if files.memo::<Answer>(&key).is_some() {
-        return;
-    }
-    let mut command = Command::new(&chain.rustc);
-    environment.hand_down(&mut command);
-    let output = command.args(&chain.arguments).stdin(Stdio::null()).output();
+    let (mut stderr, mut stdout) = (io::sink(), io::sink());
+    let streams: (&mut dyn Write, &mut dyn Write) = (&mut stderr, &mut stdout);
     // What fails here fails again where cargo asks, and is said there.
-    if let Ok(output) = output {
-        remember(&files, &key, output);
-    }
+    let _ = answer(environment, &Files::new(store), (None, &chain), streams);
 }
 
 /// Everything that the answer depends on. The answer holds paths of the sysroot, so the sysroot's

@@ -33,8 +33,7 @@ const PREFETCH_BYTES: u64 = 512 << 20;
 const PREFETCH_PIECE_BYTES: u64 = 32 << 20;
 const PREFETCH_PIECES: usize = 3;
 
-/// Memory for unpacking is kept up to this size, in bytes, and for so many frames: more are seldom unpacked at once.
-const ROOM_BYTES_MAX: usize = 16 << 20;
+/// Memory for unpacking is kept for so many frames: more are seldom unpacked at once.
 const ROOMS_MAX: usize = 8;
 
 /// Where packs are among a remote's blobs.
@@ -95,7 +94,7 @@ pub struct Far {
     places: HashMap<Digest, Place>,
     flights: Mutex<Flights>,
     landed: Condvar,
-    /// Memory that frames were unpacked to, for the next ones: to get it from the system anew takes as long as to unpack.
+    /// Memory that frames were unpacked to, for the next ones: to get it from the system anew takes half as long as to unpack.
     rooms: Mutex<Vec<Vec<u8>>>,
     /// Whether something did not come that it has. A build that was told of it then builds what it cannot have; what
     /// else lies afar must not be promised to it again, since there is one more try and not many.
@@ -417,15 +416,7 @@ impl Far {
             self.store
                 .put_object_from((digest, size), object.executable, &mut bytes)
         })?;
-        match put {
-            Ok(()) => {
-                self.count(object);
-                Ok(true)
-            }
-            Err(StoreError::Corrupt) => Ok(false),
-            // A full disk is no fault of the remote's: whoever asked finds that it is not there.
-            Err(_) => Ok(true),
-        }
+        Ok(self.was_sound(object, put))
     }
 
     /// Puts the objects of a frame into the local store; `None` where its bytes are not theirs.
@@ -436,37 +427,37 @@ impl Far {
             Some((place, base)) => Some(self.base_bytes((pack, place), base)?),
             None => None,
         };
+        let bytes = bytes?;
         let mut room = self.rooms().pop().unwrap_or_default();
-        let kept = pack::unpack_into(&mut room, bytes?, frame, base.as_deref())
-            .ok()
-            .and_then(|objects| objects.into_iter().try_for_each(|one| self.keep_one(one)));
+        let unpacked = pack::unpack_into(&mut room, bytes, frame, base.as_deref());
+        let are_sound = unpacked.is_ok_and(|objects| {
+            let mut objects = objects.into_iter();
+            objects.all(|(object, bytes)| {
+                let (digest, executable) = (&object.digest, object.executable);
+                let put = self.store.put_object_of(digest, bytes, executable);
+                self.was_sound(&object, put)
+            })
+        });
         let mut rooms = self.rooms();
-        if room.capacity() <= ROOM_BYTES_MAX && rooms.len() < ROOMS_MAX {
+        if room.capacity() as u64 <= pack::PROMISED_BYTES && rooms.len() < ROOMS_MAX {
             rooms.push(room);
         }
-        kept
+        are_sound.then_some(())
     }
 
-    /// Puts an object into the local store; `None` where its bytes are not its own.
-    fn keep_one(&self, (object, bytes): (Packed, &[u8])) -> Option<()> {
-        let put = self
-            .store
-            .put_object_of(&object.digest, bytes, object.executable);
+    /// Counts an object that was put into the local store; whether its bytes were its own.
+    fn was_sound(&self, object: &Packed, put: Result<(), StoreError>) -> bool {
         match put {
             Ok(()) => {
-                self.count(&object);
-                Some(())
+                let counters = &self.counters;
+                counters.objects.fetch_add(1, Ordering::Relaxed);
+                counters.bytes.fetch_add(object.size, Ordering::Relaxed);
+                true
             }
-            Err(StoreError::Corrupt) => None,
+            Err(StoreError::Corrupt) => false,
             // A full disk is no fault of the remote's: whoever asked finds that it is not there.
-            Err(_) => Some(()),
+            Err(_) => true,
         }
-    }
-
-    fn count(&self, object: &Packed) {
-        let counters = &self.counters;
-        counters.objects.fetch_add(1, Ordering::Relaxed);
-        counters.bytes.fetch_add(object.size, Ordering::Relaxed);
     }
 
     fn rooms(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {

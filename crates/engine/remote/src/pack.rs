@@ -243,7 +243,7 @@ pub(crate) fn inflate(bytes: &[u8], raw_bytes: u64) -> Result<Vec<u8>, PackError
 }
 
 /// Up to this size memory is taken as promised, and zstd writes straight to it. Beyond, memory grows with what comes out.
-const PROMISED_BYTES: u64 = 16 << 20;
+pub(crate) const PROMISED_BYTES: u64 = 16 << 20;
 
 /// As [`inflate`], in the place of what `raw` has, where bytes may refer to those of a base.
 fn inflate_into(

@@ -151,7 +151,7 @@ pub fn save(
     };
     // The best name last: whoever sees it sees the others.
     if let Some((best, others)) = names.split_first() {
-        let pointed = parallel::map_at_most(AT_ONCE, others, point);
+        let pointed = parallel::map_at_most(client.limits().at_once, others, point);
         pointed.into_iter().collect::<Result<Vec<_>, _>>()?;
         point(best)?;
     }

@@ -103,8 +103,12 @@ impl<'a> Run<'a> {
         };
         let (wiring, recording) = (&mut self.wiring, &mut self.recording);
         if let Some(settings) = remote {
-            // The network takes its time meanwhile.
-            snapshots.ask_version();
+            // What is kept has what cargo was told before.
+            let is_kept = snapshots.is_kept();
+            if !is_kept {
+                // The network takes its time meanwhile.
+                snapshots.ask_version();
+            }
             let bar = self.bars.begin(Work::PULL);
             let (remote, events) = Remote::pull(
                 (settings, self.place.surroundings),
@@ -115,9 +119,9 @@ impl<'a> Run<'a> {
             wiring.log(events);
             wiring.log([recording.ended(PhaseName::Pull)]);
             self.remote = remote;
-        }
-        if let Some(remote) = self.remote.as_ref().filter(|_| !snapshots.is_kept()) {
-            remote.fetch_placed();
+            if let Some(remote) = self.remote.as_ref().filter(|_| !is_kept) {
+                remote.fetch_placed();
+            }
         }
         let restored = self.bars.during(Work::RESTORE, || snapshots.restore());
         let reads = snapshots.reads();
