@@ -20,7 +20,11 @@ const SKIPS_VARIABLE: &str = "REKINDLE_TEST_SKIPS";
 
 /// What tests use of a toolchain beyond its minimal profile. Tests that miss one skip themselves.
 const COMPONENTS: &[&str] = &["clippy"];
-const TARGETS: &[&str] = &["x86_64-unknown-linux-musl"];
+const TARGETS: &[&str] = &[
+    "x86_64-unknown-linux-musl",
+    "wasm32-unknown-unknown",
+    "thumbv7em-none-eabihf",
+];
 
 /// What a run from clean writes below the target directory and where temporary files go, at most, in bytes.
 const TARGET_ROOM: u64 = 8 << 30;

@@ -61,6 +61,8 @@ mod keys;
 mod keys_compiler;
 #[path = "cli/keys_kinds.rs"]
 mod keys_kinds;
+#[path = "cli/keys_link.rs"]
+mod keys_link;
 #[path = "cli/keys_macros.rs"]
 mod keys_macros;
 #[path = "cli/keys_native.rs"]

@@ -304,7 +304,9 @@ impl fmt::Display for UncacheableReason {
                 f,
                 "it bundles a native library that no argument names (object `{member}`)"
             ),
-            Self::Observed { refusal } => write!(f, "of a macro that it uses: {refusal}"),
+            Self::Observed { refusal } => {
+                write!(f, "of a macro that it uses, or of its linker: {refusal}")
+            }
             Self::Other { detail } => f.write_str(detail),
         }
     }

@@ -187,14 +187,14 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     },
     Exclusion {
         what: "of observed compiles: `/etc/ld.so.cache`, `/etc/ld.so.preload`, `/etc/malloc.conf`, shared libraries in the system's directories and in those of LD_LIBRARY_PATH, and where the loader looks for better ones",
-        reason: "the loader reads them for the compiler itself, whose results do not depend on them",
+        reason: "the loader reads them for the compiler itself, whose results do not depend on them; libraries are keyed where the compile is observed for its linker, which may have linked them",
     },
     Exclusion {
-        what: "of observed compiles: sources again, the directories above them, and libraries in directories searched for native ones",
+        what: "of observed compiles: sources again, the directories above them, and libraries in directories searched for native ones, unless it is observed for its linker",
         reason: "keyed already, from dep-info and by name",
     },
     Exclusion {
-        what: "of observed compiles: the linker and all that it starts",
+        what: "of observed compiles: the linker and all that it starts, where it can be asked what it reads",
         reason: "keyed by the linker's own dependency file",
     },
     Exclusion {
@@ -202,7 +202,7 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "keyed already, or without effect on what is made",
     },
     Exclusion {
-        what: "compiles that no macro reaches are not observed",
+        what: "compiles that no macro reaches, and whose linker can be asked what it reads, are not observed",
         reason: "a compiler that runs no foreign code declares what it reads",
     },
     Exclusion {

@@ -10,7 +10,7 @@ use crate::inputs::Unit;
 
 /// Whether a unit's linked outputs are given real paths. What other units load is left alone: its
 /// digest is in their keys.
-fn applies(unit: &Unit<'_>) -> bool {
+pub(crate) fn applies(unit: &Unit<'_>) -> bool {
     let loaded = ["proc-macro", "dylib"];
     unit.remap
         && unit.invocation.is_linked()

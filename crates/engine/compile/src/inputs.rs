@@ -20,7 +20,7 @@ use rekindle_outputs::record::OutputRecord;
 
 use crate::chain::Chain;
 use crate::context::Context;
-use crate::link::LinkPlan;
+use crate::link::{Link, LinkPlan};
 use crate::natives;
 use crate::toolchain::Toolchain;
 
@@ -35,7 +35,7 @@ pub(crate) struct Unit<'a> {
     /// Whether paths are mapped to names that are the same everywhere.
     pub(crate) remap: bool,
     /// How it is linked, where it is.
-    pub(crate) link: Option<LinkPlan>,
+    pub(crate) link: Option<Link>,
     /// Tells whether what is hashed before a compile changes until its end.
     pub(crate) watch: Watch,
     /// The records of the crates on its command line, in order.
@@ -65,7 +65,7 @@ impl<'a> Unit<'a> {
         let remap =
             context.settings.remap && !invocation.wants_real_paths && !invocation.user_remap_scope;
         let link = if invocation.is_linked() {
-            Some(LinkPlan::new(context, invocation, toolchain)?)
+            Some(Link::new(context, invocation, toolchain)?)
         } else {
             None
         };
@@ -90,6 +90,11 @@ impl<'a> Unit<'a> {
         })
     }
 
+    /// The link through the shim, where there is one.
+    pub(crate) fn asked_link(&self) -> Option<&LinkPlan> {
+        self.link.as_ref().and_then(Link::asked)
+    }
+
     /// The files of the crates on the command line.
     pub(crate) fn extern_paths(&self) -> Vec<PathBuf> {
         self.externs
@@ -104,7 +109,7 @@ impl<'a> Unit<'a> {
         self.push_compiler(&mut manifest)?;
         self.invocation.describe(&mut manifest, &self.roots);
         self.push_environment(&mut manifest);
-        let choice = self.link.as_ref().map_or("none", LinkPlan::choice);
+        let choice = self.asked_link().map_or("none", LinkPlan::choice);
         manifest.push(Tag::LinkerChoice, "linker", choice);
         for root in Root::OF_COMPILERS.into_iter().filter(|_| self.remap) {
             manifest.push(Tag::Remap, root.name(), mapped(root).unwrap_or_default());

@@ -21,6 +21,56 @@ use crate::toolchain::Toolchain;
 
 /// How a unit is linked.
 #[derive(Clone, Debug)]
+pub(crate) enum Link {
+    /// By a driver whose linker lists what it reads, through the shim.
+    Asked(LinkPlan),
+    /// By a program of which nothing is known beforehand, so that the whole compile is observed; and why.
+    Watched(String),
+}
+
+impl Link {
+    /// Prefers to ask: a link that is observed cannot be timed, and no faster linker is chosen for it.
+    pub(crate) fn new(
+        context: &Context<'_>,
+        invocation: &Invocation,
+        toolchain: &Toolchain,
+    ) -> Result<Self, UncacheableReason> {
+        match LinkPlan::new(context, invocation, toolchain) {
+            Ok(plan) => Ok(Self::Asked(plan)),
+            Err(UncacheableReason::UnknownLinker { detail }) if context.settings.can_observe() => {
+                Ok(Self::Watched(detail))
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+
+    pub(crate) fn asked(&self) -> Option<&LinkPlan> {
+        match self {
+            Self::Asked(plan) => Some(plan),
+            Self::Watched(_) => None,
+        }
+    }
+
+    /// Adds what is known before linking.
+    pub(crate) fn push(
+        &self,
+        unit: &Unit<'_>,
+        manifest: &mut Manifest,
+    ) -> Result<(), UncacheableReason> {
+        if let Self::Asked(plan) = self {
+            plan.push_driver(unit, manifest)?;
+        }
+        for name in LINKER_ENV_NAMES {
+            if let Some(value) = unit.context.environment.get(name) {
+                manifest.push(Tag::LinkerEnv, name, value.as_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A link through the shim.
+#[derive(Clone, Debug)]
 pub(crate) struct LinkPlan {
     /// The driver as rustc would start it.
     driver: OsString,
@@ -38,7 +88,7 @@ fn unknown(detail: impl Into<String>) -> UncacheableReason {
 }
 
 impl LinkPlan {
-    pub(crate) fn new(
+    fn new(
         context: &Context<'_>,
         invocation: &Invocation,
         toolchain: &Toolchain,
@@ -93,8 +143,7 @@ impl LinkPlan {
         &self.driver
     }
 
-    /// Adds what is known before linking.
-    pub(crate) fn push(
+    fn push_driver(
         &self,
         unit: &Unit<'_>,
         manifest: &mut Manifest,
@@ -104,11 +153,6 @@ impl LinkPlan {
             .tool(&self.driver_file)
             .map_err(|error| unreadable(&self.driver_file, &error))?;
         manifest.push_digest(Tag::LinkerDriver, self.driver.as_bytes(), &digest);
-        for name in LINKER_ENV_NAMES {
-            if let Some(value) = unit.context.environment.get(name) {
-                manifest.push(Tag::LinkerEnv, name, value.as_bytes());
-            }
-        }
         Ok(())
     }
 

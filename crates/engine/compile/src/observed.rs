@@ -1,10 +1,11 @@
-//! What the compiler's macros read without saying so: found by observing the compiler, judged here.
+//! What the compiler's macros read without saying so, and what a linker read that cannot be asked: found by
+//! observing the compiler, judged here.
 //!
 //! A compiler that runs no foreign code reads what it declares, so only units with a procedural macro
-//! among what is behind their externs are observed. Of what is seen, the compiler's private reads and
+//! among what is behind their externs are observed, and those with such a linker. Of what is seen, the compiler's private reads and
 //! what is keyed otherwise are left out by rule (the rows "of observed compiles" in the key's table); the
 //! rest joins the path set. Where the observer was blind, the unit is stored under what was declared, and
-//! its event says so.
+//! its event says so; what such a linker made is not stored then.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -21,7 +22,7 @@ use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
 use rekindle_steps::{judge, told};
 
 use crate::inputs::{Unit, unreadable};
-use crate::link::LinkPlan;
+use crate::link::{Link, LinkPlan};
 use crate::natives;
 
 /// How a compile is observed.
@@ -32,9 +33,22 @@ pub(crate) struct Watched {
 
 /// Whether a compile of the unit is observed, where the system allows it.
 pub(crate) fn can_watch(unit: &Unit<'_>) -> bool {
-    let settings = unit.context.settings;
-    // What a wrapper around the compiler reads is its own affair.
-    settings.observe && settings.inner_wrapper.is_none() && runs_macros(unit)
+    unit.context.settings.can_observe() && (watches_link(unit) || runs_macros(unit))
+}
+
+/// Whether only this tells what the linker read.
+fn watches_link(unit: &Unit<'_>) -> bool {
+    matches!(unit.link, Some(Link::Watched(_)))
+}
+
+/// Why the output of a linker that cannot be asked is not stored.
+pub(crate) fn unseen_link(why: &str, observation: Option<&Observation>) -> UncacheableReason {
+    let blind = observation.and_then(|seen| seen.blind.first());
+    let detail = match blind.map(judge::why) {
+        Some(blind) => format!("{why}, and it could not be observed: {blind}"),
+        None => why.to_owned(),
+    };
+    UncacheableReason::UnknownLinker { detail }
 }
 
 /// How a unit is to be observed; `None` where nothing undeclared can be read, or observing is off.
@@ -66,7 +80,7 @@ pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
     let options = Options {
         skip,
         trusted,
-        // The linker is started through this program, which has it list what it reads.
+        // A linker that can be asked is started through this program, which has it list what it reads.
         elsewhere: vec![real(&environment.program)],
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
         ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
@@ -286,6 +300,8 @@ struct Rules {
     loader: Vec<PathBuf>,
     /// Where the compiler looks for native libraries.
     natives: Vec<PathBuf>,
+    /// Whether a library that was read may have been linked, so that no rule about libraries holds.
+    links: bool,
 }
 
 impl Rules {
@@ -332,6 +348,7 @@ impl Rules {
             natives: natives::searched(unit.invocation)
                 .map(|dir| real(&unit.roots.absolute(dir)))
                 .collect(),
+            links: watches_link(unit),
         }
     }
 
@@ -347,19 +364,17 @@ impl Rules {
         if seen == Seen::THERE && self.above.contains(path) {
             return true;
         }
-        self.is_loaders(path, name, seen) || self.is_native(path, name)
+        is_loaders_file(path)
+            || (!self.links && (self.is_loaders(path, name, seen) || self.is_native(path, name)))
     }
 
-    /// What the dynamic loader and the C library read before a program begins.
+    /// Libraries that the dynamic loader reads before a program begins, and where it looks for them.
     fn is_loaders(&self, path: &Path, name: &[u8], seen: Seen) -> bool {
-        const FILES: [&str; 3] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/malloc.conf"];
-        let is_file = FILES.iter().any(|file| path == Path::new(file));
         let is_library = memchr::memmem::find(name, b".so").is_some();
         let is_root_link = seen == Seen::LINK && path.parent() == Some(Path::new("/"));
         let looked = seen == Seen::THERE || seen == Seen::MISSING || seen == Seen::LINK;
         let in_place = self.loader.iter().any(|dir| path.starts_with(dir));
-        is_file
-            || is_root_link
+        is_root_link
             || (in_place && (is_library || (looked && is_loaders_directory(name))))
             || self.loader.iter().any(|dir| looked && path == dir)
     }
@@ -378,7 +393,7 @@ impl Rules {
 fn tools(unit: &Unit<'_>) -> BTreeSet<PathBuf> {
     let environment = unit.context.environment;
     let mut tools = BTreeSet::from([PathBuf::from("/dev/fd"), real(&environment.program)]);
-    let driver = unit.link.as_ref().map(LinkPlan::driver);
+    let driver = unit.asked_link().map(LinkPlan::driver);
     let mut next = driver.and_then(|driver| environment.find_program(driver));
     while let Some(path) = next {
         let path = real_parent(&path);
@@ -390,6 +405,12 @@ fn tools(unit: &Unit<'_>) -> BTreeSet<PathBuf> {
         }
     }
     tools
+}
+
+/// What the dynamic loader and the C library read before a program begins.
+fn is_loaders_file(path: &Path) -> bool {
+    const FILES: [&str; 3] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/malloc.conf"];
+    FILES.iter().any(|file| path == Path::new(file))
 }
 
 /// Directories of libraries for better processors.

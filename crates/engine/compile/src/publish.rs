@@ -19,6 +19,7 @@ use rekindle_store::{Space, Store, StoreError};
 use crate::debug;
 use crate::execute::{self, Ran};
 use crate::inputs::{Inputs, Unit, unreadable};
+use crate::link::Link;
 use crate::natives;
 use crate::observed;
 use crate::restore::{self, RELATIVE};
@@ -81,7 +82,16 @@ pub(crate) fn collect(
     names.extend(variables);
     names.extend(native_names(unit, &outputs, &dep_info)?);
     names.extend(bound.into_iter().map(Name::Directory));
-    if let (Some(plan), Some(linked)) = (&unit.link, linked) {
+    let whole = ran
+        .observation
+        .as_ref()
+        .filter(|seen| seen.blind.is_empty());
+    if let Some(Link::Watched(why)) = &unit.link
+        && whole.is_none()
+    {
+        return Err(observed::unseen_link(why, ran.observation.as_ref()));
+    }
+    if let (Some(plan), Some(linked)) = (unit.asked_link(), linked) {
         let list = linked.list.as_deref().unwrap_or_default();
         match linked.runs.last() {
             Some(run) => names.extend(plan.observed(unit, list, run)?),
@@ -102,10 +112,6 @@ pub(crate) fn collect(
     {
         names.push(Name::DiagnosticWidth);
     }
-    let whole = ran
-        .observation
-        .as_ref()
-        .filter(|seen| seen.blind.is_empty());
     if let Some(observation) = whole {
         names.extend(observed::names(unit, observation, &names)?);
         if names.contains(&Name::Variables) {
@@ -215,8 +221,11 @@ fn store(
     remember_latest(unit, &published.key)
 }
 
-/// Parts a program from the store, with which it shares its bytes: it is about to be changed in place.
+/// Parts a program from the store, with which it may share its bytes: it is about to be changed in place.
 fn own(program: &Path) -> std::io::Result<()> {
+    if rekindle_fsx::stat(program)?.nlink == 1 {
+        return Ok(());
+    }
     let wish = Wish {
         hardlink: false,
         executable: true,
@@ -238,13 +247,19 @@ pub(crate) fn remember_output(unit: &Unit<'_>, closure: Digest, path: &Path) {
     }
 }
 
-/// Makes all outputs of a compile known that could not be stored.
-pub(crate) fn remember_outputs(unit: &Unit<'_>, inputs: &Inputs, ran: &Ran) {
+/// Does for the outputs of a compile that could not be stored what storing them does for others: makes them
+/// known, and gives programs the real paths of this build.
+pub(crate) fn keep_unstored(unit: &Unit<'_>, inputs: &Inputs, ran: &Ran) {
     for line in &ran.stderr {
         if let Some(artifact) = execute::artifact(line)
             && artifact.emit != "dep-info"
         {
-            remember_output(unit, inputs.closure, Path::new(&artifact.artifact));
+            let path = unit.roots.absolute(Path::new(&artifact.artifact));
+            if debug::applies(unit) {
+                // Where this fails a debugger finds no sources; the program does what it does.
+                let _ = own(&path).and_then(|()| debug::localise(unit, &path));
+            }
+            remember_output(unit, inputs.closure, &path);
         }
     }
 }

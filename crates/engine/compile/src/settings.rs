@@ -44,7 +44,7 @@ pub struct Settings {
     pub rustdoc_variable: Option<String>,
     /// File names of wrappers that the user declares to leave outputs alone.
     pub trusted_wrappers: Vec<String>,
-    /// Whether compilers with macros, and build scripts, are observed.
+    /// Whether compilers with macros, links that nobody can be asked about, and build scripts, are observed.
     pub observe: bool,
     /// Whether the runs of build scripts are looked up and stored.
     pub scripts: bool,
@@ -52,4 +52,11 @@ pub struct Settings {
     pub trusted_scripts: Vec<String>,
     /// How long to wait for what lies beyond the store, in milliseconds; `None` where nothing does.
     pub beyond_wait_ms: Option<u64>,
+}
+
+impl Settings {
+    /// Whether compiles may be observed. What a wrapper around the compiler reads is its own affair.
+    pub(crate) fn can_observe(&self) -> bool {
+        self.observe && self.inner_wrapper.is_none()
+    }
 }

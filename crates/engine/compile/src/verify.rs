@@ -52,7 +52,7 @@ fn compile(
     let mut arguments = redirected(arguments, directory);
     arguments.extend(unit.remap_arguments());
     let link_dir = directory.join("link");
-    if let Some(plan) = &unit.link {
+    if let Some(plan) = unit.asked_link() {
         arguments.extend(shim_argument(unit, plan, &link_dir)?);
     }
     let inner = unit.context.settings.inner_wrapper.as_deref();

@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::execute::{self, Artifact, Listener};
 use crate::inputs::{Inputs, Unit};
 use crate::journal::{self, Journal};
+use crate::link::{Link, LinkPlan};
 use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
@@ -434,6 +435,7 @@ impl Call<'_> {
             event.times.link_us = linked.runs.iter().map(|run| run.link_us).sum();
             self.warn_of_fallback(unit, linked);
         }
+        event.linkers += u32::from(matches!(unit.link, Some(Link::Watched(_))));
         event.observed = ran.observation.as_ref().map(observed::is_whole);
         let publish_start = Instant::now();
         match publish::collect(unit, inputs, &ran, linked.as_ref()) {
@@ -443,6 +445,7 @@ impl Call<'_> {
                 let published = publish::publish(unit, inputs, made);
                 if let Some(error) = &published.store_error {
                     self.warn_of_store(error);
+                    publish::keep_unstored(unit, inputs, &ran);
                 }
                 event.miss = Some(reason.unwrap_or(published.reason));
                 event.key = Some(published.key);
@@ -453,7 +456,7 @@ impl Call<'_> {
             Err(reason) => {
                 if ran.exit_code == 0 {
                     // Dependents are keyed by what was made, however it came to be.
-                    publish::remember_outputs(unit, inputs, &ran);
+                    publish::keep_unstored(unit, inputs, &ran);
                 }
                 event.fate = Fate::Uncacheable;
                 event.uncacheable = Some(reason);
@@ -491,7 +494,7 @@ impl Call<'_> {
             closure,
             replacements: unit.shown_paths(),
         };
-        if let Some(plan) = &unit.link {
+        if let Some(plan) = unit.asked_link() {
             rekindle_fsx::remove_dir_all(link_dir)?;
             arguments.extend(verify::shim_argument(unit, plan, link_dir)?);
             // Errors of the compiler name the linker's driver: the one that the user knows.
@@ -511,7 +514,7 @@ impl Call<'_> {
             streams.stderr,
             streams.stdout,
         )?;
-        let linked = unit.link.as_ref().map(|_| Linked {
+        let linked = unit.asked_link().map(|_| Linked {
             runs: shim::runs(link_dir),
             list: rekindle_fsx::read(&shim::dependency_file(link_dir)).ok(),
         });
@@ -520,7 +523,7 @@ impl Call<'_> {
 
     fn warn_of_fallback(&self, unit: &Unit<'_>, linked: &Linked) {
         if linked.runs.iter().any(|run| run.fell_back) {
-            let choice = unit.link.as_ref().map_or("", |plan| plan.choice());
+            let choice = unit.asked_link().map_or("", LinkPlan::choice);
             Journal::open(self.context).warn(
                 "linker-failed",
                 format!(

@@ -30,3 +30,4 @@ pub mod present;
 pub mod record;
 mod shelf;
 pub mod sparse;
+mod wasm;

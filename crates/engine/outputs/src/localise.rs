@@ -15,13 +15,14 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use object::read::ReadCache;
-use object::read::elf::ElfFile64;
-use object::{CompressionFormat, Endianness, Object, ObjectSection};
+use object::read::{File, ReadCache, ReadRef};
+use object::{CompressionFormat, Object, ObjectSection};
 use rekindle_base::Digest;
 use rekindle_fsx::place::{self, Wish};
 use rekindle_fsx::scan;
 use rekindle_key::{Root, Roots};
+
+use crate::wasm;
 
 /// Byte strings, and those of the same length that take their place.
 pub type Replacements = Vec<(Vec<u8>, Vec<u8>)>;
@@ -116,26 +117,41 @@ fn undone(replacements: &Replacements) -> Replacements {
     replacements.iter().rev().map(back).collect()
 }
 
-/// Where in the file debug information lies that is not compressed: the parts that name sources.
+/// The parts of debug information that name sources.
+const NAMING: [&str; 4] = [
+    ".debug_str",
+    ".debug_line_str",
+    ".debug_line",
+    ".debug_info",
+];
+
+/// Where in the file debug information lies that names sources and is not compressed.
 fn debug_ranges(path: &Path) -> Vec<Range<u64>> {
-    let ranges = || -> Option<Vec<Range<u64>>> {
-        let cache = ReadCache::new(rekindle_fsx::open(path).ok()?);
-        let file: ElfFile64<'_, Endianness, _> = ElfFile64::parse(&cache).ok()?;
-        let named = [
-            ".debug_str",
-            ".debug_line_str",
-            ".debug_line",
-            ".debug_info",
-        ];
-        let of = |name: &&str| {
-            let section = file.section_by_name(name)?;
-            let range = section.compressed_file_range().ok()?;
-            let is_plain = range.format == CompressionFormat::None;
-            is_plain.then(|| range.offset..range.offset + range.compressed_size)
-        };
-        Some(named.iter().filter_map(of).collect())
+    let ranges = || {
+        let mut file = rekindle_fsx::open(path).ok()?;
+        match wasm::custom_sections(&mut file) {
+            Ok(Some(sections)) => Some(ranges_of_module(sections)),
+            _ => ranges_of_object(&ReadCache::new(file)),
+        }
     };
     ranges().unwrap_or_default()
+}
+
+fn ranges_of_module(sections: Vec<wasm::Section>) -> Vec<Range<u64>> {
+    let names = |name: &[u8]| NAMING.iter().any(|naming| naming.as_bytes() == name);
+    let naming = sections.into_iter().filter(|(name, _)| names(name));
+    naming.map(|(_, range)| range).collect()
+}
+
+fn ranges_of_object<'data>(data: impl ReadRef<'data>) -> Option<Vec<Range<u64>>> {
+    let file = File::parse(data).ok()?;
+    let of = |name: &&str| {
+        let section = file.section_by_name(name)?;
+        let range = section.compressed_file_range().ok()?;
+        let is_plain = range.format == CompressionFormat::None;
+        is_plain.then(|| range.offset..range.offset + range.compressed_size)
+    };
+    Some(NAMING.iter().filter_map(of).collect())
 }
 
 /// The path filled up with slashes; `None` where it is too long.

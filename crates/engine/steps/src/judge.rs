@@ -143,7 +143,9 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     })
 }
 
-fn why(blind: &Blind) -> String {
+/// What made an observer blind, in words.
+#[must_use]
+pub fn why(blind: &Blind) -> String {
     match blind {
         Blind::Off => "observing is switched off".to_owned(),
         Blind::Unsupported => "this system has no observer".to_owned(),
@@ -339,9 +341,10 @@ fn is_keyed(path: &Path) -> bool {
     path == PROCESSOR || is_machine_name(path)
 }
 
-/// Compilers, which draw names of temporary files, and of what no other object may name.
+/// Compilers and linkers, which draw names of temporary files, and of what no other object may name.
 const NAMING: &[&str] = &[
-    "clang", "clang++", "gcc", "g++", "cc1", "cc1plus", "lto1", "as",
+    "clang", "clang++", "gcc", "g++", "cc1", "cc1plus", "lto1", "as", "collect2", "ld", "lld",
+    "mold", "wild",
 ];
 
 fn names_at_random(program: &Path) -> bool {

@@ -75,6 +75,7 @@ impl RustupLab {
         let toolchain = sysroot.file_name().unwrap().to_str().unwrap().to_owned();
         let to = home.join("toolchains").join(&toolchain);
         link_all(&sysroot, &to, target)?;
+        forget(&to.join("lib/rustlib"), target);
         let archive = home.join("rust-std.tar.gz");
         let bytes = package(target);
         std::fs::write(&archive, &bytes).unwrap();
@@ -92,6 +93,22 @@ impl RustupLab {
             toolchain,
         })
     }
+}
+
+/// Takes a target out of the lists of what is installed.
+fn forget(lists: &Path, target: &str) {
+    let component = format!("rust-std-{target}");
+    let _ = std::fs::remove_file(lists.join(format!("manifest-{component}")));
+    let edit = |name: &str, split: &str, is_its: &dyn Fn(&str) -> bool| {
+        let file = lists.join(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let kept: Vec<&str> = text.split(split).filter(|part| !is_its(part)).collect();
+        std::fs::write(&file, kept.join(split)).unwrap();
+    };
+    edit("components", "\n", &|line| line == component);
+    edit("multirust-config.toml", "[[components]]", &|part| {
+        part.contains("\"rust-std\"") && part.contains(&format!("\"{target}\""))
+    });
 }
 
 /// Files as names of the same inodes; those that rustup writes as copies. Documentation is left out.

@@ -1,5 +1,6 @@
 //! What macros do at compile time decides whether a unit is used again.
 
+use crate::debug::check_sources;
 use crate::keys::{Lab, package};
 
 const MACRO: &str = "use proc_macro::TokenStream;\n\
@@ -111,6 +112,8 @@ fn a_macro_that_prints_is_run_each_time() {
         let run = lab.anew(&["build"]);
         run.uncacheable("app", "other");
         assert_eq!(lab.app(), "1\n");
+        let manifest = lab.path("Cargo.toml");
+        check_sources(&lab.path("target/debug/app"), manifest.parent().unwrap());
         let printed = [run.done.stdout.as_str(), &run.done.stderr].concat();
         assert!(printed.contains("printed by a macro"), "{printed}");
     }

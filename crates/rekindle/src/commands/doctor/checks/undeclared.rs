@@ -170,6 +170,9 @@ fn resolved(name: &str, vantage: &Vantage) -> Option<PathBuf> {
     Some(Path::new(base).join(rest.trim_start_matches('/')))
 }
 
+/// Who reads in a compile: what was seen does not tell them apart.
+const COMPILE: &str = "a macro or the linker";
+
 fn add(
     reads: &mut Reads,
     manifest: &Manifest,
@@ -179,7 +182,7 @@ fn add(
     let who = if is_script {
         "the build script"
     } else {
-        "a macro"
+        COMPILE
     };
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let items = manifest.items();
@@ -313,7 +316,7 @@ fn finding(package: &str, dir: &Path, reads: &Reads, watched: &Watched) -> Optio
     } else {
         format!("make {} whose `main` is:", script.display())
     };
-    if *who == "a macro" && watched.has_whole(dir) {
+    if *who == COMPILE && watched.has_whole(dir) {
         // With a first line a script that had none watches no more than it says.
         next.push_str(" (and `build.rs`, and what else the script reads)");
     }
