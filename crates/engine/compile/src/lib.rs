@@ -23,6 +23,7 @@ mod context;
 mod debug;
 mod elf;
 mod execute;
+mod included;
 mod inputs;
 mod journal;
 mod link;

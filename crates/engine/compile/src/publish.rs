@@ -18,6 +18,7 @@ use rekindle_store::{Space, Store, StoreError};
 
 use crate::debug;
 use crate::execute::{self, Ran};
+use crate::included;
 use crate::inputs::{Inputs, Unit, unreadable};
 use crate::link::Link;
 use crate::natives;
@@ -247,21 +248,29 @@ pub(crate) fn remember_output(unit: &Unit<'_>, closure: Digest, path: &Path) {
     }
 }
 
-/// Does for the outputs of a compile that could not be stored what storing them does for others: makes them
-/// known, and gives programs the real paths of this build.
-pub(crate) fn keep_unstored(unit: &Unit<'_>, inputs: &Inputs, ran: &Ran) {
-    for line in &ran.stderr {
-        if let Some(artifact) = execute::artifact(line)
-            && artifact.emit != "dep-info"
-        {
-            let path = unit.roots.absolute(Path::new(&artifact.artifact));
-            if debug::applies(unit) {
-                // Where this fails a debugger finds no sources; the program does what it does.
-                let _ = own(&path).and_then(|()| debug::localise(unit, &path));
-            }
-            remember_output(unit, inputs.closure, &path);
-        }
+/// Makes all outputs of a compile known that could not be stored.
+pub(crate) fn remember_outputs(unit: &Unit<'_>, inputs: &Inputs, ran: &Ran) {
+    for path in announced(unit, ran) {
+        remember_output(unit, inputs.closure, &path);
     }
+}
+
+/// Gives programs that could not be stored the real paths of this build, as storing them does. Where that fails, a debugger
+/// finds no sources; the program does what it does.
+pub(crate) fn name_sources(unit: &Unit<'_>, ran: &Ran) {
+    if !debug::applies(unit) {
+        return;
+    }
+    for path in announced(unit, ran) {
+        let _ = own(&path).and_then(|()| debug::localise(unit, &path));
+    }
+}
+
+/// The outputs that a compiler announced, dep-info apart.
+fn announced(unit: &Unit<'_>, ran: &Ran) -> impl Iterator<Item = PathBuf> {
+    let artifacts = ran.stderr.iter().filter_map(|line| execute::artifact(line));
+    let outputs = artifacts.filter(|artifact| artifact.emit != "dep-info");
+    outputs.map(|artifact| unit.roots.absolute(Path::new(&artifact.artifact)))
 }
 
 /// Puts a path set first among those of its invocation. Two processes that do so at once may lose one of
@@ -475,7 +484,7 @@ fn environment_names(unit: &Unit<'_>, dep_info: &DepInfo, bound: &BTreeSet<Root>
         // Macros of other crates are fond of cargo's own; those that a script sets are this crate's.
         let only_included = !variable.starts_with(b"CARGO")
             && root.is_some_and(|root| !bound.contains(&root))
-            && is_only_included(unit, dep_info, variable);
+            && included::is_only_included(unit, dep_info, variable);
         names.push(if only_included {
             Name::EnvPath(name)
         } else {
@@ -506,57 +515,6 @@ fn holds_paths(unit: &Unit<'_>, dep_info: &DepInfo, names: &[Name]) -> bool {
         roots.any(|(_, path)| memchr::memmem::find(value, path.as_os_str().as_bytes()).is_some())
     };
     values.any(holds)
-}
-
-/// Whether every mention of a variable in the crate's own sources is an included file's path or its
-/// beginning, and there is one: then the directory reaches the output by no way but the files, which
-/// are keyed by content. A macro of another crate that reads it could do anything with it.
-fn is_only_included(unit: &Unit<'_>, dep_info: &DepInfo, variable: &[u8]) -> bool {
-    let mut mentions = 0;
-    for input in &dep_info.inputs {
-        let path = unit.roots.absolute(Path::new(OsStr::from_bytes(input)));
-        let Ok(text) = rekindle_fsx::read(&path) else {
-            return false;
-        };
-        for at in memchr::memmem::find_iter(&text, variable) {
-            if !is_include(&text[..at], &text[at + variable.len()..]) {
-                return false;
-            }
-            mentions += 1;
-        }
-    }
-    mentions > 0
-}
-
-/// Whether a mention stands in `include…!(env!("` `"))` or `include…!(concat!(env!("` `"), …))`, however
-/// it is spaced and qualified.
-fn is_include(before: &[u8], after: &[u8]) -> bool {
-    // More than the longest form needs, qualified and spaced.
-    let before = &before[before.len().saturating_sub(200)..];
-    let mut form: String = String::from_utf8_lossy(before)
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| if matches!(c, '{' | '[') { '(' } else { c })
-        .collect();
-    for qualifier in ["::core::", "::std::", "core::", "std::"] {
-        form = form.replace(qualifier, "");
-    }
-    let begins = |reads: &str| {
-        ["include!", "include_str!", "include_bytes!"]
-            .iter()
-            .any(|include| form.ends_with(&format!("{include}({reads}(\"")))
-    };
-    let rest: Vec<u8> = after
-        .iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .take(3)
-        .collect();
-    match rest.as_slice() {
-        b"\")," => begins("concat!(env!"),
-        [b'"', b')', b')' | b'}' | b']'] => begins("env!"),
-        _ => false,
-    }
 }
 
 /// Whether anything that was read was written meanwhile: what the compiler named since it started, what
@@ -625,38 +583,4 @@ fn canonical_dep_info(unit: &Unit<'_>, dep_info: &DepInfo) -> DepInfo {
 
 pub(crate) fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_include_is_told_from_other_uses() {
-        let check = |text: &str, expected: bool| {
-            let at = text.find("OUT_DIR").unwrap();
-            let (before, after) = (&text.as_bytes()[..at], &text.as_bytes()[at + 7..]);
-            assert_eq!(is_include(before, after), expected, "{text}");
-        };
-        check("include!(concat!(env!(\"OUT_DIR\"), \"/x.rs\"));", true);
-        check(
-            "include_bytes! { concat!( env!( \"OUT_DIR\" ) , \"/x\") }",
-            true,
-        );
-        check(
-            "include!(::core::concat!(std::env!(\"OUT_DIR\"),\"/x\"))",
-            true,
-        );
-        check("include!(env!(\"OUT_DIR\"));", true);
-        check("::std::include_str! [ env!(\"OUT_DIR\") ]", true);
-        check("include!(option_env!(\"OUT_DIR\"))", false);
-        check("my_include!(x(env!(\"OUT_DIR\")))", false);
-        check("const D: &str = env!(\"OUT_DIR\");", false);
-        check(
-            "const N: usize = concat!(env!(\"OUT_DIR\"), \"/x\").len();",
-            false,
-        );
-        check("my!(\"OUT_DIR\")", false);
-        check("// what OUT_DIR is", false);
-    }
 }

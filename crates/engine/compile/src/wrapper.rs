@@ -445,7 +445,7 @@ impl Call<'_> {
                 let published = publish::publish(unit, inputs, made);
                 if let Some(error) = &published.store_error {
                     self.warn_of_store(error);
-                    publish::keep_unstored(unit, inputs, &ran);
+                    publish::name_sources(unit, &ran);
                 }
                 event.miss = Some(reason.unwrap_or(published.reason));
                 event.key = Some(published.key);
@@ -455,8 +455,9 @@ impl Call<'_> {
             }
             Err(reason) => {
                 if ran.exit_code == 0 {
+                    publish::name_sources(unit, &ran);
                     // Dependents are keyed by what was made, however it came to be.
-                    publish::keep_unstored(unit, inputs, &ran);
+                    publish::remember_outputs(unit, inputs, &ran);
                 }
                 event.fate = Fate::Uncacheable;
                 event.uncacheable = Some(reason);

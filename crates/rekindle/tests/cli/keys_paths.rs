@@ -258,3 +258,85 @@ fn the_directory_of_a_build_script_as_a_value_is_keyed() {
         }
     }
 }
+
+/// The same, by a macro of a crate behind the one that the program names.
+fn by_a_macro(value: &str) -> Lab {
+    let lab = including("fn main() { println!(\"{}\", facade::made!()) }\n");
+    let dependency = "[workspace]\nmembers = [\"facade\", \"made\"]\n[dependencies]\nfacade = { path = \"facade\" }\n";
+    lab.put("Cargo.toml", &package("app", dependency));
+    lab.put(
+        "facade/Cargo.toml",
+        &package("facade", "[dependencies]\nmade = { path = \"../made\" }\n"),
+    );
+    lab.put("facade/src/lib.rs", "pub use made::made;\n");
+    lab.put("made/Cargo.toml", &package("made", ""));
+    let text = format!(
+        "/// Of what is in `OUT_DIR`.\n#[macro_export]\nmacro_rules! made {{ () => {{ {value} }}; }}\n"
+    );
+    lab.put("made/src/lib.rs", &text);
+    lab
+}
+
+#[test]
+fn what_another_crates_macro_includes_is_the_same_elsewhere() {
+    let mut lab = by_a_macro("include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"))");
+    lab.run(&["build"]);
+    let (after, _) = lab.check(
+        "app",
+        ("source", "/out/made.rs"),
+        |lab| lab.edit("template", "made 1", "made 2"),
+        |lab| lab.edit("template", "made 2", "made 1"),
+    );
+    assert_eq!(after, "made 2\n");
+    let other = lab.outside("other");
+    lab.move_to(other);
+    lab.anew(&["build"]).only_hits();
+    assert_eq!(lab.app(), "made 1\n");
+}
+
+#[test]
+fn what_another_crates_macro_makes_of_a_directory_is_keyed() {
+    let include = "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"))";
+    for value in [
+        "const { env!(\"OUT_DIR\").len() }".to_owned(),
+        format!("format!(\"{{}} {{}}\", {include}, const {{ env!(\"OUT_DIR\").len() }})"),
+    ] {
+        let mut lab = by_a_macro(&value);
+        lab.run(&["build"]);
+        let before = lab.app();
+        let other = lab.outside("a longer name");
+        lab.move_to(other);
+        lab.anew(&["build"]).missed_for("app", ("env", "OUT_DIR"));
+        assert_ne!(lab.app(), before);
+    }
+}
+
+/// What a procedural macro makes of it is in no text.
+#[test]
+fn what_a_procedural_macro_makes_of_a_directory_is_keyed() {
+    let mut lab = by_a_macro("include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"))");
+    lab.edit(
+        "Cargo.toml",
+        "path = \"facade\" }\n",
+        "path = \"facade\" }\nmac = { path = \"mac\" }\n",
+    );
+    lab.put(
+        "mac/Cargo.toml",
+        &package("mac", "[lib]\nproc-macro = true\n"),
+    );
+    lab.put(
+        "mac/src/lib.rs",
+        "#[proc_macro]\npub fn length(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+         \"const { env!(\\\"OUT_DIR\\\").len() }\".parse().unwrap()\n}\n",
+    );
+    lab.put(
+        "src/main.rs",
+        "fn main() { println!(\"{} {}\", facade::made!(), mac::length!()) }\n",
+    );
+    lab.run(&["build"]);
+    let before = lab.app();
+    let other = lab.outside("a longer name");
+    lab.move_to(other);
+    lab.anew(&["build"]).missed_for("app", ("env", "OUT_DIR"));
+    assert_ne!(lab.app(), before);
+}
