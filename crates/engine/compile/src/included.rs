@@ -95,12 +95,14 @@ fn includes(text: &[u8], variable: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// Whether what follows is behind `//` at the beginning of its line. A comment of many lines that ends in that line would end
-/// before it.
+/// Whether what follows is behind `//` at the beginning of its line. A comment or a text of many lines may end in that
+/// line: then what follows is code again, and there is an end, or a quote beside the mention's own.
 fn is_comment(before: &[u8]) -> bool {
     let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
     let line = before[start..].trim_ascii_start();
-    line.starts_with(b"//") && memchr::memmem::find(line, b"*/").is_none()
+    line.starts_with(b"//")
+        && memchr::memmem::find(line, b"*/").is_none()
+        && memchr::memchr_iter(b'"', line).count() < 2
 }
 
 /// Whether a mention stands in `include…!(env!("` `"))` or `include…!(concat!(env!("` `"), …))`, however
@@ -181,6 +183,12 @@ mod tests {
                 "/* begins\n// ends */ const D: &str = env!(\"OUT_DIR\");".to_owned(),
                 None,
             ),
+            (
+                "const T: &str = \"begins\n// ends\"; const D: &str = env!(\"OUT_DIR\");"
+                    .to_owned(),
+                None,
+            ),
+            ("/// a path: `env!(\"OUT_DIR\")`".to_owned(), Some(0)),
             (
                 format!("{include} const D: &str = env!(\"OUT_DIR\");"),
                 None,
