@@ -37,7 +37,7 @@ pub(crate) fn can_watch(unit: &Unit<'_>) -> bool {
 }
 
 /// Whether only this tells what the linker read.
-fn watches_link(unit: &Unit<'_>) -> bool {
+pub(crate) fn watches_link(unit: &Unit<'_>) -> bool {
     matches!(unit.link, Some(Link::Watched(_)))
 }
 

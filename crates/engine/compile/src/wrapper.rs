@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::execute::{self, Artifact, Listener};
 use crate::inputs::{Inputs, Unit};
 use crate::journal::{self, Journal};
-use crate::link::{Link, LinkPlan};
+use crate::link::LinkPlan;
 use crate::lookup::{self, Found};
 use crate::publish::{self, Linked, micros};
 use crate::reads::{Filled, Reads};
@@ -435,7 +435,7 @@ impl Call<'_> {
             event.times.link_us = linked.runs.iter().map(|run| run.link_us).sum();
             self.warn_of_fallback(unit, linked);
         }
-        event.linkers += u32::from(matches!(unit.link, Some(Link::Watched(_))));
+        event.linkers += u32::from(observed::watches_link(unit));
         event.observed = ran.observation.as_ref().map(observed::is_whole);
         let publish_start = Instant::now();
         match publish::collect(unit, inputs, &ran, linked.as_ref()) {

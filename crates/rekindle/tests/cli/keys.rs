@@ -44,6 +44,11 @@ impl Lab {
         lab
     }
 
+    /// The directory of the checkout.
+    pub(crate) fn checkout(&self) -> &Path {
+        &self.checkout
+    }
+
     /// A path in the checkout.
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.checkout.join(name)
@@ -313,6 +318,21 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+/// Whether a target is not installed, which skips a test.
+pub(crate) fn lacks_target(test: &str, target: &str) -> bool {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .output();
+    let installed = output.is_ok_and(|output| {
+        output.status.success()
+            && Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists()
+    });
+    if !installed {
+        skip(test, &format!("the target {target} is not installed"));
+    }
+    !installed
 }
 
 /// Runs a program of the system, which must succeed.

@@ -1,8 +1,6 @@
 //! Every kind of unit, and every command that builds, comes back whole.
 
-use std::process::Command;
-
-use crate::keys::{Lab, Run, package, skip};
+use crate::keys::{Lab, Run, lacks_target, package, skip};
 use crate::project::has_clippy;
 
 /// A workspace with every kind of target.
@@ -317,18 +315,12 @@ fn split_debug_information_is_in_the_way_of_programs_alone() {
 fn another_target_comes_back() {
     let lab = lab();
     let musl = "x86_64-unknown-linux-musl";
-    let sysroot = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", musl])
-        .output();
-    let installed = sysroot.is_ok_and(|output| {
-        output.status.success()
-            && std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists()
-    });
-    if !installed || !cfg!(target_arch = "x86_64") {
-        return skip(
-            "keys_kinds::another_target_comes_back",
-            "the musl target is not installed",
-        );
+    let test = "keys_kinds::another_target_comes_back";
+    if lacks_target(test, musl) {
+        return;
+    }
+    if !cfg!(target_arch = "x86_64") {
+        return skip(test, "what is built for x86_64 does not run here");
     }
     check(
         &lab,

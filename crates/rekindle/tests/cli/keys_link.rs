@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::debug::check_sources;
-use crate::keys::{Lab, package, sh, skip};
+use crate::keys::{Lab, lacks_target, package, sh, skip};
 use crate::keys_native::shared;
 
 /// A program of which a function is linked by `more`, lines of a build script; and a script that stands for the
@@ -121,24 +121,11 @@ fn what_such_a_linker_makes_unseen_is_not_stored() {
     assert_eq!(lab.app(), "1\n");
 }
 
-fn has_target(target: &str) -> bool {
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", target])
-        .output();
-    output.is_ok_and(|output| {
-        output.status.success()
-            && Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists()
-    })
-}
-
 /// Builds for a target, here and then in another directory from what the first build stored. Returns where the output is.
 fn here_and_elsewhere(lab: &mut Lab, target: &str, output: &str) -> PathBuf {
     let build = ["build", "--target", target];
     let output = PathBuf::from(format!("target/{target}/debug/{output}"));
-    let check = |lab: &Lab| {
-        let manifest = lab.path("Cargo.toml");
-        check_sources(&lab.path(&output), manifest.parent().unwrap());
-    };
+    let check = |lab: &Lab| check_sources(&lab.path(&output), lab.checkout());
     let run = lab.run(&build);
     assert_eq!(run.fate("app"), "miss", "{:#}", run.unit("app"));
     let first = std::fs::read(lab.path(&output)).unwrap();
@@ -155,11 +142,8 @@ fn here_and_elsewhere(lab: &mut Lab, target: &str, output: &str) -> PathBuf {
 #[test]
 fn webassembly_comes_back() {
     let target = "wasm32-unknown-unknown";
-    if !has_target(target) {
-        return skip(
-            "keys_link::webassembly_comes_back",
-            "the target wasm32-unknown-unknown is not installed",
-        );
+    if lacks_target("keys_link::webassembly_comes_back", target) {
+        return;
     }
     let library = "[workspace]\n[lib]\ncrate-type = [\"cdylib\"]\n";
     let mut lab = Lab::new(&[
@@ -176,11 +160,8 @@ fn webassembly_comes_back() {
 #[test]
 fn a_layout_for_bare_metal_is_keyed() {
     let target = "thumbv7em-none-eabihf";
-    if !has_target(target) {
-        return skip(
-            "keys_link::a_layout_for_bare_metal_is_keyed",
-            "the target thumbv7em-none-eabihf is not installed",
-        );
+    if lacks_target("keys_link::a_layout_for_bare_metal_is_keyed", target) {
+        return;
     }
     let layout = |at: &str| {
         format!("ENTRY(start)\nSECTIONS {{ . = {at}; .text : {{ *(.text .text.*) }} }}\n")

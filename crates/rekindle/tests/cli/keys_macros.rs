@@ -112,8 +112,7 @@ fn a_macro_that_prints_is_run_each_time() {
         let run = lab.anew(&["build"]);
         run.uncacheable("app", "other");
         assert_eq!(lab.app(), "1\n");
-        let manifest = lab.path("Cargo.toml");
-        check_sources(&lab.path("target/debug/app"), manifest.parent().unwrap());
+        check_sources(&lab.path("target/debug/app"), lab.checkout());
         let printed = [run.done.stdout.as_str(), &run.done.stderr].concat();
         assert!(printed.contains("printed by a macro"), "{printed}");
     }
