@@ -125,3 +125,5 @@ mod step;
 mod switch;
 #[path = "cli/undeclared.rs"]
 mod undeclared;
+#[path = "cli/undeclared_links.rs"]
+mod undeclared_links;

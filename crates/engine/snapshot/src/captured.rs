@@ -72,7 +72,7 @@ pub(crate) struct Capturing<'a> {
     /// What was seen of units.
     pub(crate) saw: &'a Saw,
     pub(crate) launcher: &'a Path,
-    pub(crate) scripts: &'a Scripts,
+    pub(crate) scripts: &'a Scripts<'a>,
     /// The names of the directories, for texts.
     pub(crate) roots: Roots,
 }
@@ -170,13 +170,15 @@ impl<'a> Capture<'a> {
             },
             files: self.files,
         };
-        let needs = fingerprint::needs_of(&unit)
+        let mut needs = fingerprint::needs_of(&unit)
             .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?;
         if let Some(seen) = self.all.saw.seen.get(&unit.id) {
-            let mut made = self.all.scripts.made(&needs);
-            made.push(self.profile.path.join(self.place.out_dir()));
-            let recorded = recorder.record(seen, (&self.profile.path, &made), inputs);
+            let own = self.profile.path.join(self.place.out_dir());
+            let mut made = self.all.scripts.made(own, &needs);
+            let recorded = recorder.record(seen, (&self.profile.path, &mut made), inputs);
             unit.inputs.extend(recorded.map_err(LeftOut::Undeclared)?);
+            let read = made.read();
+            needs.extend(read);
         }
         Ok(Built {
             hash: fingerprint::hash_of(&unit).ok_or(LeftOut::Unfinished)?,
@@ -635,7 +637,7 @@ pub(crate) struct Built {
     pub(crate) unit: Unit,
     /// The hash of its fingerprint.
     pub(crate) hash: u64,
-    /// Those of the units that it was built with.
+    /// Those of the units that it was built with, and of the runs further back whose files it was seen to read.
     pub(crate) needs: Vec<u64>,
     pub(crate) cost: Cost,
 }

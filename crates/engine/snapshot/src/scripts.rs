@@ -2,8 +2,11 @@
 //!
 //! cargo's fingerprint of a run names the fingerprint of the program that ran, and that program's dep-info
 //! names its source. Runs and programs may be in different profile directories (`--target`).
+//!
+//! And which runs' files a unit was seen to read: [`Made`].
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,16 +18,22 @@ use rekindle_key::depinfo::DepInfo;
 
 /// Programs of build scripts by the hash of their fingerprint.
 #[derive(Debug, Default)]
-pub(crate) struct Scripts {
+pub(crate) struct Scripts<'a> {
+    profiles: &'a [(Profile, Vec<Place>)],
     sources: HashMap<u64, PathBuf>,
     /// Where runs of them wrote, by the hash of the run's fingerprint.
     out_dirs: HashMap<u64, PathBuf>,
+    /// What each unit was built with, by hashes of fingerprints. Read where it is asked for, which is seldom.
+    needs: OnceCell<HashMap<u64, Vec<u64>>>,
 }
 
-impl Scripts {
+impl<'a> Scripts<'a> {
     /// Finds them in all profile directories of a build directory.
-    pub(crate) fn find(workspace: &Path, profiles: &[(Profile, Vec<Place>)]) -> Self {
-        let mut found = Self::default();
+    pub(crate) fn find(workspace: &Path, profiles: &'a [(Profile, Vec<Place>)]) -> Self {
+        let mut found = Self {
+            profiles,
+            ..Self::default()
+        };
         for (profile, places) in profiles {
             for place in places {
                 if let Some((hash, source)) = script(workspace, profile, place) {
@@ -38,10 +47,41 @@ impl Scripts {
         found
     }
 
-    /// Where those of the units with these hashes wrote that are runs.
-    pub(crate) fn made(&self, needs: &[u64]) -> Vec<PathBuf> {
-        let made = needs.iter().filter_map(|hash| self.out_dirs.get(hash));
-        made.cloned().collect()
+    /// What a unit may read that was made with it: in `own`, its own directory, and in those of runs that it was
+    /// built with, directly or not. `needs` are the hashes of those it was built with directly.
+    pub(crate) fn made<'s>(&'s self, own: PathBuf, needs: &'s [u64]) -> Made<'s> {
+        let direct = needs.iter().filter_map(|hash| self.out_dirs.get(hash));
+        Made {
+            scripts: self,
+            needs,
+            dirs: direct.cloned().chain([own]).collect(),
+            further: OnceCell::new(),
+            read: BTreeSet::new(),
+        }
+    }
+
+    /// The runs that units with these hashes were built with, the whole way back, and where each wrote.
+    fn behind(&self, needs: &[u64]) -> Vec<(u64, &Path)> {
+        let all = self.needs.get_or_init(|| {
+            let places = self.profiles.iter();
+            let places =
+                places.flat_map(|(profile, of)| of.iter().map(move |place| (profile, place)));
+            let needs = |(profile, place): (&Profile, &Place)| {
+                let needs = fingerprint::needs_at(&profile.path.join(&place.fingerprint))?;
+                Some((hash_named(profile, place, "")?, needs))
+            };
+            places.filter_map(needs).collect()
+        });
+        let mut pending = needs.to_vec();
+        let mut found = HashSet::new();
+        while let Some(hash) = pending.pop() {
+            if found.insert(hash) {
+                pending.extend(all.get(&hash).into_iter().flatten());
+            }
+        }
+        let runs = found.into_iter();
+        runs.filter_map(|hash| Some((hash, self.out_dirs.get(&hash)?.as_path())))
+            .collect()
     }
 
     /// The root of the package whose build script ran with this fingerprint; else why it is not known.
@@ -62,6 +102,38 @@ impl Scripts {
             .find(|dir| rekindle_fsx::exists(&dir.join("Cargo.toml")))
             .map(Path::to_owned)
             .ok_or_else(|| format!("`{}` is in no package", source.display()))
+    }
+}
+
+/// What a unit may read whose makers vouch for it: those that it was built with, and itself.
+pub(crate) struct Made<'a> {
+    scripts: &'a Scripts<'a>,
+    needs: &'a [u64],
+    dirs: Vec<PathBuf>,
+    further: OnceCell<Vec<(u64, &'a Path)>>,
+    read: BTreeSet<u64>,
+}
+
+impl Made<'_> {
+    /// Whether what was read at a path is of a maker: in one of the directories or, where it is itself one, around it. A run
+    /// that the unit was not built with directly (a linker finds what scripts of crates further back wrote) is one of [`Self::read`] then.
+    pub(crate) fn has(&mut self, path: &Path, is_directory: bool) -> bool {
+        let is_of = |dir: &Path| path.starts_with(dir) || (is_directory && dir.starts_with(path));
+        if self.dirs.iter().any(|dir| is_of(dir)) {
+            return true;
+        }
+        let further = self.further.get_or_init(|| self.scripts.behind(self.needs));
+        let runs: Vec<u64> = further
+            .iter()
+            .filter_map(|(hash, dir)| is_of(dir).then_some(*hash))
+            .collect();
+        self.read.extend(&runs);
+        !runs.is_empty()
+    }
+
+    /// The hashes of the runs whose files were read that the unit was not built with directly.
+    pub(crate) fn read(self) -> BTreeSet<u64> {
+        self.read
     }
 }
 

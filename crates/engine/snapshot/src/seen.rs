@@ -30,6 +30,7 @@ use rekindle_store::{LocalStore, Space, Store};
 
 use crate::inputs::{Inputs, Where};
 use crate::model::{Content, Input, Place};
+use crate::scripts::Made;
 
 /// What an observer saw of a unit's build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,15 +149,15 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// The inputs that a unit was seen to read, as indices. `made` are directories that units it was built
-    /// with wrote, whose builds vouch for what is in them, and `profile` is its profile directory.
+    /// The inputs that a unit was seen to read, as indices. `made` knows what units wrote that it was built with,
+    /// whose builds vouch for that, and `profile` is its profile directory.
     ///
     /// # Errors
     /// What cannot be looked at again.
     pub(crate) fn record(
         &mut self,
         seen: &Seen,
-        (profile, made): (&Path, &[PathBuf]),
+        (profile, made): (&Path, &mut Made<'_>),
         inputs: &mut Inputs,
     ) -> Result<Vec<u32>, String> {
         let manifest = self
@@ -176,14 +177,13 @@ impl<'a> Recorder<'a> {
             shown,
             profile,
             host: self.host_of(profile),
-            made,
         };
         let mut indices = Vec::new();
         for item in manifest.items() {
             let Some(name) = step::seen(item.tag, &item.name) else {
                 continue;
             };
-            if let Some(input) = self.input(&unit, item, &name)? {
+            if let Some(input) = self.input((&unit, made), item, &name)? {
                 indices.push(inputs.keep(&input));
             }
         }
@@ -211,7 +211,12 @@ impl<'a> Recorder<'a> {
     }
 
     /// The input that an item is; `None` where it needs no look.
-    fn input(&mut self, unit: &Of<'_>, item: &Item, name: &Name) -> Result<Option<Input>, String> {
+    fn input(
+        &mut self,
+        (unit, made): (&Of<'_>, &mut Made<'_>),
+        item: &Item,
+        name: &Name,
+    ) -> Result<Option<Input>, String> {
         let path = match name {
             Name::Variables | Name::Spoken(_) => {
                 return Ok(Some(self.look(item.tag, &item.name)));
@@ -231,7 +236,9 @@ impl<'a> Recorder<'a> {
             }
         };
         let path = path.ok_or_else(|| text(&item.name))?;
-        if unit.is_made(&path, item) || self.never_changes(&path) {
+        let is_directory = item.tag == Tag::Looked && item.value == b"directory";
+        let is_known = (is_directory && unit.is_of_all(&path)) || self.never_changes(&path);
+        if is_known || made.has(&path, is_directory) {
             return Ok(None);
         }
         // What is nowhere when a build begins is made by one of its units, and none vouches for it.
@@ -314,25 +321,18 @@ struct Of<'a> {
     profile: &'a Path,
     /// See [`Recorder::host_of`].
     host: Option<PathBuf>,
-    made: &'a [PathBuf],
 }
 
 impl Of<'_> {
-    /// Whether what was read is there by what cargo watches: made by a unit that it was built with, or one of
-    /// the directories that cargo makes. Those of units are where the loader looks for libraries, in an order and
-    /// a number that differ from build to build; for another target, scripts and macros look there among the host's.
-    fn is_made(&self, path: &Path, item: &Item) -> bool {
-        let is_directory = item.tag == Tag::Looked && item.value == b"directory";
+    /// Whether a directory is, or is around, one of those that cargo makes for all units. There the loader looks for
+    /// libraries, in an order and a number that differ from build to build; for another target, scripts and macros
+    /// look there among the host's.
+    fn is_of_all(&self, path: &Path) -> bool {
         let profiles = [Some(self.profile), self.host.as_deref()];
-        let ours = |path: &Path| {
-            let dirs = profiles.iter().flatten();
-            let mut always =
-                dirs.flat_map(|profile| ["deps", "build"].map(|name| profile.join(name)));
-            always.any(|dir| dir.starts_with(path) || path.starts_with(&dir))
-        };
-        let mut made = self.made.iter();
-        made.any(|dir| path.starts_with(dir) || (is_directory && dir.starts_with(path)))
-            || (is_directory && ours(path))
+        let profiles = profiles.into_iter().flatten();
+        let mut dirs =
+            profiles.flat_map(|profile| ["deps", "build"].map(|name| profile.join(name)));
+        dirs.any(|dir| dir.starts_with(path) || path.starts_with(&dir))
     }
 }
 
