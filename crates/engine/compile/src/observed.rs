@@ -153,9 +153,9 @@ pub(crate) fn names(
         }
     }
     let rules = Rules::new(unit, declared);
-    for (path, seen) in &observation.files {
-        if !rules.leave_out(path, *seen) {
-            judge::push_path(&rules.roots, path, *seen, &observation.programs, &mut names);
+    for (path, seen) in observation.files.iter() {
+        if !rules.leave_out(path, seen) {
+            judge::push_path(&rules.roots, path, seen, &observation.programs, &mut names);
         }
     }
     let known: BTreeSet<&Name> = declared.iter().collect();
@@ -185,7 +185,7 @@ pub(crate) fn check_writes(
         if judge::is_no_file(path) {
             continue;
         }
-        let was_read = observation.files.contains_key(path);
+        let was_read = observation.files.contains(path);
         if was_read || (!path.starts_with(&target) && rekindle_fsx::exists(path)) {
             let path = path.display().to_string();
             let refusal = Refusal::WroteOutside { path };

@@ -23,8 +23,10 @@ mod protocol;
 #[cfg(observable)]
 mod ring;
 mod run;
+mod seen_paths;
 
 pub use observation::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 pub use options::{Options, Redirect};
 pub use preload::install_preload;
 pub use run::{Capability, Effort, Observed, Observer, Running, announce};
+pub use seen_paths::SeenPaths;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use crate::SeenPaths;
 
 /// What a process tree read, looked for, wrote and talked to.
 ///
@@ -17,8 +18,7 @@ pub struct Observation {
     /// What was looked at, as it was when it was *first* looked at. What the tree itself had
     /// written before is not here. What is here and in [`Self::writes`] was changed after it was
     /// looked at: its present content is not what was read.
-    #[serde(deserialize_with = "in_order")]
-    pub files: BTreeMap<PathBuf, Seen>,
+    pub files: SeenPaths,
     /// Which variables of the environment were read.
     pub env: EnvReads,
     /// Executables that were started, interpreters of scripts included. Each is in
@@ -31,30 +31,6 @@ pub struct Observation {
     /// Why this is not all that happened. Only where it is empty may a caller believe that the tree
     /// read nothing else.
     pub blind: BTreeSet<Blind>,
-}
-
-/// A map that was written in its order: built at once, where one entry after the other would have to find its place among
-/// paths, which are compared part by part.
-fn in_order<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<PathBuf, Seen>, D::Error> {
-    struct Entries;
-
-    impl<'de> Visitor<'de> for Entries {
-        type Value = BTreeMap<PathBuf, Seen>;
-
-        fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            to.write_str("a map")
-        }
-
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(1 << 16));
-            while let Some(entry) = map.next_entry()? {
-                entries.push(entry);
-            }
-            Ok(entries.into_iter().collect())
-        }
-    }
-
-    from.deserialize_map(Entries)
 }
 
 /// What was done with a path, as a set.

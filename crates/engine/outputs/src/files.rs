@@ -7,6 +7,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -36,21 +37,25 @@ const SETTLED_NS: i64 = 2_000_000_000;
 /// memos of all files cost the first.
 const MEMO_MIN_BYTES: u64 = 256 << 10;
 
+/// What is known by path. As a key a path would be taken apart for each look-up, and a compile of C reads hundreds; where two
+/// names of one file are not the same bytes, it is looked at twice.
+pub(crate) type Paths<T> = HashMap<OsString, T>;
+
 /// Digests of files, remembered for the life of the process and beyond.
 pub struct Files<'a> {
     store: &'a LocalStore,
     /// In the target directory: takes the records that a read-only store refuses.
     beside: OnceCell<LocalStore>,
     target: OnceCell<PathBuf>,
-    sources: RefCell<HashMap<PathBuf, Digest>>,
-    outputs: RefCell<HashMap<PathBuf, Option<OutputRecord>>>,
-    bytes: RefCell<HashMap<PathBuf, Rc<[u8]>>>,
+    sources: RefCell<Paths<Digest>>,
+    outputs: RefCell<Paths<Option<OutputRecord>>>,
+    bytes: RefCell<Paths<Rc<[u8]>>>,
     /// Signatures of files that only just appeared under their names, with the bytes that they were
     /// known to have all the while.
     settled: RefCell<HashSet<StatSig>>,
     /// Signatures of files of the system that were looked at since the last run of a program: what is known of a file is
     /// known of the bytes that it had under its signature here.
-    signatures: RefCell<HashMap<PathBuf, StatSig>>,
+    signatures: RefCell<Paths<StatSig>>,
     /// Files that are read together, and the record that they are in.
     shelf: RefCell<Option<(Digest, Shelf)>>,
 }
@@ -149,14 +154,14 @@ impl<'a> Files<'a> {
     /// # Errors
     /// As reading it.
     pub fn source(&self, path: &Path) -> io::Result<Digest> {
-        if let Some(digest) = self.sources.borrow().get(path) {
+        if let Some(digest) = self.sources.borrow().get(path.as_os_str()) {
             return Ok(*digest);
         }
         let digest = match self.stood_for(path)? {
             Some(digest) => digest,
             None => rekindle_fsx::hash_file(path)?.0,
         };
-        self.sources.borrow_mut().insert(path.to_owned(), digest);
+        self.sources.borrow_mut().insert(path.into(), digest);
         Ok(digest)
     }
 
@@ -165,12 +170,12 @@ impl<'a> Files<'a> {
     /// # Errors
     /// As reading it.
     pub fn bytes(&self, path: &Path) -> io::Result<Rc<[u8]>> {
-        if let Some(bytes) = self.bytes.borrow().get(path) {
+        if let Some(bytes) = self.bytes.borrow().get(path.as_os_str()) {
             return Ok(Rc::clone(bytes));
         }
         let bytes: Rc<[u8]> = rekindle_fsx::read(path)?.into();
         let known = Rc::clone(&bytes);
-        self.bytes.borrow_mut().insert(path.to_owned(), known);
+        self.bytes.borrow_mut().insert(path.into(), known);
         Ok(bytes)
     }
 
@@ -201,7 +206,7 @@ impl<'a> Files<'a> {
         let (digest, _) = rekindle_fsx::hash_file(path)?;
         // What it was before it was read says nothing of what was read.
         let read = rekindle_fsx::stat_follow(path)?;
-        self.signatures.borrow_mut().insert(path.to_owned(), read);
+        self.signatures.borrow_mut().insert(path.into(), read);
         if read == sig && is_settled(sig) {
             self.keep_tool(path, sig, digest);
         }
@@ -223,11 +228,11 @@ impl<'a> Files<'a> {
     /// # Errors
     /// As asking for it.
     pub fn signature(&self, path: &Path) -> io::Result<StatSig> {
-        if let Some(sig) = self.signatures.borrow().get(path) {
+        if let Some(sig) = self.signatures.borrow().get(path.as_os_str()) {
             return Ok(*sig);
         }
         let sig = rekindle_fsx::stat_follow(path)?;
-        self.signatures.borrow_mut().insert(path.to_owned(), sig);
+        self.signatures.borrow_mut().insert(path.into(), sig);
         Ok(sig)
     }
 
@@ -290,13 +295,13 @@ impl<'a> Files<'a> {
     /// What is known of an output; `None` where nothing is, or its bytes are no longer those.
     #[must_use]
     pub fn output(&self, path: &Path) -> Option<OutputRecord> {
-        if let Some(known) = self.outputs.borrow().get(path) {
+        if let Some(known) = self.outputs.borrow().get(path.as_os_str()) {
             return known.clone();
         }
         let record = record::read(&self.stores(), path);
         self.outputs
             .borrow_mut()
-            .insert(path.to_owned(), record.clone());
+            .insert(path.into(), record.clone());
         record
     }
 

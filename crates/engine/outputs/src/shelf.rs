@@ -6,12 +6,12 @@
 //!
 //! Processes that end at once replace each other's shelf: what is lost is looked at again.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::files::Paths;
 use crate::record::Signature;
 
 /// More files than this, and those go that this process did not ask for.
@@ -29,9 +29,9 @@ struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     /// With whether this process asked for it.
-    files: HashMap<PathBuf, (Known, bool)>,
+    files: Paths<(Known, bool)>,
     /// Files that no other process reads, which are not kept.
-    own: HashMap<PathBuf, Option<Known>>,
+    own: Paths<Option<Known>>,
     changed: bool,
 }
 
@@ -43,8 +43,10 @@ impl From<Kept> for Shelf {
     fn from(kept: Kept) -> Self {
         let files = kept.0.into_iter();
         Self {
-            files: files.map(|(path, known)| (path, (known, false))).collect(),
-            own: HashMap::new(),
+            files: files
+                .map(|(path, known)| (path.into(), (known, false)))
+                .collect(),
+            own: Paths::new(),
             changed: false,
         }
     }
@@ -53,7 +55,7 @@ impl From<Kept> for Shelf {
 impl Shelf {
     /// Leaves out what no other process like this one reads.
     pub(crate) fn leave_out(&mut self, own: impl IntoIterator<Item = PathBuf>) {
-        self.own = own.into_iter().map(|path| (path, None)).collect();
+        self.own = own.into_iter().map(|path| (path.into(), None)).collect();
     }
 
     pub(crate) fn digest(&mut self, path: &Path, sig: Signature) -> Option<Digest> {
@@ -65,10 +67,10 @@ impl Shelf {
     }
 
     fn known(&mut self, path: &Path, sig: Signature) -> Option<Known> {
-        if let Some(known) = self.own.get(path) {
+        if let Some(known) = self.own.get(path.as_os_str()) {
             return known.filter(|known| known.sig == sig);
         }
-        let (known, asked) = self.files.get_mut(path)?;
+        let (known, asked) = self.files.get_mut(path.as_os_str())?;
         *asked = true;
         (known.sig == sig).then_some(*known)
     }
@@ -87,12 +89,12 @@ impl Shelf {
             digest: None,
             marks: None,
         };
-        if let Some(known) = self.own.get_mut(path) {
+        if let Some(known) = self.own.get_mut(path.as_os_str()) {
             let before = known.filter(|known| known.sig == sig);
             set(known.insert(before.unwrap_or(nothing)));
             return;
         }
-        let place = self.files.entry(path.to_owned());
+        let place = self.files.entry(path.into());
         let (known, asked) = place.or_insert((nothing, true));
         *asked = true;
         if known.sig != sig {
@@ -112,7 +114,7 @@ impl Shelf {
         let files = self.files.iter();
         let kept = files.filter(|(_, (_, asked))| *asked || !is_full);
         Some(Kept(
-            kept.map(|(path, (known, _))| (path.clone(), *known))
+            kept.map(|(path, (known, _))| (path.into(), *known))
                 .collect(),
         ))
     }

@@ -12,7 +12,7 @@ use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_key::words::Words;
-use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
+use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
 
 use crate::told::WORDS_STAND_WHOLE;
 use crate::{Ran, Step};
@@ -100,29 +100,29 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     let elsewhere = elsewhere(step, &observation.env);
     let walked = walked(&step.roots, &observation.files);
     let missing = missing_directories(&observation.files);
-    for (path, seen) in &observation.files {
+    for (path, seen) in observation.files.iter() {
         if step.places.iter().any(|place| place.holds(path)) {
             if !policy.updates {
-                check_earlier(ran, path, *seen)?;
+                check_earlier(ran, path, seen)?;
             }
-        } else if *seen == Seen::THERE && walked.contains(&**path) {
+        } else if seen == Seen::THERE && walked.contains(&**path) {
             // See the table of exclusions.
         } else if !is_temporary(ran, path)
             && !step.own.iter().any(|own| crate::is_same(own, path))
             && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
         {
-            let directory = directory_in_vain(path, *seen);
-            match directory.filter(|directory| missing.contains(directory)) {
+            let directory = directory_in_vain(path, seen);
+            match directory.filter(|directory| missing.contains(directory.as_os_str())) {
                 Some(directory) => _ = names.insert(Name::Kind(step.roots.canonical(directory))),
-                None => push_path(&step.roots, path, *seen, &observation.programs, &mut names),
+                None => push_path(&step.roots, path, seen, &observation.programs, &mut names),
             }
-            push_lookup(path, *seen, search, &mut names);
+            push_lookup(path, seen, search, &mut names);
         }
     }
     let environment = environment_read(&observation.env);
     let mut names: Vec<Name> = names.into_iter().collect();
     let is_listed =
-        |(path, seen): (&PathBuf, &Seen)| seen.has(Seen::LISTED) && search.contains(path);
+        |(path, seen): (&PathBuf, Seen)| seen.has(Seen::LISTED) && search.contains(path);
     if observation.files.iter().any(is_listed) {
         names.push(Name::Variable(variables::SEARCHED.to_vec()));
     }
@@ -281,7 +281,7 @@ pub fn reads_environment(env: &EnvReads, trusted: &Path) -> bool {
 /// What may speak of a variable that was read among all: programs that may have read them all, and every file that was
 /// read and is no program.
 pub fn speakers(observation: &Observation) -> impl Iterator<Item = &Path> {
-    let is_read = |(path, seen): &(&PathBuf, &Seen)| {
+    let is_read = |(path, seen): &(&PathBuf, Seen)| {
         seen.has(Seen::READ) && !observation.programs.contains(*path)
     };
     let files = observation.files.iter().filter(is_read);
@@ -396,7 +396,7 @@ fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusa
         if is_output || is_no_file(path) {
             continue;
         }
-        let seen = ran.observation.files.get(path).copied().unwrap_or_default();
+        let seen = ran.observation.files.get(path).unwrap_or_default();
         let was_there = [Seen::READ, Seen::THERE, Seen::LISTED, Seen::LINK]
             .into_iter()
             .any(|there| seen.has(there));
@@ -451,14 +451,14 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
 /// The directories above a root, where each of them was looked at: who resolves a path asks whether one is a
 /// link. Above the real path of a root none is, here and elsewhere. Who looks at one of them alone may want to
 /// know whether it is there.
-fn walked<'a>(roots: &'a Roots, files: &BTreeMap<PathBuf, Seen>) -> BTreeSet<&'a Path> {
+fn walked<'a>(roots: &'a Roots, files: &SeenPaths) -> BTreeSet<&'a Path> {
     let above = |root: &'a Path| {
         let above = root.ancestors().skip(1);
         above.filter(|path| path.parent().is_some())
     };
     roots
         .iter()
-        .filter(|(_, root)| above(root).all(|path| files.contains_key(path)))
+        .filter(|(_, root)| above(root).all(|path| files.contains(path)))
         .flat_map(|(_, root)| above(root))
         .collect()
 }
@@ -491,15 +491,15 @@ const MANY: usize = 8;
 
 /// Directories that are not there, and in which many things were looked for in vain: that a directory is missing says it of all
 /// in it, and a compiler looks for each of its headers in each directory that it is given.
-fn missing_directories(files: &BTreeMap<PathBuf, Seen>) -> HashSet<&Path> {
-    let mut counts: HashMap<&Path, usize> = HashMap::new();
-    for (path, seen) in files {
-        if let Some(directory) = directory_in_vain(path, *seen) {
-            *counts.entry(directory).or_default() += 1;
+fn missing_directories(files: &SeenPaths) -> HashSet<&OsStr> {
+    let mut counts: HashMap<&OsStr, usize> = HashMap::new();
+    for (path, seen) in files.iter() {
+        if let Some(directory) = directory_in_vain(path, seen) {
+            *counts.entry(directory.as_os_str()).or_default() += 1;
         }
     }
-    let is_missing = |path: &Path| {
-        let sig = rekindle_fsx::stat(path);
+    let is_missing = |path: &OsStr| {
+        let sig = rekindle_fsx::stat(Path::new(path));
         sig.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     };
     let many = counts.into_iter().filter(|(_, count)| *count >= MANY);
@@ -510,11 +510,21 @@ fn missing_directories(files: &BTreeMap<PathBuf, Seen>) -> HashSet<&Path> {
 
 /// The directory of what was looked for in vain, and for nothing else. The names of libraries count besides.
 fn directory_in_vain(path: &Path, seen: Seen) -> Option<&Path> {
-    let is_library = || loader::is_library(path.file_name().unwrap_or_default().as_bytes());
-    if seen != Seen::MISSING || is_library() {
+    if seen != Seen::MISSING {
         return None;
     }
-    path.parent()
+    let (directory, name) = split(path)?;
+    (!loader::is_library(name)).then_some(directory)
+}
+
+/// The directory of an observed path, and its name in there. [`Path`] itself would look at each of its parts, of which one of
+/// these has none that is empty or `.`.
+fn split(path: &Path) -> Option<(&Path, &[u8])> {
+    let bytes = path.as_os_str().as_bytes();
+    let at = memchr::memrchr(b'/', bytes)?;
+    let name = &bytes[at + 1..];
+    let directory = Path::new(OsStr::from_bytes(&bytes[..at.max(1)]));
+    (!name.is_empty()).then_some((directory, name))
 }
 
 /// Adds the names of what was done with a path.
@@ -530,7 +540,7 @@ pub fn push_path(
     if path.as_os_str().as_bytes() == loader::INDEX {
         return;
     }
-    let file_name = path.file_name().unwrap_or_default().as_bytes();
+    let file_name = split(path).map_or(b"".as_slice(), |(_, name)| name);
     if loader::is_library(file_name) && (seen.has(Seen::READ) || seen.has(Seen::MISSING)) {
         names.insert(Name::Library(file_name.to_vec()));
     }
@@ -555,13 +565,13 @@ pub fn push_path(
 
 /// A name that was looked for in a directory of `PATH`: what it leads to under another `PATH` counts.
 fn push_lookup(path: &Path, seen: Seen, search: &[PathBuf], names: &mut BTreeSet<Name>) {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+    let Some((directory, name)) = split(path) else {
         return;
     };
     let is_asked =
         !seen.has(Seen::LISTED) && search.iter().any(|dir| crate::is_same(dir, directory));
     if is_asked {
-        names.insert(Name::Lookup(name.as_bytes().to_vec()));
+        names.insert(Name::Lookup(name.to_vec()));
     }
 }
 

@@ -7,11 +7,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+use rekindle_base::parallel;
 use rekindle_events::Refusal;
 use rekindle_fsx::{FileKind, scan};
-use rekindle_key::Root;
 use rekindle_key::roots::{TEXT_MAX_BYTES, is_text};
 use rekindle_key::step::{Form, NOTHING};
+use rekindle_key::{Root, Roots};
 
 use crate::{Place, Ran, Step};
 use rekindle_outputs::present::HOST_NAME;
@@ -58,10 +60,24 @@ pub(crate) struct Outputs {
     pub(crate) stdout: Vec<u8>,
     /// Standard error, likewise.
     pub(crate) stderr: Vec<u8>,
+    /// What stands in them.
+    pub(crate) held: Held,
+}
+
+/// What was found in outputs of all that is looked for.
+#[derive(Default)]
+pub(crate) struct Held {
     /// Roots whose real paths stand in something that is kept as it is.
     pub(crate) bound: BTreeSet<Root>,
     /// Variables whose values were looked for, and stand somewhere.
     pub(crate) values: BTreeSet<Vec<u8>>,
+}
+
+impl Held {
+    fn add(&mut self, other: Self) {
+        self.bound.extend(other.bound);
+        self.values.extend(other.values);
+    }
 }
 
 /// What is looked for in outputs, besides real paths.
@@ -90,6 +106,22 @@ impl Wanted<'_> {
             dates: self.dates.clone(),
         }
     }
+
+    /// Looks for values and dates in text whose roots are tokens.
+    fn look(&self, text: &[u8], name: &str, values: &mut BTreeSet<Vec<u8>>) -> Result<(), Refusal> {
+        let holds = |needle: &[u8]| memmem::find(text, needle).is_some();
+        for (variable, value) in &self.values {
+            if holds(value) {
+                values.insert(variable.to_vec());
+            }
+        }
+        if self.dates.iter().any(|date| holds(date.as_bytes())) {
+            return Err(Refusal::Dated {
+                output: name.to_owned(),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Collects what a run left.
@@ -97,28 +129,50 @@ impl Wanted<'_> {
 /// # Errors
 /// What cannot be stored.
 pub(crate) fn collect(step: &Step<'_>, ran: &Ran, wanted: &Wanted<'_>) -> Result<Outputs, Refusal> {
-    let mut outputs = Outputs {
-        made: Vec::new(),
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-        bound: ran.bound.clone(),
-        values: BTreeSet::new(),
+    let seek = Seek {
+        shown: &step.shown,
+        roots: step.roots.iter().chain(step.shown.iter()).collect(),
+        wanted,
     };
-    outputs.stdout = printed(step, &ran.stdout, "standard output", wanted, &mut outputs)?;
-    outputs.stderr = printed(step, &ran.stderr, "standard error", wanted, &mut outputs)?;
+    let mut held = Held {
+        bound: ran.bound.clone(),
+        ..Held::default()
+    };
+    let stdout = seek.printed(&step.roots, &ran.stdout, "standard output", &mut held)?;
+    let stderr = seek.printed(&step.roots, &ran.stderr, "standard error", &mut held)?;
+    let mut files = Vec::new();
     for (index, place) in step.places.iter().enumerate() {
         let index = u8::try_from(index).map_err(|_| odd(place.path(), "there are too many"))?;
-        for (path, file) in files_of(place, ran)? {
-            let what = what(step, &file, wanted, &mut outputs)?;
-            outputs.made.push(Made {
-                place: index,
-                path,
-                file,
-                what,
-            });
-        }
+        files.extend(files_of(place, ran)?.into_iter().map(|of| (index, of)));
     }
-    Ok(outputs)
+    let found = parallel::map_at_most(at_once(files.len()), &files, |(_, (_, file))| {
+        seek.what(file)
+    });
+    let mut made = Vec::with_capacity(files.len());
+    for ((place, (path, file)), found) in files.into_iter().zip(found) {
+        let (what, holds) = found?;
+        held.add(holds);
+        made.push(Made {
+            place,
+            path,
+            file,
+            what,
+        });
+    }
+    Ok(Outputs {
+        made,
+        stdout,
+        stderr,
+        held,
+    })
+}
+
+/// A thread is not worth its start for fewer outputs than this: a compile of C makes one or two, while others run beside it.
+const FEW: usize = 4;
+
+/// How many of so many outputs to deal with at once. The end of a script's run is mostly waited for by everything else.
+pub(crate) fn at_once(outputs: usize) -> usize {
+    if outputs < FEW { 1 } else { parallel::cores() }
 }
 
 /// The paths of a place: those of a directory without what an earlier run left and this one did not
@@ -152,163 +206,137 @@ fn files_of(place: &Place, ran: &Ran) -> Result<Vec<(Vec<u8>, PathBuf)>, Refusal
     Ok(found)
 }
 
-fn what(
-    step: &Step<'_>,
-    file: &Path,
-    wanted: &Wanted<'_>,
-    outputs: &mut Outputs,
-) -> Result<What, Refusal> {
-    let failed = |error: io::Error| odd(file, &error.to_string());
-    let sig = rekindle_fsx::stat(file).map_err(failed)?;
-    match sig.kind() {
-        FileKind::Dir => return Ok(What::Directory),
-        FileKind::Other => {
-            let target = rekindle_fsx::read_link(file)
-                .map_err(|_| odd(file, "it is neither file, link nor directory"))?;
-            let target = target.as_os_str().as_bytes();
-            let text = step.shown.canonical_plain(target);
-            let text = text.ok_or_else(|| odd(file, "it leads to control characters"))?;
-            bind(step, &text, &mut outputs.bound);
-            return Ok(What::Link(text));
-        }
-        FileKind::File => {}
-    }
-    let executable = sig.is_executable();
-    let unlogged;
-    let wanted = if file.file_name() == Some(OsStr::new(AUTOCONFS_LOG)) {
-        unlogged = wanted.of_log();
-        &unlogged
-    } else {
-        wanted
-    };
-    let text = if sig.size <= TEXT_MAX_BYTES {
-        let bytes = rekindle_fsx::read_unless_binary(file).map_err(failed)?;
-        bytes.and_then(|bytes| text_with_paths(step, bytes))
-    } else {
-        None
-    };
-    if let Some(text) = text {
-        let canonical = step.shown.canonical_plain(&text);
-        if let Some(canonical) = canonical {
-            look(
-                &canonical,
-                &file.display().to_string(),
-                wanted,
-                &mut outputs.values,
-            )?;
-            bind(step, &canonical, &mut outputs.bound);
-            let text = canonical;
-            return Ok(What::Text { executable, text });
-        }
-    }
-    scan_file(step, file, wanted, outputs).map_err(failed)??;
-    Ok(What::Exact { executable })
+/// What is looked for, and where the roots are.
+struct Seek<'a> {
+    shown: &'a Roots,
+    /// Roots as they really are and as the program was told of them.
+    roots: Vec<(Root, &'a Path)>,
+    wanted: &'a Wanted<'a>,
 }
 
-/// The bytes, where they are text that holds the real path of a root.
-fn text_with_paths(step: &Step<'_>, bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let holds = |real: &Path| memchr::memmem::find(&bytes, real.as_os_str().as_bytes()).is_some();
-    (is_text(&bytes) && all_roots(step).any(|(_, real)| holds(real))).then_some(bytes)
-}
+impl Seek<'_> {
+    /// What a path is, and what it holds.
+    fn what(&self, file: &Path) -> Result<(What, Held), Refusal> {
+        let failed = |error: io::Error| odd(file, &error.to_string());
+        let mut held = Held::default();
+        let sig = rekindle_fsx::stat(file).map_err(failed)?;
+        match sig.kind() {
+            FileKind::Dir => return Ok((What::Directory, held)),
+            FileKind::Other => {
+                let target = rekindle_fsx::read_link(file)
+                    .map_err(|_| odd(file, "it is neither file, link nor directory"))?;
+                let target = target.as_os_str().as_bytes();
+                let text = self.shown.canonical_plain(target);
+                let text = text.ok_or_else(|| odd(file, "it leads to control characters"))?;
+                self.bind(&text, &mut held.bound);
+                return Ok((What::Link(text), held));
+            }
+            FileKind::File => {}
+        }
+        let executable = sig.is_executable();
+        let unlogged;
+        let wanted = if file.file_name() == Some(OsStr::new(AUTOCONFS_LOG)) {
+            unlogged = self.wanted.of_log();
+            &unlogged
+        } else {
+            self.wanted
+        };
+        let text = if sig.size <= TEXT_MAX_BYTES {
+            let bytes = rekindle_fsx::read_unless_binary(file).map_err(failed)?;
+            bytes.and_then(|bytes| self.text_with_paths(bytes))
+        } else {
+            None
+        };
+        if let Some(text) = text.and_then(|text| self.shown.canonical_plain(&text)) {
+            wanted.look(&text, &file.display().to_string(), &mut held.values)?;
+            self.bind(&text, &mut held.bound);
+            return Ok((What::Text { executable, text }, held));
+        }
+        self.scan(file, wanted, &mut held).map_err(failed)??;
+        Ok((What::Exact { executable }, held))
+    }
 
-/// Looks through a file of any size for all at once.
-fn scan_file(
-    step: &Step<'_>,
-    file: &Path,
-    wanted: &Wanted<'_>,
-    outputs: &mut Outputs,
-) -> io::Result<Result<(), Refusal>> {
-    let roots: Vec<(Root, &[u8])> = all_roots(step)
-        .map(|(root, real)| (root, real.as_os_str().as_bytes()))
-        .collect();
-    let mut needles: Vec<&[u8]> = roots.iter().map(|(_, real)| *real).collect();
-    needles.extend(wanted.values.iter().map(|(_, value)| *value));
-    // Each needle is a pass over the file: days first, and their hours only where a day was found.
-    let days: BTreeSet<&[u8]> = wanted
-        .dates
-        .iter()
-        .map(|date| &date.as_bytes()[..7])
-        .collect();
-    needles.extend(days);
-    let found = scan::find_any(file, &needles)?;
-    let (in_roots, rest) = found.split_at(roots.len());
-    let (in_values, in_dates) = rest.split_at(wanted.values.len());
-    for ((root, _), found) in roots.iter().zip(in_roots) {
-        if *found {
-            outputs.bound.insert(*root);
+    /// The bytes, where they are text that holds the real path of a root.
+    fn text_with_paths(&self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let holds = |real: &Path| memmem::find(&bytes, real.as_os_str().as_bytes()).is_some();
+        let mut roots = self.roots.iter();
+        (is_text(&bytes) && roots.any(|(_, real)| holds(real))).then_some(bytes)
+    }
+
+    /// Looks through a file of any size for all at once.
+    fn scan(
+        &self,
+        file: &Path,
+        wanted: &Wanted<'_>,
+        held: &mut Held,
+    ) -> io::Result<Result<(), Refusal>> {
+        let roots = self.roots.iter();
+        let roots: Vec<(Root, &[u8])> = roots
+            .map(|(root, real)| (*root, real.as_os_str().as_bytes()))
+            .collect();
+        let mut needles: Vec<&[u8]> = roots.iter().map(|(_, real)| *real).collect();
+        needles.extend(wanted.values.iter().map(|(_, value)| *value));
+        // Each needle is a pass over the file: days first, and their hours only where a day was found.
+        let days: BTreeSet<&[u8]> = wanted
+            .dates
+            .iter()
+            .map(|date| &date.as_bytes()[..7])
+            .collect();
+        needles.extend(days);
+        let found = scan::find_any(file, &needles)?;
+        let (in_roots, rest) = found.split_at(roots.len());
+        let (in_values, in_dates) = rest.split_at(wanted.values.len());
+        for ((root, _), found) in roots.iter().zip(in_roots) {
+            if *found {
+                held.bound.insert(*root);
+            }
+        }
+        // A value that is the beginning of a real path is found in it: the path is keyed.
+        let is_in_path = |value: &[u8]| {
+            let mut held = roots.iter().zip(in_roots).filter(|(_, found)| **found);
+            held.any(|((_, real), _)| real.starts_with(value))
+        };
+        for ((name, value), found) in wanted.values.iter().zip(in_values) {
+            if *found && !is_in_path(value) {
+                held.values.insert(name.to_vec());
+            }
+        }
+        let dates: Vec<&[u8]> = wanted.dates.iter().map(String::as_bytes).collect();
+        if in_dates.contains(&true) && scan::find_any(file, &dates)?.contains(&true) {
+            return Ok(Err(Refusal::Dated {
+                output: file.display().to_string(),
+            }));
+        }
+        Ok(Ok(()))
+    }
+
+    /// What was printed, with roots as tokens.
+    fn printed(
+        &self,
+        roots: &Roots,
+        bytes: &[u8],
+        name: &str,
+        held: &mut Held,
+    ) -> Result<Vec<u8>, Refusal> {
+        let text = roots
+            .canonical_plain(bytes)
+            .ok_or_else(|| Refusal::OddOutput {
+                path: name.to_owned(),
+                detail: "it has control characters".to_owned(),
+            })?;
+        self.wanted.look(&text, name, &mut held.values)?;
+        self.bind(&text, &mut held.bound);
+        Ok(text)
+    }
+
+    /// Notes the roots whose real paths are still in a canonical text.
+    fn bind(&self, text: &[u8], bound: &mut BTreeSet<Root>) {
+        for (root, real) in &self.roots {
+            if memmem::find(text, real.as_os_str().as_bytes()).is_some() {
+                bound.insert(*root);
+            }
         }
     }
-    // A value that is the beginning of a real path is found in it: the path is keyed.
-    let is_in_path = |value: &[u8]| {
-        let mut held = roots.iter().zip(in_roots).filter(|(_, found)| **found);
-        held.any(|((_, real), _)| real.starts_with(value))
-    };
-    for ((name, value), found) in wanted.values.iter().zip(in_values) {
-        if *found && !is_in_path(value) {
-            outputs.values.insert(name.to_vec());
-        }
-    }
-    let dates: Vec<&[u8]> = wanted.dates.iter().map(String::as_bytes).collect();
-    if in_dates.contains(&true) && scan::find_any(file, &dates)?.contains(&true) {
-        return Ok(Err(Refusal::Dated {
-            output: file.display().to_string(),
-        }));
-    }
-    Ok(Ok(()))
-}
-
-fn printed(
-    step: &Step<'_>,
-    bytes: &[u8],
-    name: &str,
-    wanted: &Wanted<'_>,
-    outputs: &mut Outputs,
-) -> Result<Vec<u8>, Refusal> {
-    let text = step
-        .roots
-        .canonical_plain(bytes)
-        .ok_or_else(|| Refusal::OddOutput {
-            path: name.to_owned(),
-            detail: "it has control characters".to_owned(),
-        })?;
-    look(&text, name, wanted, &mut outputs.values)?;
-    bind(step, &text, &mut outputs.bound);
-    Ok(text)
-}
-
-/// Looks for values and dates in text whose roots are tokens.
-fn look(
-    text: &[u8],
-    name: &str,
-    wanted: &Wanted<'_>,
-    values: &mut BTreeSet<Vec<u8>>,
-) -> Result<(), Refusal> {
-    let holds = |needle: &[u8]| memchr::memmem::find(text, needle).is_some();
-    for (variable, value) in &wanted.values {
-        if holds(value) {
-            values.insert(variable.to_vec());
-        }
-    }
-    if wanted.dates.iter().any(|date| holds(date.as_bytes())) {
-        return Err(Refusal::Dated {
-            output: name.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// Notes the roots whose real paths are still in a canonical text.
-fn bind(step: &Step<'_>, text: &[u8], bound: &mut BTreeSet<Root>) {
-    for (root, real) in all_roots(step) {
-        if memchr::memmem::find(text, real.as_os_str().as_bytes()).is_some() {
-            bound.insert(root);
-        }
-    }
-}
-
-/// Roots as they really are and as the program was told of them.
-fn all_roots<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (Root, &'a Path)> {
-    step.roots.iter().chain(step.shown.iter())
 }
 
 fn odd(path: &Path, detail: &str) -> Refusal {

@@ -1,17 +1,16 @@
 //! Storing what a run made, under everything that it was seen to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, parallel};
 use rekindle_events::Refusal;
-use rekindle_fsx::atomic;
 use rekindle_fsx::place::Wish;
 use rekindle_key::Manifest;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::{Body, StepEntry, StepOutput};
 use rekindle_key::variables;
-use rekindle_store::{Space, Store, StoreError, Stored};
+use rekindle_store::{LocalStore, Space, Store, StoreError};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::judge::{self, EnvironmentRead, Judged, Policy};
@@ -47,7 +46,7 @@ impl Engine<'_> {
         let mut outputs = outputs::collect(step, ran, &wanted)?;
         let is_all = forget_chance(&left_out, ran, &mut outputs);
         if let Some(path) = &judged.elsewhere
-            && outputs.values.contains(variables::SHELLS_DIRECTORY)
+            && outputs.held.values.contains(variables::SHELLS_DIRECTORY)
         {
             return Err(Refusal::ShellsDirectory {
                 path: path.display().to_string(),
@@ -70,19 +69,18 @@ impl Engine<'_> {
 
     /// What was read, with the directories and values that outputs hold.
     fn names(&self, judged: &Judged, outputs: &Outputs) -> PathSet {
-        let mut names = Vec::with_capacity(judged.names.names.len());
-        let values = outputs.values.iter().cloned().map(|name| {
+        let values = outputs.held.values.iter().cloned().map(|name| {
             if name == HOST_NAME {
                 Name::File(name)
             } else {
                 Name::Variable(name)
             }
         });
-        let bound = outputs.bound.iter().copied().map(Name::Directory);
-        names.extend(bound.chain(values));
-        names.extend(judged.names.names.iter().cloned());
-        let mut seen = BTreeSet::new();
-        names.retain(|name| seen.insert(name.clone()));
+        let bound = outputs.held.bound.iter().copied().map(Name::Directory);
+        let held: Vec<Name> = bound.chain(values).collect();
+        let mut seen = HashSet::with_capacity(judged.names.names.len());
+        let names = held.iter().chain(&judged.names.names);
+        let names = names.filter(|name| seen.insert(*name)).cloned().collect();
         PathSet { names }
     }
 
@@ -132,26 +130,19 @@ impl Engine<'_> {
             stdout: outputs.stdout.clone(),
             stderr: outputs.stderr.clone(),
             run_us: u64::try_from(ran.time.as_micros()).unwrap_or(u64::MAX),
-            path_bound: !outputs.bound.is_empty(),
+            path_bound: !outputs.held.bound.is_empty(),
             manifest,
         };
         let key = entry.manifest.digest();
+        let store = self.store;
+        let at_once = outputs::at_once(outputs.made.len());
+        let bodies = parallel::map_at_most(at_once, &outputs.made, |made| body(store, made));
         let mut bytes = 0;
-        for made in &outputs.made {
-            let body = match &made.what {
-                What::Directory => Body::Directory,
-                What::Link(target) => Body::Link(target.clone()),
-                What::Exact { executable } | What::Text { executable, .. } => {
-                    let stored = self.put(made, *executable)?;
-                    bytes += stored.size;
-                    Body::File {
-                        digest: stored.digest,
-                        size: stored.size,
-                        executable: *executable,
-                        form: made.what.form(),
-                    }
-                }
-            };
+        for (made, body) in outputs.made.iter().zip(bodies) {
+            let body = body?;
+            if let Body::File { size, .. } = body {
+                bytes += size;
+            }
             entry.outputs.push(StepOutput {
                 place: made.place,
                 path: made.path.clone(),
@@ -169,22 +160,30 @@ impl Engine<'_> {
             path_bound: entry.path_bound,
         })
     }
+}
 
-    fn put(&self, made: &Made, executable: bool) -> Result<Stored, StoreError> {
-        let wish = Wish {
-            hardlink: false,
-            executable,
-        };
-        let What::Text { text, .. } = &made.what else {
-            return self.store.put_object(&made.file, wish);
-        };
-        let directory = made.file.parent().unwrap_or(Path::new("."));
-        let canonical = atomic::unique_in(directory);
-        let written = atomic::write(&canonical, text).map_err(StoreError::from);
-        let stored = written.and_then(|()| self.store.put_object(&canonical, wish));
-        let _ = rekindle_fsx::remove_file(&canonical);
-        stored
-    }
+/// Stores an output.
+fn body(store: &LocalStore, made: &Made) -> Result<Body, StoreError> {
+    let (stored, executable) = match &made.what {
+        What::Directory => return Ok(Body::Directory),
+        What::Link(target) => return Ok(Body::Link(target.clone())),
+        What::Exact { executable } => {
+            let wish = Wish {
+                hardlink: false,
+                executable: *executable,
+            };
+            (store.put_object(&made.file, wish)?, *executable)
+        }
+        What::Text { text, executable } => {
+            (store.put_object_bytes(text, *executable)?, *executable)
+        }
+    };
+    Ok(Body::File {
+        digest: stored.digest,
+        size: stored.size,
+        executable,
+        form: made.what.form(),
+    })
 }
 
 /// What is looked for in outputs: values of variables that are left out, and the time where it was read.
@@ -225,13 +224,13 @@ fn forget_chance(left_out: &[told::Variable<'_>], ran: &Ran, outputs: &mut Outpu
     let counts = |name: &Vec<u8>| {
         [HOST_NAME, variables::SEARCHED, variables::SHELLS_DIRECTORY].contains(&name.as_slice())
     };
-    let (mut kept, found): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(&mut outputs.values)
+    let (mut kept, found): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(&mut outputs.held.values)
         .into_iter()
         .partition(counts);
     let speakers = judge::speakers(&ran.observation);
     let told = told::told(left_out, &found, speakers);
     kept.extend(told.names);
-    outputs.values = kept;
+    outputs.held.values = kept;
     told.is_all
 }
 

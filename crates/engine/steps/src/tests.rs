@@ -145,8 +145,8 @@ fn a_run_is_found_until_what_it_read_is_another() {
         field.path("one/package/gone"),
     );
     let observe = |observation: &mut Observation| {
-        observation.files.insert(data, Seen::READ);
-        observation.files.insert(gone, Seen::MISSING);
+        observation.files.add(data, Seen::READ);
+        observation.files.add(gone, Seen::MISSING);
     };
     assert!(!field.hits("one"));
     field.publish(&ran(observe), Policy::default()).unwrap();
@@ -437,7 +437,7 @@ fn an_input_that_is_written_meanwhile_refuses() {
     let field = Field::new();
     let data = field.path("one/package/data");
     let run = ran(|observation| {
-        observation.files.insert(data, Seen::READ);
+        observation.files.add(data, Seen::READ);
     });
     field.put("one/package/data", "meanwhile");
     let refused = field.publish(&run, Policy::default());
@@ -457,7 +457,7 @@ fn the_shells_directory_is_no_input_until_it_is_used() {
         let elsewhere = elsewhere.clone();
         move |observation: &mut Observation| {
             observation.env.names.insert("PWD".into());
-            observation.files.insert(elsewhere, Seen::THERE);
+            observation.files.add(elsewhere, Seen::THERE);
             observation
                 .files
                 .extend(more.map(|path| (path, Seen::MISSING)));
@@ -511,7 +511,7 @@ fn tools_are_judged_by_what_is_known_of_them() {
         ..Policy::default()
     };
     let looked = |observation: &mut Observation| {
-        observation.files.insert(made.clone(), Seen::READ);
+        observation.files.add(made.clone(), Seen::READ);
     };
     assert_eq!(check(updates, &looked), (false, true));
 }
@@ -568,9 +568,9 @@ fn what_path_leads_to_counts_and_not_what_it_says() {
         let bin = field.path("bin");
         move |observation: &mut Observation| {
             observation.env.names.insert("PATH".into());
-            observation.files.insert(tool.clone(), Seen::READ);
+            observation.files.add(tool.clone(), Seen::READ);
             observation.programs.insert(tool);
-            observation.files.insert(none, Seen::MISSING);
+            observation.files.add(none, Seen::MISSING);
             observation.files.extend(more.map(|seen| (bin, seen)));
         }
     };

@@ -67,8 +67,7 @@ fn stood_for(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> Observati
         if item.tag == Tag::RanProgram {
             seen.programs.insert(path.clone());
         }
-        let before = seen.files.get(&path).copied().unwrap_or_default();
-        seen.files.insert(path, before.with(how));
+        seen.files.add(path, how);
     }
     seen
 }
@@ -110,7 +109,7 @@ mod tests {
         let roots = Roots::new(Path::new("/w/x"), [(Root::Workspace, "/w/x".into())]);
         let seen = stood_for(&entry, &roots, &[PathBuf::from("/w/x/a.o")]);
         let check = |path: &str, how: Seen| {
-            assert_eq!(seen.files.get(Path::new(path)), Some(&how), "{path}");
+            assert_eq!(seen.files.get(Path::new(path)), Some(how), "{path}");
         };
         check("/w/x/a.c", Seen::READ);
         check("/usr/bin/as", Seen::READ);

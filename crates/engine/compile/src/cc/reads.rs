@@ -36,7 +36,7 @@ pub(super) fn judge(
     let mut asks_time = None;
     let mut bound = BTreeSet::new();
     let named = Named::of(call, compile, identity);
-    for (path, seen) in &ran.observation.files {
+    for (path, seen) in ran.observation.files.iter() {
         if !seen.has(Seen::READ) || ran.observation.programs.contains(path) {
             continue;
         }

@@ -52,8 +52,8 @@ fn a_part_of_the_observation() {
     std::fs::read(root.join("after")).expect("read");
     let files: Vec<_> = seen
         .files
-        .keys()
-        .filter(|path| path.starts_with(&root))
+        .iter()
+        .filter_map(|(path, _)| path.starts_with(&root).then_some(path))
         .collect();
     assert_eq!(files, [&root.join("inside")]);
     assert!(seen.env.names.contains(OsStr::new("INSIDE")));
@@ -79,7 +79,7 @@ fn what_a_part_is_looked_for_with_is_its_own() {
         .run(&mut command, &Options::default())
         .expect("run")
         .observation;
-    assert_eq!(seen.files.get(&bin.join("true")), Some(&Seen::MISSING));
+    assert_eq!(seen.files.get(&bin.join("true")), Some(Seen::MISSING));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn what_is_announced_is_seen() {
         return;
     };
     let mut known = Observation::default();
-    known.files.insert(root.join("announced"), Seen::READ);
+    known.files.add(root.join("announced"), Seen::READ);
     assert!(announce(&known));
 }
 

@@ -119,7 +119,7 @@ fn a_script_and_what_runs_it() {
     let shell = fs::canonicalize("/bin/sh").expect("a shell");
     assert!(observed.observation.programs.contains(&shell));
     assert!(observed.observation.programs.contains(&script));
-    assert_eq!(observed.observation.files[&script], Seen::READ);
+    assert_eq!(observed.observation.files.get(&script), Some(Seen::READ));
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn the_loaders_own_calls_are_seen_and_not_stopped() {
         assert!(observed.status.success(), "{words:?}");
         let seen = &observed.observation.files;
         let cache = seen.get(Path::new("/etc/ld.so.cache"));
-        assert_eq!(cache, Some(&Seen::READ), "{words:?}");
+        assert_eq!(cache, Some(Seen::READ), "{words:?}");
         let preload = seen.get(Path::new("/etc/ld.so.preload"));
         assert!(preload.is_some(), "{words:?}");
         stopped.push(observed.effort.stopped);

@@ -102,7 +102,7 @@ impl Lab {
         };
         seen.files
             .iter()
-            .filter_map(|(path, seen)| Some((name(path)?, *seen)))
+            .filter_map(|(path, seen)| Some((name(path)?, seen)))
             .collect()
     }
 

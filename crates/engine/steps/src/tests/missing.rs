@@ -7,7 +7,7 @@ fn looked_in(directory: PathBuf, count: usize) -> impl Fn(&mut Observation) {
     move |observation| {
         for number in 0..count {
             let path = directory.join(format!("{number}.h"));
-            observation.files.insert(path, Seen::MISSING);
+            observation.files.add(path, Seen::MISSING);
         }
     }
 }

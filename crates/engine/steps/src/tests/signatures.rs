@@ -37,7 +37,7 @@ fn run(field: &Field, engine: &Engine<'_>, step: &Step<'_>, made: &str) {
         .run(step, &mut Command::new("true"), observing, &mut streams)
         .unwrap();
     ran.observation = Observation::default();
-    ran.observation.files.insert(field.path(HEADER), Seen::READ);
+    ran.observation.files.add(field.path(HEADER), Seen::READ);
     ran.earlier.clear();
     engine.publish(step, &ran, Policy::default()).unwrap();
 }
