@@ -66,7 +66,7 @@ pub struct StepEvent {
     /// Where the names of what it read begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vantage: Option<Vantage>,
-    /// Whether outputs hold a real path, so that only the same directory can hit.
+    /// Whether outputs hold a real path that is another in another checkout, so that only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,
     /// Times.

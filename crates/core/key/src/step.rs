@@ -72,7 +72,7 @@ pub struct StepEntry {
     pub stderr: Vec<u8>,
     /// The run's time, in microseconds.
     pub run_us: u64,
-    /// Whether outputs hold a real path, so that only the same directory can hit.
+    /// Whether outputs hold a real path that is another in another checkout, so that only the same directory can hit.
     pub path_bound: bool,
     /// The inputs.
     pub manifest: Manifest,
@@ -138,10 +138,7 @@ pub fn names(manifest: &Manifest) -> PathSet {
         .iter()
         .enumerate()
         .filter(|(index, item)| item.tag != Tag::Variable || *index <= whole)
-        .filter_map(|(_, item)| match item.tag {
-            Tag::Directory => Some(Name::Directory(Root::from_name(&item.name)?)),
-            _ => seen(item.tag, &item.name),
-        })
+        .filter_map(|(_, item)| seen(item.tag, &item.name))
         .collect();
     PathSet { names }
 }
@@ -161,6 +158,7 @@ pub fn seen(tag: Tag, name: &[u8]) -> Option<Name> {
         Tag::Variable if name.is_empty() => Name::Variables,
         Tag::Variable => Name::Variable(name),
         Tag::Spoken => Name::Spoken(name),
+        Tag::Directory => Name::Directory(Root::from_name(&name)?),
         _ => return None,
     })
 }

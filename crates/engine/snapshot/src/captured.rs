@@ -1,4 +1,6 @@
-//! One unit, as it is captured: its files, and what they were made from.
+//! One unit, as it is captured: its files, and what they were made from. [`paths`] says which paths these hold.
+
+mod paths;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -11,7 +13,7 @@ use rekindle_fsx::place::Wish;
 use rekindle_fsx::{DirEntry, FileKind};
 use rekindle_key::Roots;
 use rekindle_key::depinfo::DepInfo;
-use rekindle_key::roots::{TEXT_MAX_BYTES, is_text};
+use rekindle_key::roots::TEXT_MAX_BYTES;
 use rekindle_outputs::placeholder::{self, Placeholder};
 use rekindle_outputs::{localise, record};
 use rekindle_store::{LocalStore, Store, Stored};
@@ -264,14 +266,6 @@ impl<'a> Capture<'a> {
         Ok(used)
     }
 
-    /// Of a unit that the unit cache did not see: what is made of a path need not hold it.
-    fn look_at_variables(&mut self, info: &DepInfo) {
-        for value in info.env.iter().filter_map(|(_, value)| value.as_deref()) {
-            self.path_bound |= self.holds_path(value);
-            self.home_bound |= self.holds_home(value);
-        }
-    }
-
     /// What a build script declared.
     fn script_inputs(
         &mut self,
@@ -446,20 +440,6 @@ impl<'a> Capture<'a> {
         Ok(Some(Body::Object(self.stored(&stored, Form::Mapped))))
     }
 
-    /// The text with tokens in the place of paths, where it holds paths and what makes it may be told others.
-    fn mapped(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let holds = |bytes: &[u8]| self.holds_path(bytes) || self.holds_home(bytes);
-        if !self.is_portable() || !holds(bytes) || !is_text(bytes) {
-            return None;
-        }
-        let text = self.all.roots.canonical_plain(bytes)?;
-        (!holds(&text)).then_some(text)
-    }
-
-    fn is_portable(&self) -> bool {
-        self.all.saw.portable.contains(&self.place.id)
-    }
-
     /// What a build script wrote: libraries and objects can be placeholders.
     fn generated(&mut self, entry: &DirEntry) -> Result<Body, LeftOut> {
         let form = if may_wait(&entry.path) {
@@ -486,7 +466,9 @@ impl<'a> Capture<'a> {
                 localised: false,
             }));
         }
-        if !self.all.saw.units.contains(&self.place.id) {
+        // What a script printed was looked through, but for the path of its own directory.
+        let is_printed = entry.path == self.profile.path.join(self.place.script_output());
+        if !is_printed && !self.all.saw.units.contains(&self.place.id) {
             self.look_for_paths(&entry.path)?;
         }
         let mut object = self.store(&entry.path, entry.sig.is_executable(), form)?;
@@ -583,52 +565,6 @@ impl<'a> Capture<'a> {
             known: None,
             localised: false,
         }
-    }
-
-    fn holds_path(&self, bytes: &[u8]) -> bool {
-        let sysroot = self.all.here.sysroot.as_deref();
-        let sysroot = sysroot.map(|path| path.as_os_str().as_bytes());
-        let mut paths = self.roots().into_iter().chain(sysroot);
-        paths.any(|path| memchr::memmem::find(bytes, path).is_some())
-    }
-
-    /// As [`Self::holds_path`], with this directory's own path left out.
-    fn holds_path_but(&self, bytes: &[u8], own: &Path) -> bool {
-        let own = own.as_os_str().as_bytes();
-        let mut rest = bytes;
-        while let Some(at) = memchr::memmem::find(rest, own) {
-            if self.holds_path(&rest[..at]) {
-                return true;
-            }
-            rest = &rest[at + own.len()..];
-        }
-        self.holds_path(rest)
-    }
-
-    fn holds_home(&self, bytes: &[u8]) -> bool {
-        memchr::memmem::find(bytes, self.home()).is_some()
-    }
-
-    fn look_for_paths(&mut self, path: &Path) -> io::Result<()> {
-        let [workspace, build_dir] = self.roots();
-        let wanted = [workspace, build_dir, self.home()];
-        let found = rekindle_fsx::scan::find_any(path, &wanted)?;
-        let is_found = |at: usize| found.get(at).copied().unwrap_or(true);
-        let (path, home) = (is_found(0) || is_found(1), is_found(2));
-        self.path_bound |= path;
-        self.home_bound |= home;
-        Ok(())
-    }
-
-    fn home(&self) -> &[u8] {
-        self.all.here.cargo_home.as_os_str().as_bytes()
-    }
-
-    fn roots(&self) -> [&[u8]; 2] {
-        [
-            self.all.here.workspace.as_os_str().as_bytes(),
-            self.all.here.build_dir.as_os_str().as_bytes(),
-        ]
     }
 }
 

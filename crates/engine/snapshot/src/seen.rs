@@ -221,6 +221,8 @@ impl<'a> Recorder<'a> {
             Name::Variables | Name::Spoken(_) => {
                 return Ok(Some(self.look(item.tag, &item.name)));
             }
+            // A unit that holds the path of another root says so itself.
+            Name::Directory(root) if *root != Root::Home => return Ok(None),
             Name::Variable(_) => {
                 let same = self.same_variable(unit, item)?;
                 return Ok(same.then(|| self.look(item.tag, &item.name)));

@@ -6,10 +6,10 @@ use std::path::Path;
 use rekindle_base::{Digest, parallel};
 use rekindle_events::Refusal;
 use rekindle_fsx::place::Wish;
-use rekindle_key::Manifest;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::{Body, StepEntry, StepOutput};
 use rekindle_key::variables;
+use rekindle_key::{Manifest, Root};
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 use std::os::unix::ffi::OsStrExt;
 
@@ -25,7 +25,7 @@ pub struct Published {
     pub key: Digest,
     /// Bytes of outputs.
     pub bytes: u64,
-    /// Whether they hold a real path.
+    /// Whether they hold a real path that is another in another checkout.
     pub path_bound: bool,
 }
 
@@ -130,7 +130,7 @@ impl Engine<'_> {
             stdout: outputs.stdout.clone(),
             stderr: outputs.stderr.clone(),
             run_us: u64::try_from(ran.time.as_micros()).unwrap_or(u64::MAX),
-            path_bound: !outputs.held.bound.is_empty(),
+            path_bound: is_of_checkout(&outputs.held.bound),
             manifest,
         };
         let key = entry.manifest.digest();
@@ -160,6 +160,12 @@ impl Engine<'_> {
             path_bound: entry.path_bound,
         })
     }
+}
+
+/// Whether one of these roots is another in another checkout. A user's home is not: scripts that use `cc` print the `PATH`, in which
+/// it often stands.
+fn is_of_checkout(bound: &BTreeSet<Root>) -> bool {
+    bound.iter().any(|root| *root != Root::Home)
 }
 
 /// Stores an output.

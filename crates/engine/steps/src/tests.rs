@@ -548,6 +548,9 @@ fn a_caller_may_know_of_a_real_path_that_no_output_holds() {
     run.bound.insert(Root::Package);
     assert!(field.publish(&run, Policy::default()).unwrap().path_bound);
     assert!(field.hits("one") && !field.hits("two"));
+    // Another checkout of the same user has the same home.
+    run.bound = [Root::Home].into();
+    assert!(!field.publish(&run, Policy::default()).unwrap().path_bound);
 }
 
 #[test]

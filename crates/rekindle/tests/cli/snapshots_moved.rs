@@ -72,6 +72,26 @@ fn texts_of_build_scripts_name_the_directory_that_they_are_in() {
     assert_eq!(program(&project), "two");
 }
 
+/// Nobody saw whether it may be told another directory; cargo itself puts the present one in the place of its own.
+#[test]
+fn what_an_unseen_script_prints_may_name_its_own_directory_however_much_it_is() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+        println!(\"cargo:rustc-link-search={}\", std::env::var(\"OUT_DIR\").unwrap());\n\
+        println!(\"{}\", \"a word \".repeat(1000)); }";
+    let project = project(script, "fn main() { println!(\"one\") }");
+    let build = || {
+        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+        let command = command.env_remove("REKINDLE_SNAPSHOT");
+        let done = command.env("REKINDLE_OBSERVE", "0").output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    build();
+    moved(&project, "elsewhere");
+    build();
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_fresh(&project);
+}
+
 #[test]
 fn what_was_made_of_a_path_is_made_again_though_the_path_is_not_in_it() {
     let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\

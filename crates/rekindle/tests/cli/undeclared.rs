@@ -380,6 +380,38 @@ fn a_build_script_that_asks_the_compiler_comes_back_in_another_checkout() {
     assert_eq!(project.stats()["units"]["hit"], 0);
 }
 
+/// As one does that looks for a cross compiler by the `cc` crate, which prints the `PATH`: mostly a user's home stands in it.
+#[test]
+fn a_build_script_that_prints_a_home_comes_back_in_another_checkout_of_the_same_user() {
+    let expression = "{ println!(\"PATH = {}\", std::env::var(\"PATH\").unwrap());\n\
+         println!(\"cargo:rerun-if-changed={}/build.rs\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
+         \"word\".to_owned() }";
+    let project = scripted(expression, &[]);
+    let home = project.path("home").display().to_string();
+    let path = format!("{}:{home}/bin", std::env::var("PATH").unwrap());
+    let variables = [("HOME", home.as_str()), ("PATH", path.as_str())];
+    build(&project, &variables);
+    assert_eq!(left_out(&project), [""; 0]);
+    let (ws, elsewhere) = (project.path("ws"), project.path("elsewhere"));
+    std::fs::remove_dir_all(ws.join("target")).unwrap();
+    std::fs::rename(&ws, &elsewhere).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &ws).unwrap();
+    build(&project, &variables);
+    assert_eq!(invalid(&project), [""; 0]);
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_eq!(project.stats()["units"]["hit"], 0);
+    // What was printed is another's word.
+    std::fs::remove_dir_all(elsewhere.join("target")).unwrap();
+    let other = project.path("other home").display().to_string();
+    build(
+        &project,
+        &[("HOME", other.as_str()), ("PATH", path.as_str())],
+    );
+    let invalid = invalid(&project);
+    let is_it = |why: &String| why.ends_with("undeclared input `{home}` changed");
+    assert!(invalid.iter().any(is_it), "{invalid:#?}");
+}
+
 /// cargo gives what it starts more variables than it was given, `cargo clippy` some of its own, and each job has other
 /// credentials.
 #[test]
