@@ -182,8 +182,8 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "the sysroot is keyed as a whole and names the toolchain, crates are keyed by content, the state is checked by the compiler",
     },
     Exclusion {
-        what: "of observed compiles: Rekindle's own program, `/dev/fd`, the links by which the linker's driver is found, and that the directories above sources, outputs, toolchain and cargo's home are there",
-        reason: "the driver is keyed by content as it is found; the others are there in every build",
+        what: "of observed compiles: Rekindle's own program, `/dev/fd`, the links by which the linker's driver is found, where a root that is a link leads, and that the directories above sources, outputs, toolchain and cargo's home are there",
+        reason: "the driver is keyed by content as it is found; what is below a root has its name, wherever that is; the others are there in every build",
     },
     Exclusion {
         what: "of observed compiles: `/etc/ld.so.cache`, `/etc/ld.so.preload`, `/etc/malloc.conf`, shared libraries in the system's directories and in those of LD_LIBRARY_PATH, and where the loader looks for better ones",

@@ -296,6 +296,9 @@ struct Rules {
     above: BTreeSet<PathBuf>,
     /// Our own program, and the links by which the linker's driver is found, which is keyed as such.
     tools: BTreeSet<PathBuf>,
+    /// Where roots are said to be, be it by a link, as a `target` that is on another disk: what is below has the root's name
+    /// wherever that leads. Of a link further up this would not be so.
+    shown: BTreeSet<PathBuf>,
     /// Where the loader looks for libraries.
     loader: Vec<PathBuf>,
     /// Where the compiler looks for native libraries.
@@ -344,6 +347,11 @@ impl Rules {
             declared: files,
             above,
             tools: tools(unit),
+            shown: unit
+                .roots
+                .iter()
+                .map(|(_, path)| real_parent(path))
+                .collect(),
             loader,
             natives: natives::searched(unit.invocation)
                 .map(|dir| real(&unit.roots.absolute(dir)))
@@ -358,6 +366,9 @@ impl Rules {
             return true;
         }
         if self.tools.contains(path) {
+            return true;
+        }
+        if is_link(seen) && self.shown.contains(path) {
             return true;
         }
         // The compiler looks at the directories of its sources and outputs.
@@ -405,6 +416,11 @@ fn tools(unit: &Unit<'_>) -> BTreeSet<PathBuf> {
         }
     }
     tools
+}
+
+/// Whether a path was followed as a link and nothing else.
+fn is_link(seen: Seen) -> bool {
+    seen == Seen::LINK || seen == Seen::LINK.with(Seen::THERE)
 }
 
 /// What the dynamic loader and the C library read before a program begins.

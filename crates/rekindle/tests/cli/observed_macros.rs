@@ -43,6 +43,23 @@ fn content_of_file_is_keyed(lab: &mut Lab) {
     assert_eq!(after, "two\n");
 }
 
+/// A target directory on another disk, mostly; a macro may go through it, as the compiler does.
+#[test]
+fn a_target_that_is_a_link_is_the_same_wherever_it_leads() {
+    let lab = lab("\"1\".parse().unwrap()");
+    for (name, is_first) in [("one", true), ("two", false)] {
+        let target = lab.outside(format!("targets/{name}"));
+        std::fs::create_dir_all(&target).unwrap();
+        let _ = std::fs::remove_file(lab.path("target"));
+        std::os::unix::fs::symlink(&target, lab.path("target")).unwrap();
+        let run = lab.run(&["build"]);
+        if !is_first {
+            run.only_hits();
+        }
+        assert_eq!(lab.app(), "1\n");
+    }
+}
+
 #[test]
 fn a_file_that_a_macro_reads() {
     let mut lab = at("std::fs::read_to_string(\"DATA/file\").unwrap()");
