@@ -240,11 +240,12 @@ impl<'a> Recorder<'a> {
         let path = path.ok_or_else(|| text(&item.name))?;
         let is_directory = item.tag == Tag::Looked && item.value == b"directory";
         let is_known = (is_directory && unit.is_of_all(&path)) || self.never_changes(&path);
-        if is_known || made.has(&path, is_directory) {
+        let is_output = path.starts_with(&self.here.build_dir);
+        if is_known || (is_output && made.has(&path, is_directory)) {
             return Ok(None);
         }
         // What is nowhere when a build begins is made by one of its units, and none vouches for it.
-        if path.starts_with(&self.here.build_dir) && item.value != NOTHING.as_bytes() {
+        if is_output && item.value != NOTHING.as_bytes() {
             return Err(format!(
                 "`{}` ({:?}), which is an output",
                 path.display(),
