@@ -68,7 +68,7 @@ impl FromIterator<(PathBuf, Seen)> for SeenPaths {
     fn from_iter<I: IntoIterator<Item = (PathBuf, Seen)>>(all: I) -> Self {
         let mut all: Vec<_> = all.into_iter().collect();
         if !all.is_sorted_by(|(one, _), (other, _)| bytes(one) < bytes(other)) {
-            all.sort_by(|(one, _), (other, _)| bytes(one).cmp(bytes(other)));
+            all.sort_unstable_by(|(one, _), (other, _)| bytes(one).cmp(bytes(other)));
             all.dedup_by(|(other, more), (one, seen)| {
                 let same = bytes(one) == bytes(other);
                 if same {

@@ -272,7 +272,7 @@ impl<'a> Capture<'a> {
         fingerprint: &[DirEntry],
         inputs: &mut Inputs,
     ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
-        let output = rekindle_fsx::read(&self.profile.path.join(self.place.script_output()))?;
+        let output = rekindle_fsx::read(&self.printed())?;
         let out_dir = self.profile.path.join(self.place.out_dir());
         if self.mapped(&output).is_none() {
             // cargo gives the paths in its own directory those of the present.
@@ -297,6 +297,11 @@ impl<'a> Capture<'a> {
             self.use_input(&path, Breadth::All, inputs, &mut used)?;
         }
         Ok(used)
+    }
+
+    /// What a build script printed.
+    fn printed(&self) -> PathBuf {
+        self.profile.path.join(self.place.script_output())
     }
 
     fn use_input(
@@ -419,9 +424,9 @@ impl<'a> Capture<'a> {
 
     /// A text that a build script wrote or printed for any directory, which holds paths of this one.
     fn mapped_file(&mut self, entry: &DirEntry, in_out_dir: bool) -> Result<Option<Body>, LeftOut> {
-        let is_output = || entry.path == self.profile.path.join(self.place.script_output());
         let may_be_text = entry.sig.size <= TEXT_MAX_BYTES && !may_wait(&entry.path);
-        if !self.is_portable() || !may_be_text || !(in_out_dir || is_output()) {
+        let is_its = || in_out_dir || entry.path == self.printed();
+        if !self.is_portable() || !may_be_text || !is_its() {
             return Ok(None);
         }
         let bytes = rekindle_fsx::read(&entry.path)?;
@@ -467,7 +472,7 @@ impl<'a> Capture<'a> {
             }));
         }
         // What a script printed was looked through, but for the path of its own directory.
-        let is_printed = entry.path == self.profile.path.join(self.place.script_output());
+        let is_printed = entry.path == self.printed();
         if !is_printed && !self.all.saw.units.contains(&self.place.id) {
             self.look_for_paths(&entry.path)?;
         }

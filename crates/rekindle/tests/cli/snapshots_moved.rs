@@ -17,7 +17,7 @@ fn project(script: &str, main: &str) -> Project {
 }
 
 /// Moves the checkout, without what was built: its path is then that of what a link leads to.
-fn moved(project: &Project, name: &str) -> PathBuf {
+pub(crate) fn moved(project: &Project, name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(project.path("ws/target"));
     std::fs::rename(project.path("ws"), project.path(name)).unwrap();
     std::os::unix::fs::symlink(name, project.path("ws")).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::project::{Done, Project, has_clippy, skip};
 use crate::snapshots::{assert_fresh, commit, fresh_clone, in_git, manifest, program, started};
+use crate::snapshots_moved::moved;
 
 /// A macro whose text is that of this expression; `dir` is the package's directory.
 fn macro_of(expression: &str) -> String {
@@ -368,11 +369,7 @@ fn a_build_script_that_asks_the_compiler_comes_back_in_another_checkout() {
     let homes = [("HOME", home.to_str().unwrap())];
     build(&project, &homes);
     assert_eq!(left_out(&project), [""; 0]);
-    let (ws, elsewhere) = (project.path("ws"), project.path("elsewhere"));
-    std::fs::remove_dir_all(ws.join("target")).unwrap();
-    std::fs::rename(&ws, &elsewhere).unwrap();
-    // Its path is another one: that of what the link leads to.
-    std::os::unix::fs::symlink("elsewhere", &ws).unwrap();
+    moved(&project, "elsewhere");
     build(&project, &homes);
     assert_eq!(invalid(&project), [""; 0]);
     assert_eq!(program(&project), "rustc");
@@ -392,10 +389,7 @@ fn a_build_script_that_prints_a_home_comes_back_in_another_checkout_of_the_same_
     let variables = [("HOME", home.as_str()), ("PATH", path.as_str())];
     build(&project, &variables);
     assert_eq!(left_out(&project), [""; 0]);
-    let (ws, elsewhere) = (project.path("ws"), project.path("elsewhere"));
-    std::fs::remove_dir_all(ws.join("target")).unwrap();
-    std::fs::rename(&ws, &elsewhere).unwrap();
-    std::os::unix::fs::symlink("elsewhere", &ws).unwrap();
+    let elsewhere = moved(&project, "elsewhere");
     build(&project, &variables);
     assert_eq!(invalid(&project), [""; 0]);
     assert_eq!(started(&project.stats()), [0, 0, 0]);

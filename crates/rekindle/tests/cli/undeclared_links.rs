@@ -60,6 +60,16 @@ fn build(project: &Project) {
     rekindle(project, &["build"]).ok();
 }
 
+/// The workspace, built; `None` where its target is not installed, which skips a test.
+fn built(test: &str) -> Option<Project> {
+    if lacks_target(test, TARGET) {
+        return None;
+    }
+    let project = workspace();
+    build(&project);
+    Some(project)
+}
+
 fn program(project: &Project) -> Vec<u8> {
     std::fs::read(project.path(&format!("ws/target/{TARGET}/debug/app"))).unwrap()
 }
@@ -73,11 +83,9 @@ fn entry(project: &Project) -> u32 {
 /// With the target directory removed all is fresh; in one that is kept, too, a change of what nobody declares is noticed.
 #[test]
 fn a_layout_of_a_crate_further_back() {
-    if lacks_target("undeclared_links::a_layout_of_a_crate_further_back", TARGET) {
+    let Some(project) = built("undeclared_links::a_layout_of_a_crate_further_back") else {
         return;
-    }
-    let project = workspace();
-    build(&project);
+    };
     assert_eq!(entry(&project), 0x0800_0000);
     let first = program(&project);
     fresh_clone(&project);
@@ -102,11 +110,9 @@ fn a_layout_of_a_crate_further_back() {
 /// what the script had written before.
 #[test]
 fn a_layout_that_was_written_since() {
-    if lacks_target("undeclared_links::a_layout_that_was_written_since", TARGET) {
+    let Some(project) = built("undeclared_links::a_layout_that_was_written_since") else {
         return;
-    }
-    let project = workspace();
-    build(&project);
+    };
     project.put("ws/runtime/layout.x", &layout("0x8000200"));
     commit(&project, "second");
     rekindle(&project, &["build", "-p", "middle"]).ok();
