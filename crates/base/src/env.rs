@@ -52,6 +52,9 @@ variables! {
     REKINDLE_OBSERVE = Public;
     /// `0` starts every build script that cargo wants to run. Default: `1`.
     REKINDLE_SCRIPTS = Public;
+    /// Packages, with commas between them, whose build scripts are used again though they talk to a network, read the
+    /// time of day or something random, or ask to be run each time. Default: none.
+    REKINDLE_TRUSTED_SCRIPTS = Public;
     /// `1` runs cargo without Rekindle's wrapper. Default: `0`.
     REKINDLE_DISABLE = Public;
     /// `1` silences the lines that Rekindle prints after cargo's. Default: `0`.

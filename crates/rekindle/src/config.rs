@@ -112,9 +112,9 @@ pub const KEYS: &[ConfigKey] = &[
         value: "list of package names",
         default: "`[]`",
         project: false,
-        variable: None,
+        variable: Some(rekindle_base::env::REKINDLE_TRUSTED_SCRIPTS),
         help: "Packages whose build scripts are used again though they talk to a network, read the time \
-               of day or ask to be run each time.",
+               of day or something random, or ask to be run each time.",
     },
     ConfigKey {
         name: "remote",

@@ -108,7 +108,7 @@ pub fn resolve(surroundings: &Surroundings) -> Result<Resolved, ConfigError> {
             .or(files.project.scripts)
             .or(files.user.scripts)
             .unwrap_or(true),
-        trusted_scripts: files.user.trusted_scripts.clone().unwrap_or_default(),
+        trusted_scripts: trusted_scripts(surroundings, &files)?,
         beyond_wait_ms: None,
     };
     let remote = remote::resolve(surroundings, &files)?;
@@ -181,6 +181,17 @@ fn size(surroundings: &Surroundings, files: &Files) -> Result<ByteSize, ConfigEr
     }
     let configured = files.project.cache_size.or(files.user.cache_size);
     Ok(configured.unwrap_or(DEFAULT_SIZE))
+}
+
+fn trusted_scripts(surroundings: &Surroundings, files: &Files) -> Result<Vec<String>, ConfigError> {
+    if let Some(names) = text(surroundings, env::REKINDLE_TRUSTED_SCRIPTS)? {
+        let names = names.split(',').map(str::trim);
+        return Ok(names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect());
+    }
+    Ok(files.user.trusted_scripts.clone().unwrap_or_default())
 }
 
 fn recache(surroundings: &Surroundings) -> Result<bool, ConfigError> {

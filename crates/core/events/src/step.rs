@@ -228,6 +228,25 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether the user may vouch for such a run, so that it is stored all the same.
+    #[must_use]
+    pub fn can_be_trusted(&self) -> bool {
+        matches!(
+            self,
+            Self::Network { .. }
+                | Self::Device { .. }
+                | Self::Kernel { .. }
+                | Self::Process { .. }
+                | Self::LeftBehind
+                | Self::Clock { .. }
+                | Self::Dated { .. }
+                | Self::Random { .. }
+                | Self::AlwaysRuns { .. }
+        )
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -242,6 +242,14 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "autoconf writes it into its log, for people; every container has another one",
     },
     Exclusion {
+        what: "of steps: randomness that cmake reads, where no file that was read says `RANDOM`, those of C apart",
+        reason: "it names the directories by it in which it tries compilers; a script has to ask for a number, by `string(RANDOM …)`",
+    },
+    Exclusion {
+        what: "of steps: where programs of the system's would find libraries in cargo's LD_LIBRARY_PATH",
+        reason: "they are loaded without it, and given it back before they begin",
+    },
+    Exclusion {
         what: "CARGO, CARGO_HOME, CARGO_TARGET_DIR, CARGO_INCREMENTAL, RUSTFLAGS and other settings of cargo",
         reason: "they reach the compiler as arguments, which are keyed",
     },

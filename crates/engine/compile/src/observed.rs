@@ -85,6 +85,7 @@ pub(crate) fn watched(unit: &Unit<'_>, link_dir: &Path) -> Option<Watched> {
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
         ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
         redirect: None,
+        foreign_libraries: None,
     };
     Some(Watched {
         observer: Observer::probe(),

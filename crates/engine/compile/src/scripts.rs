@@ -30,6 +30,7 @@ use crate::cc;
 use crate::debug;
 use crate::inputs::Unit;
 use crate::journal::{self, Journal};
+use crate::observed::LIBRARY_PATH;
 use crate::publish::micros;
 use crate::readers::{self, unit_id};
 use crate::settings::Settings;
@@ -420,6 +421,8 @@ fn known_as(environment: &Environment, id: &str) -> Vec<Digest> {
 }
 
 fn options(settings: &Settings, step: &Step<'_>, environment: &Environment) -> Options {
+    let libraries = environment.get(LIBRARY_PATH);
+    let is_cargos = cc::library_path(environment, &step.shown).is_some_and(|kept| kept.is_empty());
     let tools = settings.store_dir.join("observe");
     let sysroot = step.roots.real(Root::Sysroot).map(Path::to_owned);
     Options {
@@ -427,6 +430,7 @@ fn options(settings: &Settings, step: &Step<'_>, environment: &Environment) -> O
         preload: rekindle_observe::install_preload(&tools).ok().flatten(),
         ld_preload: environment.get("LD_PRELOAD").map(OsStr::to_owned),
         redirect: cc::redirect(environment),
+        foreign_libraries: libraries.filter(|_| is_cargos).map(OsStr::to_owned),
         ..Options::default()
     }
 }

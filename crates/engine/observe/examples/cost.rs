@@ -34,6 +34,7 @@ fn main() {
     let plain = Options::default();
     let with = Options {
         preload,
+        foreign_libraries: std::env::var_os("LD_LIBRARY_PATH"),
         ..Options::default()
     };
     let ways = [

@@ -4,7 +4,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-use crate::{Real, files, guard, quiet, redirect, sys, variable};
+use crate::{Real, files, guard, quiet, redirect, spare, sys, variable};
 
 type Strings = *const *const c_char;
 
@@ -171,11 +171,12 @@ fn exec(program: *const c_char, argv: Strings, envp: Strings, searches: bool) ->
         let next: extern "C" fn(*const c_char, Strings, Strings) -> c_int =
             unsafe { core::mem::transmute(next) };
         guard::with_own(|| {
+            let start = |program| spare::spared(program, envp, |envp| next(program, argv, envp));
             if searches {
                 // Comes back where what was found does not start: there may be another one further on.
-                found_quietly(program, |found| next(found, argv, envp));
+                found_quietly(program, start);
             }
-            next(program, argv, envp)
+            start(program)
         })
     })
 }
@@ -263,8 +264,8 @@ fn spawned(
         return ABSENT;
     }
     // SAFETY: both functions have this type.
-    unsafe {
-        let next: Spawn = core::mem::transmute(next);
+    let next: Spawn = unsafe { core::mem::transmute(next) };
+    spare::spared(program, envp, |envp| {
         next(child, program, actions, attributes, argv, envp)
-    }
+    })
 }

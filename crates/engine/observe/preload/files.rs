@@ -55,6 +55,26 @@ fn open_quietly(directory: c_int, path: Text, flags: c_int) -> Option<isize> {
     })
 }
 
+/// What [`open_itself`] gives for a link.
+pub(crate) const A_LINK: isize = -40;
+
+/// Opens a file to read, which is no link; a number below 0 is an error's.
+pub(crate) fn open_itself(path: Text) -> isize {
+    const FLAGS: c_int = CLOSE_ON_EXEC | OPEN_NO_FOLLOW | NO_BLOCK;
+    // Nothing is asked for here, perhaps between `vfork` and `exec`.
+    let done = quiet::can_write().then(|| open_quietly(HERE, path, FLAGS));
+    done.flatten()
+        .unwrap_or_else(|| sys::open(path, FLAGS as usize))
+}
+
+/// Where a link leads: how many bytes that has, not more than there is room for, or an error's number.
+pub(crate) fn link_itself(path: Text, into: &mut [u8]) -> isize {
+    let (at, size) = (into.as_mut_ptr().cast(), into.len());
+    let done = quiet::can_write().then(|| target(HERE, path, at, size));
+    done.flatten()
+        .unwrap_or_else(|| sys::read_link(path, into))
+}
+
 /// Asks for a path's state.
 fn look(directory: c_int, path: Text, into: *mut c_void, flags: c_int) -> Option<isize> {
     if flags & !(NO_FOLLOW | NO_AUTOMOUNT) != 0 || !is_plain(directory, path) {

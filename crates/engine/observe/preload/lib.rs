@@ -19,13 +19,14 @@ mod files;
 mod guard;
 mod quiet;
 mod real;
+mod spare;
 mod sys;
 
 use core::arch::naked_asm;
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use protocol::{CLOCK, GETENV, HELLO, RANDOM, REDIRECT_SIZE, SLOTS_SIZE};
+use protocol::{CLOCK, GETENV, HELLO, RANDOM, STARTS_SIZE, SLOTS_SIZE};
 use sys::say;
 
 /// Never reached: nothing here panics, as nothing here is checked by panicking.
@@ -37,30 +38,50 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 /// Of the supervisor's reply.
-const REPLY_SIZE: usize = SLOTS_SIZE + REDIRECT_SIZE;
+const REPLY_SIZE: usize = SLOTS_SIZE + STARTS_SIZE;
 
 /// The supervisor's reply, aligned as its numbers are.
 #[repr(align(8))]
 struct Reply([u8; REPLY_SIZE]);
 
-/// What is to be redirected, where there is something.
-static REDIRECT: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
-static REDIRECT_LENGTH: AtomicUsize = AtomicUsize::new(0);
+/// How programs are to be started, where there is something to it.
+static STARTS: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+static STARTS_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-pub(crate) fn redirect() -> &'static [u8] {
-    let text = REDIRECT.load(Relaxed);
+fn starts() -> &'static [u8] {
+    let text = STARTS.load(Relaxed);
     if text.is_null() {
         return &[];
     }
     // SAFETY: as long as that, and no longer written.
-    unsafe { core::slice::from_raw_parts(text, REDIRECT_LENGTH.load(Relaxed)) }
+    unsafe { core::slice::from_raw_parts(text, STARTS_LENGTH.load(Relaxed)) }
+}
+
+/// The `LD_LIBRARY_PATH` that programs of the system's are loaded without; empty where there is none.
+pub(crate) fn library_path() -> &'static [u8] {
+    let text = starts();
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(0);
+    &text[..end]
+}
+
+/// What is to be redirected; empty where nothing is.
+pub(crate) fn redirect() -> &'static [u8] {
+    let text = starts();
+    let end = text.iter().position(|byte| *byte == 0);
+    end.and_then(|end| text.get(end + 1..)).unwrap_or_default()
 }
 
 #[used]
 #[unsafe(link_section = ".init_array")]
-static START: extern "C" fn() = start;
+static START: extern "C" fn(c_int, *const *const c_char, *mut *const c_char) = start;
 
-extern "C" fn start() {
+/// The C library's loader calls it with what `main` gets; another one may not, and its programs are never started with
+/// anything to restore.
+extern "C" fn start(_: c_int, _: *const *const c_char, variables: *mut *const c_char) {
+    if cfg!(target_env = "gnu") {
+        // SAFETY: as that loader hands it on.
+        unsafe { spare::restore(variables) };
+    }
     let mut reply = Reply([0; REPLY_SIZE]);
     let at = reply.0.as_mut_ptr();
     let written = say(HELLO, at as usize, REPLY_SIZE);
@@ -76,8 +97,8 @@ extern "C" fn start() {
     if !text.is_null() {
         // SAFETY: new memory of this length, and what the supervisor wrote.
         unsafe { core::ptr::copy_nonoverlapping(at.add(SLOTS_SIZE), text, length) };
-        REDIRECT_LENGTH.store(length, Relaxed);
-        REDIRECT.store(text, Relaxed);
+        STARTS_LENGTH.store(length, Relaxed);
+        STARTS.store(text, Relaxed);
     }
     // SAFETY: the first part of the reply, which is aligned.
     guard::start(unsafe { core::slice::from_raw_parts(at.cast::<u64>(), SLOTS_SIZE / 8) });

@@ -79,6 +79,7 @@ pub(crate) mod number {
     pub(crate) const FACCESSAT2: usize = 439;
     pub(crate) const READLINKAT: usize = 267;
     pub(crate) const GETCWD: usize = 79;
+    pub(crate) const READ: usize = 0;
     pub(crate) const CLOSE: usize = 3;
     pub(crate) const FACCESSAT: usize = 269;
     pub(crate) const CLOCK_GETTIME: usize = 228;
@@ -99,6 +100,7 @@ pub(crate) mod number {
     pub(crate) const FACCESSAT2: usize = 439;
     pub(crate) const READLINKAT: usize = 78;
     pub(crate) const GETCWD: usize = 17;
+    pub(crate) const READ: usize = 63;
     pub(crate) const CLOSE: usize = 57;
     pub(crate) const FACCESSAT: usize = 48;
     pub(crate) const CLOCK_GETTIME: usize = 113;
@@ -319,6 +321,28 @@ pub(crate) fn is_executable(path: *const c_char) -> bool {
             [HERE as usize, path as usize, RUN, 0, 0, 0],
         ) == 0
     }
+}
+
+/// Opens a file; a number below 0 is an error's.
+pub(crate) fn open(path: *const c_char, flags: usize) -> isize {
+    const HERE: isize = -100;
+    // SAFETY: a string.
+    unsafe { call(number::OPENAT, [HERE as usize, path as usize, flags, 0, 0, 0]) }
+}
+
+/// Where a link leads: how many bytes that has, not more than there is room for, or an error's number.
+pub(crate) fn read_link(path: *const c_char, into: &mut [u8]) -> isize {
+    const HERE: isize = -100;
+    let (at, size) = (into.as_mut_ptr() as usize, into.len());
+    // SAFETY: a string, and a buffer of the length that is told.
+    unsafe { call(number::READLINKAT, [HERE as usize, path as usize, at, size, 0, 0]) }
+}
+
+/// Reads the next bytes of a file: how many, or an error's number.
+pub(crate) fn read(file: usize, into: &mut [u8]) -> isize {
+    let (at, size) = (into.as_mut_ptr() as usize, into.len());
+    // SAFETY: a buffer of the length that is told.
+    unsafe { call(number::READ, [file, at, size, 0, 0, 0]) }
 }
 
 /// Memory of the process, zero; null where there is none.

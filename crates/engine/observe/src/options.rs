@@ -25,6 +25,9 @@ pub struct Options {
     pub ld_preload: Option<OsString>,
     /// Compilers to start through another program.
     pub redirect: Option<Redirect>,
+    /// An `LD_LIBRARY_PATH` in which no program finds anything that came with the system: where it has just this value, such
+    /// programs are loaded without it, and have it all the same once they run.
+    pub foreign_libraries: Option<OsString>,
 }
 
 /// Starts of programs that go to another program instead: `PROGRAM args…` becomes

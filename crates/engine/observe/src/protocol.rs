@@ -6,8 +6,8 @@
 
 /// The C library is there: `(buffer, length)`. Answered with how many bytes were written
 /// there: first [`SLOTS_SIZE`] bytes as `u64`s, the address at which the program's file says that
-/// it begins, how many slots for `environ` it has and their addresses, to be guarded; then the text of
-/// what is to be redirected, if anything.
+/// it begins, how many slots for `environ` it has and their addresses, to be guarded; then how programs are to be
+/// started, if that is to be another way than they would be.
 pub(crate) const HELLO: i32 = -0x5245_0001;
 /// A variable was asked for: `(name, return address)`.
 pub(crate) const GETENV: i32 = -0x5245_0002;
@@ -46,5 +46,6 @@ pub(crate) const MOST_SLOTS: usize = 6;
 /// Of the first part of a reply.
 pub(crate) const SLOTS_SIZE: usize = 8 * (2 + MOST_SLOTS);
 
-/// Of the text of what is to be redirected: `redirector\0first\0name\0name\0…\0\0`.
-pub(crate) const REDIRECT_SIZE: usize = 4096;
+/// Of the text of how programs are to be started: the `LD_LIBRARY_PATH` that those of the system are loaded without, then what is
+/// to be redirected: `library path\0redirector\0first\0name\0name\0…\0\0`. The first may be empty, the rest may not be there.
+pub(crate) const STARTS_SIZE: usize = 4096;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use rekindle_events::{MissReason, is_tool};
+use rekindle_events::{MissReason, Refusal, is_tool};
 
 use crate::explain_tools;
 use crate::words::count;
@@ -62,7 +62,7 @@ fn steps(steps: &[ExplainedStep], listed_max: usize) -> String {
     let mut text = String::new();
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (tools, steps): (Vec<_>, Vec<_>) = steps.iter().partition(|step| is_tool(&step.kind));
-    for step in steps {
+    for step in &steps {
         let reason = match (&step.reason, &step.refused) {
             (_, Some(refused)) => format!("started each time: {refused}"),
             (Some(MissReason::Changed { changes }), None) => {
@@ -88,7 +88,27 @@ fn steps(steps: &[ExplainedStep], listed_max: usize) -> String {
             let _ = writeln!(text, "{step} was {reason}");
         }
     }
-    text + &explain_tools::text(&tools, listed_max)
+    text + &trust(&steps) + &explain_tools::text(&tools, listed_max)
+}
+
+/// How to have runs used again that are not, where what they make is none the worse for it.
+fn trust(steps: &[&ExplainedStep]) -> String {
+    let mut packages: Vec<&str> = steps
+        .iter()
+        .filter(|step| step.kind == "build-script")
+        .filter(|step| step.refused.as_ref().is_some_and(Refusal::can_be_trusted))
+        .map(|step| step.package.as_str())
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
+        return String::new();
+    }
+    format!(
+        "if what they make does not depend on that, `REKINDLE_TRUSTED_SCRIPTS={}` or `build.trusted-scripts` in your \
+         configuration has such runs used again\n",
+        packages.join(",")
+    )
 }
 
 /// Units whose own inputs changed, each with all of its changes.
@@ -183,7 +203,7 @@ fn list(units: &[UnitName], listed_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rekindle_events::{ChangeKind, EventKind, Refusal, StepFate};
+    use rekindle_events::{ChangeKind, EventKind, StepFate};
 
     use super::*;
     use crate::fixtures::{changed, hit, log, missed, never_seen, step, uncacheable};
@@ -238,13 +258,16 @@ mod tests {
                 of("z-sys", header, None),
                 of("new-sys", never_seen(), None),
                 of("git", never_seen(), Some(Refusal::AlwaysRuns { path: "x".into() })),
+                of("blind", never_seen(), Some(Refusal::Blind { why: "off".into() })),
                 EventKind::Step(step("hit", StepFate::Hit)),
             ],
             None,
             "the build script of z-sys 1.0.0 was started because of what it reads:
   `/usr/include/zlib.h` was rewritten
 the build script of git 1.0.0 was started each time: it asks to be run each time: it declares `x`, which is not there
+the build script of blind 1.0.0 was started each time: what it reads could not be observed: off
 the build script of new-sys 1.0.0 was started: never run with this store before
+if what they make does not depend on that, `REKINDLE_TRUSTED_SCRIPTS=git` or `build.trusted-scripts` in your configuration has such runs used again
 ",
         );
     }

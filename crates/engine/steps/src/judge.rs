@@ -12,12 +12,17 @@ use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_key::words::Words;
-use rekindle_observe::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
+use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
 
 use crate::told::WORDS_STAND_WHOLE;
 use crate::{Ran, Step};
 use rekindle_outputs::elf;
-use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name, search_path};
+use rekindle_outputs::present::{HOST_NAME, search_path};
+
+mod contacts;
+
+pub use contacts::contacted;
+use contacts::{Contacted, contact_of, is_of_kind};
 
 /// What a step may do and still be stored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,8 +96,9 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
                 }
             }
             Contacted::Stamp => may_be_dated = true,
-            Contacted::Refused(_) if policy.trusted => {}
-            Contacted::Refused(refusal) => return Err(refusal),
+            Contacted::Drawn(_) | Contacted::Refused(_) if policy.trusted => {}
+            Contacted::Drawn(_) if !contacts::draws(observation) => {}
+            Contacted::Drawn(refusal) | Contacted::Refused(refusal) => return Err(refusal),
         }
     }
     check_writes(step, ran, policy)?;
@@ -159,109 +165,6 @@ pub fn why(blind: &Blind) -> String {
     }
 }
 
-/// What a contact means.
-enum Contacted<'a> {
-    Harmless,
-    /// It was asked which processor or which kernel this is, as this file says.
-    Keyed(&'a [u8]),
-    /// The name of the host was written into a log.
-    HostName,
-    /// The time was read by a program that writes it only on request.
-    Stamp,
-    Refused(Refusal),
-}
-
-/// What describes the process itself or bounds parallelism: see the table of exclusions.
-const HARMLESS: &[&str] = &[
-    "/proc/self",
-    "/proc/thread-self",
-    "/proc/stat",
-    "/proc/meminfo",
-    "/proc/loadavg",
-    "/proc/filesystems",
-    "/proc/mounts",
-    "/proc/sys/kernel/ngroups_max",
-    "/proc/sys/kernel/pid_max",
-    "/proc/sys/kernel/cap_last_cap",
-    "/proc/sys/vm/overcommit_memory",
-    "/proc/sys/vm/max_map_count",
-    "/sys/fs/cgroup",
-    "/sys/fs/selinux",
-    "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
-    "/sys/kernel/mm",
-];
-
-/// Name services: what they answer is in files that are read where nobody listens.
-const NAME_SERVICES: &[&str] = &["/run/nscd/socket", "/var/run/nscd/socket"];
-
-/// Programs that ask for the time to measure themselves, to name temporary files or to compare it with
-/// those of files, and write it only where a source asks for it: see [`crate::outputs`].
-const STAMPING: &[&str] = &[
-    "cc1",
-    "cc1plus",
-    "lto1",
-    "collect2",
-    "as",
-    "ld",
-    "ar",
-    "ranlib",
-    "make",
-    "gmake",
-    "ninja",
-    "cmake",
-    "ctest",
-    "rustc",
-    "cargo",
-    "rustdoc",
-    "sh",
-    "bash",
-    "dash",
-    "perl",
-    "pkg-config",
-    "pkgconf",
-    "git",
-    "nasm",
-    "yasm",
-    "m4",
-    "autoconf",
-    "automake",
-    "libtool",
-    "infocmp",
-    "tput",
-    "sed",
-    "awk",
-    "gawk",
-    "mawk",
-    "install",
-    "cp",
-    "mv",
-    "rm",
-    "touch",
-    "mktemp",
-    "gcc",
-    "g++",
-    "cc",
-    "c++",
-    "clang",
-    "lld",
-    "mold",
-];
-
-/// The name under which a contact is keyed, if it needs one.
-///
-/// # Errors
-/// Why what was made after it cannot be stored.
-pub fn contacted(contact: &Contact) -> Result<Option<Name>, Refusal> {
-    match contact_of(contact) {
-        Contacted::Harmless | Contacted::Stamp => Ok(None),
-        Contacted::Keyed(path) => Ok(Some(Name::File(path.to_vec()))),
-        // Not every caller looks for it in outputs.
-        Contacted::HostName => Ok(Some(Name::File(HOST_NAME.to_vec()))),
-        Contacted::Refused(refusal) => Err(refusal),
-    }
-}
-
 /// Whether variables were read as a whole. A program below `trusted` is doubted for what it loaded, and for
 /// nothing else; what is known of programs of its name does not hold for that.
 #[must_use]
@@ -288,85 +191,6 @@ pub fn speakers(observation: &Observation) -> impl Iterator<Item = &Path> {
     let files = files.map(|(path, _)| path.as_path());
     let programs = doubts(&observation.env).into_keys().map(PathBuf::as_path);
     programs.chain(files)
-}
-
-fn contact_of(contact: &Contact) -> Contacted<'_> {
-    Contacted::Refused(match contact {
-        Contact::Network { family, peer } => Refusal::Network {
-            peer: peer
-                .clone()
-                .unwrap_or_else(|| format!("address family {family}")),
-        },
-        Contact::Socket(path)
-            if NAME_SERVICES
-                .iter()
-                .any(|service| path == Path::new(service)) =>
-        {
-            return Contacted::Harmless;
-        }
-        Contact::Socket(path) => Refusal::Process {
-            what: path.display().to_string(),
-        },
-        Contact::Device(path) => Refusal::Device {
-            path: path.display().to_string(),
-        },
-        Contact::Kernel(path) if is_keyed(path) => {
-            return Contacted::Keyed(path.as_os_str().as_bytes());
-        }
-        Contact::Kernel(path) if HARMLESS.iter().any(|harmless| path.starts_with(harmless)) => {
-            return Contacted::Harmless;
-        }
-        Contact::Kernel(path) => Refusal::Kernel {
-            path: path.display().to_string(),
-        },
-        Contact::HostName => return Contacted::HostName,
-        Contact::Process { what } => Refusal::Process {
-            what: what.display().to_string(),
-        },
-        Contact::Clock { by } if stamps(by) => return Contacted::Stamp,
-        Contact::Clock { by } => Refusal::Clock {
-            program: by.display().to_string(),
-        },
-        Contact::Random { by } if names_at_random(by) => return Contacted::Harmless,
-        Contact::Random { by } => Refusal::Random {
-            program: by.display().to_string(),
-        },
-        Contact::LeftBehind => Refusal::LeftBehind,
-    })
-}
-
-/// Whether what the kernel makes up there has a value: see [`crate::present`].
-fn is_keyed(path: &Path) -> bool {
-    let path = path.as_os_str().as_bytes();
-    path == PROCESSOR || is_machine_name(path)
-}
-
-/// Compilers and linkers, which draw names of temporary files, and of what no other object may name.
-const NAMING: &[&str] = &[
-    "clang", "clang++", "gcc", "g++", "cc1", "cc1plus", "lto1", "as", "collect2", "ld", "lld",
-    "mold", "wild",
-];
-
-fn names_at_random(program: &Path) -> bool {
-    is_of_kind(program, NAMING)
-}
-
-/// Whether it is one of [`STAMPING`].
-fn stamps(program: &Path) -> bool {
-    is_of_kind(program, STAMPING)
-}
-
-/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`, and `ld.bfd` as `ld`.
-fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
-    let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let is_version = |word: &&str| {
-        word.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    // Names such as `pkg-config` have parts themselves.
-    let last = name.rsplit('-').find(|word| !is_version(word));
-    let kind = last.and_then(|word| word.split('.').next());
-    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// Whether what is written there leaves nothing behind. In `/dev/shm` are files like any others.

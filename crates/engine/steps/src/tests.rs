@@ -332,6 +332,39 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
     check(clock("/t/build-script-build"), true);
     check(clock("/usr/lib/gcc/x86_64-linux-gnu/12/cc1"), false);
     check(Contact::Random { by: "/t/x".into() }, true);
+    check(
+        Contact::Random {
+            by: "/usr/bin/cmake".into(),
+        },
+        false,
+    );
+}
+
+/// cmake names the directories at random in which it tries compilers. A script of its own may ask for a random number.
+#[test]
+fn what_cmake_draws_counts_where_a_script_asks_for_it() {
+    let refused = |name: &str, text: &str| {
+        let field = Field::new();
+        field.put(name, text);
+        let path = field.path(name);
+        let observe = |observation: &mut Observation| {
+            let by = "/usr/bin/cmake".into();
+            observation.contacts.insert(Contact::Random { by });
+            observation.files.add(path, Seen::READ);
+        };
+        let refused = refusal(&field, observe);
+        assert!(
+            matches!(refused, None | Some(Refusal::Random { .. })),
+            "{refused:?}"
+        );
+        refused.is_some()
+    };
+    let asks = "string(RANDOM LENGTH 8 id)\nfile(WRITE id.h ${id})\n";
+    assert!(!refused("one/CMakeLists.txt", "project(x C)\n"));
+    assert!(refused("one/CMakeLists.txt", asks));
+    assert!(refused("one/any", asks));
+    assert!(!refused("one/random.c", "#define RANDOM 1\n"));
+    assert!(!refused("one/binary", "\0RANDOM"));
 }
 
 #[test]

@@ -94,8 +94,9 @@ impl Lab {
     /// A program with the lab's surroundings, in the checkout.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = self.project.command(program, arguments);
-        // What a developer's shell may hold, and what decides what is built.
+        // What a developer's shell or the cargo around this test may hold, and what decides what is built.
         for name in [
+            "LD_LIBRARY_PATH",
             "RUSTFLAGS",
             "SOURCE_DATE_EPOCH",
             "LIBRARY_PATH",

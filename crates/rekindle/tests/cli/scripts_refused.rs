@@ -11,18 +11,30 @@ fn check(lab: &mut Lab, reason: &str) {
     }
 }
 
+const TALKS: &str = r#"fn main() {
+    let _ = std::net::TcpStream::connect("127.0.0.1:9");
+    make("x");
+}"#;
+
 #[test]
 fn one_that_talks_to_a_network_runs_each_time() {
-    let script = r#"fn main() {
-        let _ = std::net::TcpStream::connect("127.0.0.1:9");
-        make("x");
-    }"#;
-    let mut lab = lab(script);
+    let mut lab = lab(TALKS);
     check(&mut lab, "network");
     // Unless the user knows better.
+    lab.set("REKINDLE_TRUSTED_SCRIPTS", "other");
+    refused(&lab.anew(&["build"]), "network");
+    lab.unset("REKINDLE_TRUSTED_SCRIPTS");
     let config = lab.outside("config/rekindle/config.toml");
     std::fs::create_dir_all(config.parent().unwrap()).unwrap();
     std::fs::write(&config, "build.trusted-scripts = [\"app\"]").unwrap();
+    lab.anew(&["build"]);
+    replayed(&lab.anew(&["build"]));
+}
+
+#[test]
+fn a_variable_vouches_for_a_script() {
+    let mut lab = lab(TALKS);
+    lab.set("REKINDLE_TRUSTED_SCRIPTS", "other, app");
     lab.anew(&["build"]);
     replayed(&lab.anew(&["build"]));
 }

@@ -146,6 +146,31 @@ fn explain_says_what_is_there_now() {
     assert!(!(text + &observed).contains("secret"));
 }
 
+/// cargo gives scripts an `LD_LIBRARY_PATH` of Rust's libraries, and so to all that they start.
+#[test]
+fn programs_of_the_system_have_cargos_variable_and_look_for_no_library_there() {
+    let script = r#"fn main() {
+        let own = env::var("LD_LIBRARY_PATH").unwrap();
+        let said = |program: &str, words: &[&str]| {
+            let output = Command::new(program).args(words).output().unwrap();
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(said("/usr/bin/printenv", &["LD_LIBRARY_PATH"]).trim_end(), own);
+        assert_eq!(said("/bin/sh", &["-c", "ls src; printenv LD_LIBRARY_PATH"]), format!("main.rs\n{own}\n"));
+        make("x");
+    }"#;
+    let lab = lab(script);
+    lab.anew(&["build"]);
+    replayed(&lab.anew(&["build"]));
+    let observed = rekindle(&lab, &["observe", "app"]);
+    assert!(observed.contains("/ls\n"), "{observed}");
+    let mut lines = observed.lines();
+    // What `ls` needs on many systems; the script's own program needs the C library and is looked for it there.
+    let found = lines.find(|line| line.contains("{target}") && line.contains("libselinux"));
+    assert_eq!(found, None, "{observed}");
+}
+
 fn rekindle(lab: &Lab, arguments: &[&str]) -> String {
     let mut command = lab.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
     let output = command.output().unwrap();

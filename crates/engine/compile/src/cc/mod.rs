@@ -39,6 +39,7 @@ use crate::scripts;
 use crate::settings::Settings;
 use around::real;
 use family::Identity;
+pub(crate) use places::library_path;
 
 /// The first word of a call that was redirected; the real program and its words follow.
 pub const REDIRECTED: &str = "--rekindle-cc";

@@ -1,5 +1,7 @@
 //! What the preload library and nested observers say: see `protocol.rs`.
 
+use std::ffi::OsStr;
+
 use super::elf::Facts;
 use super::hands_on::Copy;
 use super::listener::Call;
@@ -7,7 +9,7 @@ use super::peer;
 use super::record::{Record, to_path};
 use super::supervise::{Supervisor, Who};
 use crate::options::Bytes;
-use crate::{Contact, EnvDoubt, Observation, Redirect, protocol};
+use crate::{Contact, EnvDoubt, Observation, Options, protocol};
 
 /// More than this is no encoding of ours.
 const LONGEST: u64 = 256 << 20;
@@ -77,13 +79,16 @@ impl Supervisor {
         if !silent {
             record.name(b"LD_LIBRARY_PATH");
         }
-        let redirect = self.redirect.as_ref().filter(|_| !redirected);
-        let redirect = redirect.and_then(encode);
-        if redirect.is_none() && !guards {
+        let starts = if redirected {
+            Vec::new()
+        } else {
+            self.starts.clone()
+        };
+        if starts.is_empty() && !guards {
             return 0;
         }
         let mut bytes = slots(&facts, guards);
-        bytes.extend(redirect.unwrap_or_default());
+        bytes.extend(starts);
         let room = usize::try_from(call.arguments[2]).unwrap_or(0);
         if bytes.len() > room || peer::write(who.thread, call.arguments[1], &bytes).is_err() {
             return 0;
@@ -244,17 +249,27 @@ fn slots(facts: &Facts, guards: bool) -> Vec<u8> {
     bytes
 }
 
-/// The text that the preload library reads.
-fn encode(redirect: &Redirect) -> Option<Vec<u8>> {
+/// How programs are to be started, as the preload library reads it; empty where they are started as ever.
+pub(super) fn starts(options: &Options) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
-    let words = [redirect.redirector.as_os_str(), &redirect.first]
-        .into_iter()
-        .chain(redirect.names.iter().map(std::ffi::OsString::as_os_str));
+    let libraries = options.foreign_libraries.iter();
+    let libraries = libraries.map(|path| path.as_os_str());
+    let redirect = options.redirect.iter().flat_map(|redirect| {
+        let names = redirect.names.iter().map(std::ffi::OsString::as_os_str);
+        let redirector = [redirect.redirector.as_os_str(), &redirect.first];
+        redirector.into_iter().chain(names)
+    });
+    let first = libraries.chain([OsStr::new("")]).take(1);
     let mut text = Vec::new();
-    for word in words {
+    for word in first.chain(redirect) {
         text.extend_from_slice(word.as_bytes());
         text.push(0);
     }
     text.push(0);
-    (text.len() <= protocol::REDIRECT_SIZE).then_some(text)
+    let is_any = options.redirect.is_some() || options.foreign_libraries.is_some();
+    if is_any && text.len() <= protocol::STARTS_SIZE {
+        text
+    } else {
+        Vec::new()
+    }
 }

@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 
 use super::filter;
 use super::supervise::Supervisor;
-use crate::options::Bytes;
 use crate::{Blind, Effort, Observation, Options, protocol};
 
 /// An observation under way.
@@ -72,14 +71,13 @@ pub(crate) fn start(command: &mut Command, options: &Options) -> io::Result<(Chi
             Ok(())
         });
     }
-    let bytes = Bytes::from(options);
-    let redirect = options.redirect.clone();
+    let options = options.clone();
     let told = ended.try_clone()?;
     // It must serve before the child's exec, for which `spawn` waits.
     let supervisor = std::thread::Builder::new()
         .name("observer".to_owned())
         .spawn(move || match receive(&here) {
-            Ok(listener) => Supervisor::new(listener, &bytes, redirect).run(&told),
+            Ok(listener) => Supervisor::new(listener, &options).run(&told),
             Err(blind) => {
                 let mut nothing = Observation::default();
                 nothing.blind.insert(blind);

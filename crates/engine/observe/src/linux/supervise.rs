@@ -24,7 +24,7 @@ use super::sys::Kind;
 use super::walk::{Found, Walk};
 use super::{message, net, peer};
 use crate::options::Bytes;
-use crate::{Blind, Contact, Effort, EnvDoubt, Observation, Redirect, Seen};
+use crate::{Blind, Contact, Effort, EnvDoubt, Observation, Options, Redirect, Seen};
 
 /// How long processes that outlive the first one may take to end before they count as left behind.
 const GRACE: Duration = Duration::from_millis(200);
@@ -42,6 +42,8 @@ pub(super) struct Supervisor {
     pub(super) finished: HashMap<Scope, Vec<u8>>,
     pub(super) processes: Processes,
     pub(super) redirect: Option<Redirect>,
+    /// How programs are to be started, as the preload library is told.
+    pub(super) starts: Vec<u8>,
     /// Programs that are not recorded, nor what they start.
     pub(super) elsewhere: Vec<Vec<u8>>,
     /// The thread whose preload library has just told that it reads randomness.
@@ -80,7 +82,10 @@ pub(super) struct Who {
 
 impl Supervisor {
     /// A supervisor at a listener.
-    pub(super) fn new(listener: OwnedFd, options: &Bytes, redirect: Option<Redirect>) -> Self {
+    pub(super) fn new(listener: OwnedFd, options: &Options) -> Self {
+        let starts = message::starts(options);
+        let redirect = options.redirect.clone();
+        let options = Bytes::from(options);
         let whole = Record::new(options.skip.clone(), options.trusted.clone());
         Self {
             listener: Listener::new(listener),
@@ -89,6 +94,7 @@ impl Supervisor {
             finished: HashMap::default(),
             processes: Processes::default(),
             redirect,
+            starts,
             elsewhere: options.elsewhere.clone(),
             told_random: None,
             readers: HashMap::default(),

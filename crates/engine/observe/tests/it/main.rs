@@ -13,4 +13,5 @@ mod nested;
 mod processes;
 mod quiet;
 mod redirect;
+mod spare;
 mod support;

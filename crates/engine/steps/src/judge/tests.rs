@@ -1,3 +1,4 @@
+use super::contacts::stamps;
 use super::*;
 
 #[test]
@@ -12,6 +13,8 @@ fn compilers_are_known_by_their_kind() {
     check("/usr/bin/cc-generator", false);
     check("/usr/bin/clang-14", true);
     check("/t/debug/build/x-1/build-script-build", false);
+    check("/usr/lib/git-core/git-sh-i18n--envsubst", true);
+    check("/usr/lib/git-sh-i18n--envsubst", false);
 }
 
 /// The loader's index is another whenever any package is installed: what it says of the libraries that were
