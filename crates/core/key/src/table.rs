@@ -242,7 +242,7 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "autoconf writes it into its log, for people; every container has another one",
     },
     Exclusion {
-        what: "of steps: randomness that cmake reads, where no file that was read says `RANDOM`, those of C apart",
+        what: "of steps: randomness that cmake reads, where no file that was read has the word `RANDOM`, those of C apart",
         reason: "it names the directories by it in which it tries compilers; a script has to ask for a number, by `string(RANDOM …)`",
     },
     Exclusion {

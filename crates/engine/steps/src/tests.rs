@@ -363,6 +363,10 @@ fn what_cmake_draws_counts_where_a_script_asks_for_it() {
     assert!(!refused("one/CMakeLists.txt", "project(x C)\n"));
     assert!(refused("one/CMakeLists.txt", asks));
     assert!(refused("one/any", asks));
+    assert!(refused("one/any", "set(how \"RANDOM\")"));
+    assert!(refused("one/any", "RANDOM"));
+    let of_words = "check_include_file(linux/random.h HAS_RANDOM)\nset(RANDOM_HEADERS x)\n";
+    assert!(!refused("one/any", of_words));
     assert!(!refused("one/random.c", "#define RANDOM 1\n"));
     assert!(!refused("one/binary", "\0RANDOM"));
 }

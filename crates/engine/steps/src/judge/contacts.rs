@@ -184,7 +184,7 @@ fn names_at_random(program: &Path) -> bool {
 /// [`RANDOM`].
 const DRAWING: &[&str] = &["cmake", "ctest"];
 
-/// How such a script asks for one: `string(RANDOM …)`.
+/// How such a script asks for one: `string(RANDOM …)`. As part of another word it is none.
 const RANDOM: &[u8] = b"RANDOM";
 
 /// Names of files that no script of such a program has: those of C and of what is made of it.
@@ -206,11 +206,18 @@ pub(super) fn draws(observation: &Observation) -> bool {
     files.any(|(path, seen)| {
         is_script(path, seen)
             && match rekindle_fsx::found(rekindle_fsx::read_unless_binary(path)) {
-                Ok(text) => text
-                    .flatten()
-                    .is_some_and(|text| memmem::find(&text, RANDOM).is_some()),
+                Ok(text) => text.flatten().is_some_and(|text| says_random(&text)),
                 Err(_) => !path.is_dir(),
             }
+    })
+}
+
+fn says_random(text: &[u8]) -> bool {
+    let is_of_word =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    memmem::find_iter(text, RANDOM).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !is_of_word(before) && !is_of_word(text.get(at + RANDOM.len()))
     })
 }
 
