@@ -166,10 +166,12 @@ fn subjects(dir: &Path, configure: Option<&Path>) -> Result<Vec<Subject>, Failur
         );
         let configured = format!("{fresh} && ./configure > configured");
         all.push(subject("`configure`", shell(&configured)));
-        all.push(subject(
-            "`configure` and `make`",
-            shell(&format!("{configured} && make > made")),
-        ));
+        let made = shell(&format!("{configured} && make > made"));
+        all.push(subject("`configure` and `make`", made.clone()));
+        all.push(Subject {
+            library_path: Some(library_path(dir)?),
+            ..subject("the same, with cargo's `LD_LIBRARY_PATH`", made)
+        });
     }
     Ok(all)
 }

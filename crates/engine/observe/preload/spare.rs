@@ -19,7 +19,7 @@ const NAME: &[u8] = b"LD_LIBRARY_PATH=";
 
 /// With more variables, or a longer one, nothing is done.
 const MOST: usize = 320;
-const LONGEST: usize = 1536;
+const LONGEST: usize = 1024;
 
 /// Where a distribution puts its programs, and nobody else does.
 const OF_THE_SYSTEM: &[&[u8]] = &[
@@ -118,7 +118,9 @@ pub(crate) unsafe fn restore(variables: *mut *const c_char) {
     }
 }
 
-/// Whether what is started there is a program of the system's that loads this library.
+/// Whether what is started there is a program of the system's that loads this library. Not a part of its caller, whose
+/// stack may be small.
+#[inline(never)]
 fn is_of_the_system(program: *const c_char) -> bool {
     let mut head = Head([0; HEAD]);
     if !head.read(program) {
@@ -144,7 +146,8 @@ fn is_in_place(path: &[u8]) -> bool {
         && !LOADING.iter().any(|begin| name.starts_with(begin))
 }
 
-const HEAD: usize = 2048;
+/// Enough for what a linker puts first: headers and the loader's name.
+const HEAD: usize = 1024;
 
 /// The first bytes of a file.
 #[repr(align(8))]
@@ -152,6 +155,7 @@ struct Head([u8; HEAD]);
 
 impl Head {
     /// Whether there is such a file. A link to one elsewhere is none.
+    #[inline(never)]
     fn read(&mut self, path: *const c_char) -> bool {
         let mut sibling = [0_u8; HEAD];
         let mut file = files::open_itself(path);

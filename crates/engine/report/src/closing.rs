@@ -1,6 +1,8 @@
 //! The lines that follow cargo's own output: never more than three.
 
-use rekindle_events::{Event, EventKind, MissReason};
+use std::collections::BTreeSet;
+
+use rekindle_events::{Event, EventKind, MissReason, Refusal};
 
 use crate::words::{count, duration};
 use crate::{Snapshots, Summary};
@@ -10,6 +12,9 @@ pub const MAX_LINES: usize = 3;
 
 /// Less saved time than this is not worth a line.
 const SAVED_MIN_MS: u64 = 100;
+
+/// Nor are scripts that take less than this and run each time.
+const EACH_TIME_MIN_MS: u64 = 1000;
 
 /// The lines, without Rekindle's name before them. `is_build` says whether the command is one that
 /// builds: another one gets lines only where units were compiled after all, or for warnings.
@@ -31,7 +36,8 @@ pub fn lines(summary: &Summary, events: &[Event], is_build: bool) -> Vec<String>
     lines.extend(restored(&summary.snapshot).into_iter().take(room));
     let scripts = summary.replayed_scripts + summary.refused_scripts;
     if units + scripts > 0 {
-        let rest = saved(summary).into_iter().chain(hint(summary, events));
+        let rest = each_time(events).into_iter().chain(saved(summary));
+        let rest = rest.chain(hint(summary, events));
         lines.extend(rest.take(MAX_LINES - lines.len()));
     }
     lines
@@ -97,6 +103,34 @@ fn saved(summary: &Summary) -> Option<String> {
     })
 }
 
+/// Build scripts that took their time and will each time, where the user can do something about it.
+fn each_time(events: &[Event]) -> Option<String> {
+    let mut packages = BTreeSet::new();
+    let mut took_us = 0;
+    for event in events {
+        if let EventKind::Step(step) = &event.kind
+            && step.kind == "build-script"
+            && step.refused.as_ref().is_some_and(Refusal::can_be_trusted)
+        {
+            packages.insert(step.package.as_str());
+            took_us += step.times.run_us;
+        }
+    }
+    if took_us / 1000 < EACH_TIME_MIN_MS {
+        return None;
+    }
+    let packages: Vec<&str> = packages.into_iter().collect();
+    let (whose, run) = match packages.as_slice() {
+        [one] => (format!("the build script of {one}"), "runs"),
+        [one, two] => (format!("the build scripts of {one} and {two}"), "run"),
+        more => (format!("{} build scripts", more.len()), "run"),
+    };
+    Some(format!(
+        "{whose} took {} and {run} each time: see `rekindle explain`",
+        duration(took_us / 1000)
+    ))
+}
+
 /// Where to look next: at the reasons, where there are any that a person can do something about.
 fn hint(summary: &Summary, events: &[Event]) -> Option<String> {
     let surprising = events.iter().any(|event| match &event.kind {
@@ -129,10 +163,12 @@ fn hint(summary: &Summary, events: &[Event]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rekindle_events::ChangeKind;
+    use rekindle_events::{ChangeKind, StepFate};
 
     use super::*;
-    use crate::fixtures::{changed, finished, hit, log, missed, never_seen, started, warning};
+    use crate::fixtures::{
+        changed, finished, hit, log, missed, never_seen, started, step, warning,
+    };
 
     fn check(mut kinds: Vec<EventKind>, fresh: Option<u64>, is_build: bool, expected: &[&str]) {
         kinds.insert(0, started("r"));
@@ -159,6 +195,51 @@ mod tests {
                 "saved about 2m 14s of compiling (estimated from recorded compile times)",
                 "see `rekindle explain` for why 1 unit was compiled",
             ],
+        );
+    }
+
+    #[test]
+    fn scripts_that_take_long_each_time_are_named() {
+        let ran = |package: &str, run_ms: u64, refused: Refusal| {
+            let mut step = step(package, StepFate::Refused);
+            step.times.run_us = run_ms * 1000;
+            step.refused = Some(refused);
+            EventKind::Step(step)
+        };
+        let random = || Refusal::Random {
+            program: "/usr/bin/perl".into(),
+        };
+        let outside = Refusal::WroteOutside { path: "/x".into() };
+        let hits = "9 fresh, 0 hits, 0 misses, 0 uncacheable";
+        let explain = "see `rekindle explain` for why build scripts were started";
+        check(
+            vec![
+                ran("openssl-sys", 64_000, random()),
+                ran("x", 9000, outside),
+            ],
+            Some(9),
+            true,
+            &[
+                hits,
+                "the build script of openssl-sys took 1m 04s and runs each time: see `rekindle explain`",
+                explain,
+            ],
+        );
+        check(
+            vec![ran("b", 600, random()), ran("a", 500, random())],
+            Some(9),
+            true,
+            &[
+                hits,
+                "the build scripts of a and b took 1.1s and run each time: see `rekindle explain`",
+                explain,
+            ],
+        );
+        check(
+            vec![ran("a", 999, random())],
+            Some(9),
+            true,
+            &[hits, explain],
         );
     }
 

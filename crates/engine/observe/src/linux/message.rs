@@ -80,9 +80,9 @@ impl Supervisor {
             record.name(b"LD_LIBRARY_PATH");
         }
         let starts = if redirected {
-            Vec::new()
+            &self.starts_of_redirected
         } else {
-            self.starts.clone()
+            &self.starts
         };
         if starts.is_empty() && !guards {
             return 0;

@@ -44,6 +44,8 @@ pub(super) struct Supervisor {
     pub(super) redirect: Option<Redirect>,
     /// How programs are to be started, as the preload library is told.
     pub(super) starts: Vec<u8>,
+    /// The same of those that the redirector starts.
+    pub(super) starts_of_redirected: Vec<u8>,
     /// Programs that are not recorded, nor what they start.
     pub(super) elsewhere: Vec<Vec<u8>>,
     /// The thread whose preload library has just told that it reads randomness.
@@ -85,6 +87,10 @@ impl Supervisor {
     pub(super) fn new(listener: OwnedFd, options: &Options) -> Self {
         let starts = message::starts(options);
         let redirect = options.redirect.clone();
+        let starts_of_redirected = message::starts(&Options {
+            redirect: None,
+            ..options.clone()
+        });
         let options = Bytes::from(options);
         let whole = Record::new(options.skip.clone(), options.trusted.clone());
         Self {
@@ -95,6 +101,7 @@ impl Supervisor {
             processes: Processes::default(),
             redirect,
             starts,
+            starts_of_redirected,
             elsewhere: options.elsewhere.clone(),
             told_random: None,
             readers: HashMap::default(),

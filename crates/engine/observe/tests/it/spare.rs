@@ -1,8 +1,11 @@
 //! Programs of the system's are loaded without cargo's `LD_LIBRARY_PATH`, and have it all the same.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+
+use rekindle_observe::Redirect;
 
 use crate::support::{ENVIRON, Lab, compiled, skip};
 
@@ -18,6 +21,11 @@ fn lab() -> (Lab, String) {
     let value = format!("{}:{}", one.display(), two.display());
     lab.options.foreign_libraries = Some((&value).into());
     (lab, value)
+}
+
+fn executable(path: &Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
 }
 
 /// What a script of a shell's prints that is started with the variable, and how often calls were stopped.
@@ -45,6 +53,36 @@ fn loaders_do_not_look_there() {
         spared + 20 * 4 < not_spared,
         "{spared} and {not_spared} calls were stopped"
     );
+}
+
+/// What a redirector starts, as it starts compilers that are asked something.
+#[test]
+fn nor_do_those_of_redirected_programs() {
+    let (mut lab, value) = lab();
+    let redirector = lab.beside("redirector");
+    executable(&redirector, "#!/bin/sh\nshift\nexec \"$@\"\n");
+    lab.options.redirect = Some(Redirect {
+        redirector,
+        first: "--first".into(),
+        names: vec!["ls".into()],
+    });
+    let looked_for = |lab: &Lab| {
+        let mut command = Command::new(ENVIRON);
+        command.args(["run", "/bin/ls", "/dev/null"]);
+        let observed = lab.observed(command.env(NAME, &value));
+        assert!(observed.status.success());
+        lab.below(&observed.observation).len()
+    };
+    let spared = looked_for(&lab);
+    lab.options.foreign_libraries = None;
+    // The test's own program looks there in both cases, `sh` and `ls` in this one.
+    assert!(spared < looked_for(&lab), "{spared}");
+    let the_tests_own = {
+        lab.options.redirect = None;
+        lab.options.foreign_libraries = Some((&value).into());
+        looked_for(&lab)
+    };
+    assert_eq!(spared, the_tests_own);
 }
 
 #[test]
@@ -99,12 +137,10 @@ fn a_static_program_has_the_variable() {
 
 #[test]
 fn scripts_are_their_interpreters() {
-    use std::os::unix::fs::PermissionsExt;
     let (mut lab, value) = lab();
     let script = lab.path("script");
     for (line, is_spared) in [("#!/bin/sh", true), ("#! /usr/bin/env sh", true)] {
-        fs::write(&script, format!("{line}\nenv\n")).expect("written");
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("set");
+        executable(&script, &format!("{line}\nenv\n"));
         let run = script.display().to_string();
         lab.options.foreign_libraries = Some((&value).into());
         let (said, spared) = printed(&lab, &value, &run);
