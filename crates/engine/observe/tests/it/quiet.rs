@@ -38,15 +38,26 @@ fn check(lab: &Lab, words: &[&str], expected: &[(&str, Seen)]) -> Effort {
     observed.effort
 }
 
-/// The calls that these words add to the ones that [`warm`](check) leads to.
+/// The calls that these words add to the ones that [`warm`](check) leads to. A line that the supervisor finds half-written is
+/// cancelled, and its writer stopped: that may happen once, and hardly three times running.
 fn effort(lab: &Lab, words: &[&str], expected: &[(&str, Seen)]) -> (u64, u64) {
-    let before = check(lab, &[], &[]);
-    assert!(before.written > 0, "nothing is written down here");
-    let after = check(lab, words, expected);
-    (
-        after.stopped - before.stopped,
-        after.written - before.written,
-    )
+    let once = || {
+        let before = check(lab, &[], &[]);
+        assert!(before.written > 0, "nothing is written down here");
+        let after = check(lab, words, expected);
+        (
+            after.stopped.saturating_sub(before.stopped),
+            after.written.saturating_sub(before.written),
+        )
+    };
+    let mut counted = once();
+    for _ in 0..2 {
+        if counted.0 == 0 {
+            break;
+        }
+        counted = counted.min(once());
+    }
+    counted
 }
 
 #[test]
