@@ -117,7 +117,7 @@ fn programs_have_the_variable() {
         let (printed, _) = printed(&lab, &value, script);
         let lines: Vec<_> = printed
             .lines()
-            .filter(|line| line.contains("LIBRARY_PATH"))
+            .filter(|line| line.starts_with(NAME) || line.starts_with("REKINDLE_"))
             .collect();
         assert_eq!(lines, [expected.trim_end()], "{script}");
     }
