@@ -166,7 +166,7 @@ fn programs_of_the_system_have_cargos_variable_and_look_for_no_library_there() {
     let observed = rekindle(&lab, &["observe", "app"]);
     assert!(observed.contains("/ls\n"), "{observed}");
     let mut lines = observed.lines();
-    // What `ls` needs on many systems; the script's own program needs the C library and is looked for it there.
+    // What `ls` needs on many systems; the script's own program looks for the C library there.
     let found = lines.find(|line| line.contains("{target}") && line.contains("libselinux"));
     assert_eq!(found, None, "{observed}");
 }

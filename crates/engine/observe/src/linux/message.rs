@@ -9,7 +9,7 @@ use super::peer;
 use super::record::{Record, to_path};
 use super::supervise::{Supervisor, Who};
 use crate::options::Bytes;
-use crate::{Contact, EnvDoubt, Observation, Options, protocol};
+use crate::{Contact, EnvDoubt, Observation, Redirect, protocol};
 
 /// More than this is no encoding of ours.
 const LONGEST: u64 = 256 << 20;
@@ -250,26 +250,27 @@ fn slots(facts: &Facts, guards: bool) -> Vec<u8> {
 }
 
 /// How programs are to be started, as the preload library reads it; empty where they are started as ever.
-pub(super) fn starts(options: &Options) -> Vec<u8> {
+pub(super) fn starts(libraries: Option<&OsStr>, redirect: Option<&Redirect>) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
-    let libraries = options.foreign_libraries.iter();
-    let libraries = libraries.map(|path| path.as_os_str());
-    let redirect = options.redirect.iter().flat_map(|redirect| {
+    if libraries.is_none() && redirect.is_none() {
+        return Vec::new();
+    }
+    let redirected = redirect.into_iter().flat_map(|redirect| {
         let names = redirect.names.iter().map(std::ffi::OsString::as_os_str);
         let redirector = [redirect.redirector.as_os_str(), &redirect.first];
         redirector.into_iter().chain(names)
     });
-    let first = libraries.chain([OsStr::new("")]).take(1);
     let mut text = Vec::new();
-    for word in first.chain(redirect) {
+    for word in [libraries.unwrap_or_default()]
+        .into_iter()
+        .chain(redirected)
+    {
         text.extend_from_slice(word.as_bytes());
         text.push(0);
     }
     text.push(0);
-    let is_any = options.redirect.is_some() || options.foreign_libraries.is_some();
-    if is_any && text.len() <= protocol::STARTS_SIZE {
-        text
-    } else {
-        Vec::new()
+    if text.len() > protocol::STARTS_SIZE {
+        text.clear();
     }
+    text
 }

@@ -85,12 +85,10 @@ pub(super) struct Who {
 impl Supervisor {
     /// A supervisor at a listener.
     pub(super) fn new(listener: OwnedFd, options: &Options) -> Self {
-        let starts = message::starts(options);
+        let libraries = options.foreign_libraries.as_deref();
         let redirect = options.redirect.clone();
-        let starts_of_redirected = message::starts(&Options {
-            redirect: None,
-            ..options.clone()
-        });
+        let starts = message::starts(libraries, redirect.as_ref());
+        let starts_of_redirected = message::starts(libraries, None);
         let options = Bytes::from(options);
         let whole = Record::new(options.skip.clone(), options.trusted.clone());
         Self {

@@ -1,13 +1,12 @@
 //! Starts of compilers that go to another program.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use rekindle_observe::Redirect;
 
-use crate::support::{ENVIRON, Lab};
+use crate::support::{ENVIRON, Lab, executable};
 
 /// A script that writes down its arguments, and runs what it was given instead of.
 fn redirector(lab: &Lab) -> PathBuf {
@@ -16,20 +15,15 @@ fn redirector(lab: &Lab) -> PathBuf {
         "#!/bin/sh\necho \"$@\" >> {}\nshift\nexec \"$@\"\n",
         lab.beside("log").display()
     );
-    program(&path, &text);
+    executable(&path, &text);
     path
-}
-
-fn program(path: &Path, text: &str) {
-    fs::write(path, text).expect("written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
 }
 
 fn check(words: &[&str], expected: &[&str]) {
     let mut lab = Lab::new();
     fs::create_dir(lab.path("bin")).expect("a directory");
     for name in ["cc", "arm-gcc", "clang-19", "other"] {
-        program(&lab.path("bin").join(name), "#!/bin/sh\nexit 3\n");
+        executable(&lab.path("bin").join(name), "#!/bin/sh\nexit 3\n");
     }
     lab.options.redirect = Some(Redirect {
         redirector: redirector(&lab),

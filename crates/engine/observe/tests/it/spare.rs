@@ -1,13 +1,12 @@
 //! Programs of the system's are loaded without cargo's `LD_LIBRARY_PATH`, and have it all the same.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use rekindle_observe::Redirect;
 
-use crate::support::{ENVIRON, Lab, compiled, skip};
+use crate::support::{ENVIRON, Lab, compiled, executable, skip};
 
 const NAME: &str = "LD_LIBRARY_PATH";
 
@@ -21,11 +20,6 @@ fn lab() -> (Lab, String) {
     let value = format!("{}:{}", one.display(), two.display());
     lab.options.foreign_libraries = Some((&value).into());
     (lab, value)
-}
-
-fn executable(path: &Path, text: &str) {
-    fs::write(path, text).expect("written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
 }
 
 /// What a script of a shell's prints that is started with the variable, and how often calls were stopped.
@@ -144,7 +138,7 @@ fn a_static_program_has_the_variable() {
 fn scripts_are_their_interpreters() {
     let (mut lab, value) = lab();
     let script = lab.path("script");
-    for (line, is_spared) in [("#!/bin/sh", true), ("#! /usr/bin/env sh", true)] {
+    for line in ["#!/bin/sh", "#! /usr/bin/env sh"] {
         executable(&script, &format!("{line}\nenv\n"));
         let run = script.display().to_string();
         lab.options.foreign_libraries = Some((&value).into());
@@ -152,7 +146,7 @@ fn scripts_are_their_interpreters() {
         assert!(said.contains(&format!("\n{NAME}={value}\n")), "{said}");
         lab.options.foreign_libraries = None;
         let (_, not_spared) = printed(&lab, &value, &run);
-        assert_eq!(spared < not_spared, is_spared, "{line}");
+        assert!(spared < not_spared, "{line}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -124,6 +125,12 @@ impl Lab {
             .filter_map(|path| Some(path.strip_prefix(&self.root).ok()?.to_str()?.to_owned()))
             .collect()
     }
+}
+
+/// Writes a script that can be run.
+pub(crate) fn executable(path: &Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
 }
 
 /// Compiles a C program; `None`, with the reason told, where that cannot be done here.
