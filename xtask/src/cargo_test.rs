@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::Failure;
 use crate::args::Args;
 use crate::checkers;
-use crate::counts::{Counts, Skips, closing_line, notes};
+use crate::counts::{Counts, Heard, Skips, closing_line, notes};
 use crate::process::{self, cargo, command, watch, works};
 use crate::servers;
 
@@ -63,9 +63,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             step.envs(checkers::path(checkers));
         }
         eprintln!("== {}", process::shown(&step));
-        if !watch(&mut step, |line| counts.read_line(line))? {
+        let mut heard = Heard::default();
+        if !watch(&mut step, |line| heard.read_line(line))? {
             failures.push(process::shown(&step));
         }
+        counts += heard.counts();
     }
     let told = fs::read_to_string(&skips_file).unwrap_or_default();
     for line in notes(&told) {

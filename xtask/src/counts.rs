@@ -9,25 +9,51 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
 }
 
-impl Counts {
-    /// Adds what one line of a runner's output says, if it says anything.
+/// What one runner says while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// libtest's results, one for each of its programs.
+    results: Counts,
+    /// nextest's last summary. nextest repeats what failing tests print, libtest's results among it,
+    /// so where there is a summary nothing else counts.
+    summary: Option<Counts>,
+}
+
+impl Heard {
+    /// Reads one line of the runner's output.
     pub(crate) fn read_line(&mut self, line: &str) {
         let plain = strip_colours(line);
         let text = plain.trim();
         if let Some(result) = text.strip_prefix("test result: ") {
-            self.add(
+            self.results.add(
                 result.split_once(". ").map_or("", |(_, numbers)| numbers),
                 ';',
             );
         } else if text.starts_with("Summary [") {
             // nextest: `Summary [ 0.003s] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped`
-            self.add(
+            let mut summary = Counts::default();
+            summary.add(
                 text.split_once(" run: ").map_or("", |(_, numbers)| numbers),
                 ',',
             );
+            self.summary = Some(summary);
         }
     }
 
+    /// How many tests the runner ran.
+    pub(crate) fn counts(&self) -> Counts {
+        self.summary.unwrap_or(self.results)
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+impl Counts {
     fn add(&mut self, numbers: &str, separator: char) {
         for part in numbers.split(separator) {
             let mut words = part.split_whitespace();
@@ -112,11 +138,11 @@ mod tests {
     use super::*;
 
     fn check(lines: &[&str], passed: u64, failed: u64) {
-        let mut counts = Counts::default();
+        let mut heard = Heard::default();
         for line in lines {
-            counts.read_line(line);
+            heard.read_line(line);
         }
-        assert_eq!(counts, Counts { passed, failed });
+        assert_eq!(heard.counts(), Counts { passed, failed });
     }
 
     #[test]
@@ -140,6 +166,18 @@ mod tests {
             ],
             3,
             2,
+        );
+    }
+
+    #[test]
+    fn what_nextest_repeats_of_a_failed_test_does_not_count() {
+        check(
+            &[
+                "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 86 filtered out; finished in 0.09s",
+                "     Summary [1012.541s] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped",
+            ],
+            2,
+            1,
         );
     }
 
