@@ -19,6 +19,8 @@ mod cargo;
 mod cc;
 #[path = "cli/cc_lab.rs"]
 mod cc_lab;
+#[path = "cli/cc_made.rs"]
+mod cc_made;
 #[path = "cli/cc_scripts.rs"]
 mod cc_scripts;
 #[path = "cli/checkers.rs"]

@@ -195,22 +195,58 @@ impl<'a> Files<'a> {
             return Ok(digest);
         }
         let sig = self.signature(path)?;
-        let on_shelf = |shelf: &mut Shelf| shelf.digest(path, sig.into());
-        if let Some(digest) = self.with_shelf(on_shelf).flatten() {
+        if let Some(digest) = self.on_shelf(path, sig) {
             return Ok(digest);
         }
         if let Some(digest) = self.known_tool(path, sig) {
             self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
             return Ok(digest);
         }
+        let (digest, is_kept) = self.read_under(path, sig)?;
+        if is_kept {
+            self.keep_tool(path, sig, digest);
+        }
+        Ok(digest)
+    }
+
+    /// A file that the build itself made, such as a header below `OUT_DIR`. Where there is a shelf, many processes read it one
+    /// after the other, and it is known by signature there; else it is read, as a source is.
+    ///
+    /// # Errors
+    /// As reading it.
+    pub fn made(&self, path: &Path) -> io::Result<Digest> {
+        // What was read before was read under a signature that nobody asked for.
+        let is_read = self.sources.borrow().contains_key(path.as_os_str());
+        if is_read || self.shelf.borrow().is_none() {
+            return self.source(path);
+        }
+        if let Some(digest) = self.stood_for(path)? {
+            return Ok(digest);
+        }
+        let sig = self.signature(path)?;
+        if let Some(digest) = self.on_shelf(path, sig) {
+            return Ok(digest);
+        }
+        let (digest, is_kept) = self.read_under(path, sig)?;
+        if is_kept {
+            self.with_shelf(|shelf| shelf.set_digest(path, sig.into(), digest));
+        }
+        self.sources.borrow_mut().insert(path.into(), digest);
+        Ok(digest)
+    }
+
+    fn on_shelf(&self, path: &Path, sig: StatSig) -> Option<Digest> {
+        self.with_shelf(|shelf| shelf.digest(path, sig.into()))
+            .flatten()
+    }
+
+    /// The digest of a file that had this signature, and whether it can be kept under it.
+    fn read_under(&self, path: &Path, sig: StatSig) -> io::Result<(Digest, bool)> {
         let (digest, _) = rekindle_fsx::hash_file(path)?;
         // What it was before it was read says nothing of what was read.
         let read = rekindle_fsx::stat_follow(path)?;
         self.signatures.borrow_mut().insert(path.into(), read);
-        if read == sig && is_settled(sig) {
-            self.keep_tool(path, sig, digest);
-        }
-        Ok(digest)
+        Ok((digest, read == sig && is_settled(sig)))
     }
 
     /// What [`Files::tool`] remembers of a file with this signature.
@@ -375,5 +411,29 @@ mod tests {
         let files = Files::new(&store);
         files.set_target(&dir.path().join("target"));
         assert_eq!(files.output(&output), None);
+    }
+
+    #[test]
+    fn what_a_build_made_is_kept_once_a_change_of_it_would_show() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(&dir.path().join("store"));
+        let made = dir.path().join("made.h");
+        rekindle_fsx::atomic::write(&made, b"made").unwrap();
+        let key = Digest::of(b"shelf");
+        let is_kept = || {
+            let files = Files::new(&store);
+            files.take_shelf(key, []);
+            let sig = rekindle_fsx::stat(&made).unwrap();
+            let before = files.on_shelf(&made, sig);
+            assert_eq!(files.made(&made).unwrap(), Digest::of(b"made"));
+            files.keep_shelf();
+            before.is_some()
+        };
+        assert!(!is_kept());
+        assert!(!is_kept(), "it is too young");
+        let settled = u64::try_from(SETTLED_NS).unwrap() + 100_000_000;
+        std::thread::sleep(std::time::Duration::from_nanos(settled));
+        assert!(!is_kept());
+        assert!(is_kept());
     }
 }

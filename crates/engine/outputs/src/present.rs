@@ -124,6 +124,8 @@ impl Present<'_> {
         };
         let digest = if is_settled_place(name) {
             self.files.tool(&path)
+        } else if is_made_place(name) {
+            self.files.made(&path)
         } else {
             self.files.source(&path)
         };
@@ -286,4 +288,11 @@ pub fn search_path(environment: &Environment) -> &[PathBuf] {
 pub fn is_settled_place(name: &[u8]) -> bool {
     let places: [&[u8]; 4] = [b"/usr/", b"/lib", b"{cargo-home}/", b"{sysroot}/"];
     places.iter().any(|place| name.starts_with(place))
+}
+
+/// Whether a file of this canonical name is one that builds make. Nobody else writes there, so that what many compiles of
+/// one package read of it is known by signature, too, by [`Files::made`].
+#[must_use]
+pub fn is_made_place(name: &[u8]) -> bool {
+    name.starts_with(b"{target}/")
 }

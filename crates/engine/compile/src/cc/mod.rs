@@ -306,7 +306,14 @@ impl Call<'_> {
         let mut hasher = DigestHasher::new();
         hasher.field(b"cc shelf 1").field(job.kind().as_bytes());
         hasher.field(package.as_bytes());
-        hasher.field(job.tool.as_os_str().as_bytes()).finish()
+        hasher.field(job.tool.as_os_str().as_bytes());
+        if let What::Compile(compile, _) = &job.what {
+            // Marks say whether a source uses one of them.
+            for (name, _) in reads::telling(&self.roots, compile) {
+                hasher.field(name.as_bytes());
+            }
+        }
+        hasher.finish()
     }
 
     /// Names of what is made, for `explain`: the very output, and whatever is made of this source.

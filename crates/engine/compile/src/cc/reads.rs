@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rekindle_events::Refusal;
-use rekindle_key::Root;
 use rekindle_key::cc::Compile;
 use rekindle_key::cc::scan::{FILE_MACROS, TIME_MACROS, first_word, holds};
+use rekindle_key::{Root, Roots};
 use rekindle_observe::Seen;
-use rekindle_outputs::present::is_settled_place;
+use rekindle_outputs::present::{is_made_place, is_settled_place};
 use rekindle_steps::Ran;
 
 use super::Call;
@@ -114,12 +114,30 @@ fn uses_time(call: &Call<'_>, compile: &Compile, identity: Identity) -> bool {
     !asked.status.success() || holds(FILE_TIME) || (holds(NOW) && !is_fixed)
 }
 
+/// Names of definitions whose values hold the real path of a root.
+pub(super) fn telling(roots: &Roots, compile: &Compile) -> Vec<(String, Root)> {
+    let mut definitions = Vec::new();
+    for definition in compile.definitions() {
+        let text = definition.as_bytes();
+        let name = text
+            .split(|byte| b"=(".contains(byte))
+            .next()
+            .unwrap_or_default();
+        for (root, real) in roots.iter() {
+            if memchr::memmem::find(text, real.as_os_str().as_bytes()).is_some() {
+                definitions.push((String::from_utf8_lossy(name).into_owned(), root));
+            }
+        }
+    }
+    definitions
+}
+
 /// Names through which a real path may be looked into at compile time, leaving no trace in the output:
 /// its length, its last part, a number made of it.
 struct Named {
     /// Roots below which files have absolute names in the compile that are not mapped.
     absolute: BTreeSet<Root>,
-    /// Names of definitions whose values hold the real path of a root.
+    /// As [`telling`] says.
     definitions: Vec<(String, Root)>,
 }
 
@@ -139,34 +157,26 @@ impl Named {
             .filter(|path| path.is_absolute())
             .filter_map(root_of);
         let absolute = absolute.filter(|root| !is_mapped(*root)).collect();
-        let mut definitions = Vec::new();
-        for definition in compile.definitions() {
-            let text = definition.as_bytes();
-            let name = text
-                .split(|byte| b"=(".contains(byte))
-                .next()
-                .unwrap_or_default();
-            for (root, real) in call.roots.iter() {
-                if memchr::memmem::find(text, real.as_os_str().as_bytes()).is_some() {
-                    definitions.push((String::from_utf8_lossy(name).into_owned(), root));
-                }
-            }
-        }
         Self {
             absolute,
-            definitions,
+            definitions: telling(&call.roots, compile),
         }
     }
 
-    /// What a source says, if it is one. What the system and packages have is looked into once for all compiles, but for names
-    /// that are this one's.
+    /// What a source says, if it is one. What the system and packages have, and what builds make, is looked into once for all
+    /// compiles that share a shelf: it is one shelf for the same names of definitions.
     fn words(&self, call: &Call<'_>, path: &Path) -> Option<Words> {
         let name = call.roots.canonical(path);
-        if !self.definitions.is_empty() || !is_settled_place(&name) {
+        if !is_settled_place(&name) && !is_made_place(&name) {
             return Some(self.words_of(&source(path)?));
         }
-        let look = || Some(source(path).map_or(NO_TEXT, |text| Words::of(&text).marks()));
-        Words::marked(call.engine.files.marks(path, look)?)
+        let look = || Some(source(path).map_or(NO_TEXT, |text| self.words_of(&text).marks()));
+        let marks = call.engine.files.marks(path, look)?;
+        if marks != NO_TEXT && marks & USES_DEFINITIONS != 0 {
+            // Few do, and which of them are used is not marked.
+            return Some(self.words_of(&source(path)?));
+        }
+        Words::marked(marks)
     }
 
     fn words_of(&self, text: &[u8]) -> Words {
@@ -201,9 +211,11 @@ struct Words {
     defined: BTreeSet<Root>,
 }
 
-/// The mark of what is no source. Of a source: which of [`TIME_MACROS`] it holds, counted from one, and [`NAMES_FILE`].
+/// The mark of what is no source. Of a source: which of [`TIME_MACROS`] it holds, counted from one, [`NAMES_FILE`], and
+/// [`USES_DEFINITIONS`].
 const NO_TEXT: u8 = 0xff;
 const NAMES_FILE: u8 = 0x10;
+const USES_DEFINITIONS: u8 = 0x20;
 
 impl Words {
     fn of(text: &[u8]) -> Self {
@@ -218,13 +230,18 @@ impl Words {
         let is_it = |name: &&str| Some(*name) == self.time;
         let time = TIME_MACROS.iter().position(is_it).map_or(0, |at| at + 1);
         let file = if self.names_file { NAMES_FILE } else { 0 };
-        u8::try_from(time).unwrap_or(NO_TEXT) | file
+        let defined = if self.defined.is_empty() {
+            0
+        } else {
+            USES_DEFINITIONS
+        };
+        u8::try_from(time).unwrap_or(NO_TEXT) | file | defined
     }
 
-    /// `None` for what is no source.
+    /// `None` for what is no source. Which definitions are used is not marked.
     fn marked(marks: u8) -> Option<Self> {
         (marks != NO_TEXT).then(|| Self {
-            time: usize::from(marks & !NAMES_FILE)
+            time: usize::from(marks & !(NAMES_FILE | USES_DEFINITIONS))
                 .checked_sub(1)
                 .and_then(|at| TIME_MACROS.get(at).copied()),
             names_file: marks & NAMES_FILE != 0,
