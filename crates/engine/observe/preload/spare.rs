@@ -2,14 +2,14 @@
 //!
 //! cargo gives it to build scripts, and so to all that they start: four directories with Rust's libraries. A loader asks
 //! for each library of its program in each of them, in up to eleven places, and is stopped each time; a program that came with
-//! the system needs nothing that is there. So the variable goes by another name while such a program is loaded, and this
+//! the system needs nothing that is there, nor does the redirector. So the variable goes by another name while such a program is loaded, and this
 //! library, loaded with it, gives it back its own before the program begins.
 //!
 //! Starts may happen between `vfork` and `exec`, in the memory of the parent: nothing here is kept.
 
 use core::ffi::c_char;
 
-use crate::{files, library_path, sys};
+use crate::{files, library_path, redirect, sys};
 
 type Strings = *const *const c_char;
 
@@ -118,7 +118,7 @@ pub(crate) unsafe fn restore(variables: *mut *const c_char) {
     }
 }
 
-/// Whether what is started there is a program of the system's that loads this library. Not a part of its caller, whose
+/// Whether what is started there is a program of the system's, or the redirector, that loads this library. Not a part of its caller, whose
 /// stack may be small.
 #[inline(never)]
 fn is_of_the_system(program: *const c_char) -> bool {
@@ -127,7 +127,8 @@ fn is_of_the_system(program: *const c_char) -> bool {
         return false;
     }
     if !head.0.starts_with(b"#!") {
-        return is_in_place(sys::bytes(program)) && head.is_program();
+        let path = sys::bytes(program);
+        return (is_in_place(path) || is_redirector(path)) && head.is_program();
     }
     let line = &head.0[2..];
     let begin = line.iter().position(|byte| !b" \t".contains(byte));
@@ -137,6 +138,12 @@ fn is_of_the_system(program: *const c_char) -> bool {
     let name = &line[..end.unwrap_or(0)];
     path[..name.len()].copy_from_slice(name);
     is_in_place(name) && head.read(path.as_ptr().cast()) && head.is_program()
+}
+
+/// It is needed for each compile, and linked to the C library and its like alone.
+fn is_redirector(path: &[u8]) -> bool {
+    let redirector = redirect().split(|byte| *byte == 0).next();
+    redirector.is_some_and(|redirector| !redirector.is_empty() && redirector == path)
 }
 
 fn is_in_place(path: &[u8]) -> bool {

@@ -79,6 +79,32 @@ fn nor_do_those_of_redirected_programs() {
     assert_eq!(spared, the_tests_own);
 }
 
+/// The redirector itself, which is nobody's program but ours.
+#[test]
+fn nor_does_the_redirector() {
+    let (mut lab, value) = lab();
+    // Linked as ours is, to the C library and little else.
+    let redirector = lab.beside("redirector");
+    fs::copy(ENVIRON, &redirector).expect("a copy");
+    lab.options.redirect = Some(Redirect {
+        redirector,
+        // What the program that stands in for it is to do.
+        first: "vars".into(),
+        names: vec!["ls".into()],
+    });
+    let stopped = |lab: &Lab| {
+        let mut command = Command::new(ENVIRON);
+        command.args(["run", "/bin/ls"]);
+        let observed = lab.observed(command.env(NAME, &value));
+        assert!(observed.status.success());
+        observed.effort.stopped
+    };
+    let spared = stopped(&lab);
+    lab.options.foreign_libraries = None;
+    let not_spared = stopped(&lab);
+    assert!(spared + 4 < not_spared, "{spared} and {not_spared}");
+}
+
 #[test]
 fn another_value_counts_as_ever() {
     let (mut lab, value) = lab();
