@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::judge::{self, EnvironmentRead, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
 use crate::{Engine, Ran, Step, told};
-use rekindle_outputs::present::{HOST_NAME, is_machine_name, is_made_place, is_settled_place};
+use rekindle_outputs::present::{HOST_NAME, is_machine_name, is_settled_place};
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Engine<'_> {
             let Some(path) = step.roots.resolve(name) else {
                 continue;
             };
-            let sig = if is_settled_place(name) || is_made_place(name) {
+            let sig = if is_settled_place(name) {
                 self.files.signature(&path)
             } else {
                 rekindle_fsx::stat_follow(&path)
