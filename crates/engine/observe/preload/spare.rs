@@ -2,8 +2,8 @@
 //!
 //! cargo gives it to build scripts, and so to all that they start: four directories with Rust's libraries. A loader asks
 //! for each library of its program in each of them, in up to eleven places, and is stopped each time; a program that came with
-//! the system needs nothing that is there, nor does the redirector. So the variable goes by another name while such a program is loaded, and this
-//! library, loaded with it, gives it back its own before the program begins.
+//! the system needs nothing that is there, nor does the redirector. So the variable goes by another name while such a
+//! program is loaded, and this library, loaded with it, gives it back its own before the program begins.
 //!
 //! Starts may happen between `vfork` and `exec`, in the memory of the parent: nothing here is kept.
 
@@ -118,8 +118,8 @@ pub(crate) unsafe fn restore(variables: *mut *const c_char) {
     }
 }
 
-/// Whether what is started there is a program of the system's, or the redirector, that loads this library. Not a part of its caller, whose
-/// stack may be small.
+/// Whether what is started there is a program of the system's, or the redirector, that loads this library. Not a part of
+/// its caller, whose stack may be small.
 #[inline(never)]
 fn is_of_the_system(program: *const c_char) -> bool {
     let mut head = Head([0; HEAD]);
@@ -142,8 +142,7 @@ fn is_of_the_system(program: *const c_char) -> bool {
 
 /// It is needed for each compile, and linked to the C library and its like alone.
 fn is_redirector(path: &[u8]) -> bool {
-    let redirector = redirect().split(|byte| *byte == 0).next();
-    redirector.is_some_and(|redirector| !redirector.is_empty() && redirector == path)
+    redirect().split(|byte| *byte == 0).next() == Some(path)
 }
 
 fn is_in_place(path: &[u8]) -> bool {

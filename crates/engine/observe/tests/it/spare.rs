@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use rekindle_observe::Redirect;
+use rekindle_observe::{Observed, Redirect};
 
 use crate::support::{ENVIRON, Lab, compiled, executable, skip};
 
@@ -22,13 +22,22 @@ fn lab() -> (Lab, String) {
     (lab, value)
 }
 
+/// A program that ends well, started with the variable by one of the test's.
+fn run(lab: &Lab, value: &str, words: &[&str]) -> Observed {
+    let mut command = Command::new(ENVIRON);
+    let observed = lab.observed(command.arg("run").args(words).env(NAME, value));
+    assert!(
+        observed.status.success(),
+        "{words:?}: {:?}",
+        observed.status
+    );
+    observed
+}
+
 /// What a script of a shell's prints that is started with the variable, and how often calls were stopped.
 fn printed(lab: &Lab, value: &str, script: &str) -> (String, u64) {
-    let mut command = Command::new(ENVIRON);
     let script = format!("{{ {script}; }} > {}", lab.beside("printed").display());
-    command.args(["run", "/bin/sh", "-c", &script]);
-    let observed = lab.observed(command.env(NAME, value));
-    assert!(observed.status.success(), "{script}: {:?}", observed.status);
+    let observed = run(lab, value, &["/bin/sh", "-c", &script]);
     assert!(observed.observation.blind.is_empty());
     let printed = fs::read_to_string(lab.beside("printed")).expect("printed");
     (printed, observed.effort.stopped)
@@ -61,10 +70,7 @@ fn nor_do_those_of_redirected_programs() {
         names: vec!["ls".into()],
     });
     let looked_for = |lab: &Lab| {
-        let mut command = Command::new(ENVIRON);
-        command.args(["run", "/bin/ls", "/dev/null"]);
-        let observed = lab.observed(command.env(NAME, &value));
-        assert!(observed.status.success());
+        let observed = run(lab, &value, &["/bin/ls", "/dev/null"]);
         lab.below(&observed.observation).len()
     };
     let spared = looked_for(&lab);
@@ -92,13 +98,7 @@ fn nor_does_the_redirector() {
         first: "vars".into(),
         names: vec!["ls".into()],
     });
-    let stopped = |lab: &Lab| {
-        let mut command = Command::new(ENVIRON);
-        command.args(["run", "/bin/ls"]);
-        let observed = lab.observed(command.env(NAME, &value));
-        assert!(observed.status.success());
-        observed.effort.stopped
-    };
+    let stopped = |lab: &Lab| run(lab, &value, &["/bin/ls"]).effort.stopped;
     let spared = stopped(&lab);
     lab.options.foreign_libraries = None;
     let not_spared = stopped(&lab);
