@@ -1,8 +1,10 @@
 //! What differs between two manifests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use rekindle_events::Change;
+use rekindle_events::{Change, ChangeKind};
+use similar::{Algorithm, DiffOp};
 
 use crate::manifest::{Item, Manifest};
 use crate::table::Tag;
@@ -10,14 +12,28 @@ use crate::table::Tag;
 /// Longer values are cut for people; digests are cut to what tells them apart.
 const MAX_VALUE_CHARS: usize = 120;
 
-/// Every input that differs, in the order of the new manifest, then what is gone.
+/// Of arguments in a row, so many are named one by one.
+const MAX_ROW: usize = 3;
+
+/// With more differences than this between two lists of arguments, they are said to differ as a whole.
+const MAX_ROWS: usize = 12;
+
+/// Every input that differs, in the order of the new manifest, then what is gone. Of the arguments of a step, which
+/// have places and no names, what came in between does not make all that follow differ.
 #[must_use]
 pub fn changes(old: &Manifest, new: &Manifest) -> Vec<Change> {
     let old_values = group(old);
     let new_values = group(new);
     let mut changes = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut lists = Some((list(old), list(new)));
     for item in new.items().iter().chain(old.items()) {
+        if place(item).is_some() {
+            if let Some((before, after)) = lists.take() {
+                changes.extend(list_changes(&before, &after));
+            }
+            continue;
+        }
         let key = (item.tag, item.name.as_slice());
         if !seen.insert(key) {
             continue;
@@ -33,6 +49,90 @@ pub fn changes(old: &Manifest, new: &Manifest) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// The place of an argument that has no name.
+fn place(item: &Item) -> Option<usize> {
+    let is_argument = item.tag == Tag::StepArgument;
+    let name = is_argument.then(|| std::str::from_utf8(&item.name).ok());
+    name.flatten()?.parse().ok()
+}
+
+/// The arguments that have places, in their order.
+fn list(manifest: &Manifest) -> Vec<&[u8]> {
+    let items = manifest.items().iter();
+    let mut list: Vec<_> = items
+        .filter_map(|item| Some((place(item)?, item.value.as_slice())))
+        .collect();
+    list.sort_unstable();
+    list.into_iter().map(|(_, value)| value).collect()
+}
+
+/// What differs between two lists of arguments.
+fn list_changes(old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
+    let operations = similar::capture_diff_slices(Algorithm::Myers, old, new);
+    let rows: Vec<(Range<usize>, Range<usize>)> = operations
+        .iter()
+        .filter(|operation| !matches!(operation, DiffOp::Equal { .. }))
+        .map(|operation| (operation.old_range(), operation.new_range()))
+        .collect();
+    let whole = match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) if rows.len() > MAX_ROWS => {
+            vec![(first.0.start..last.0.end, first.1.start..last.1.end)]
+        }
+        _ => rows,
+    };
+    whole
+        .into_iter()
+        .flat_map(|(before, after)| row(old, new, before, after))
+        .collect()
+}
+
+/// Arguments in a row that gave way to others, of which there may be none.
+fn row(old: &[&[u8]], new: &[&[u8]], before: Range<usize>, after: Range<usize>) -> Vec<Change> {
+    let change = |name: String, old: Option<String>, new: Option<String>| Change {
+        kind: ChangeKind::Argument,
+        name,
+        old,
+        new,
+    };
+    let set = || Some("set".to_owned());
+    let is_long = before.len().max(after.len()) > MAX_ROW;
+    if !is_long && before.is_empty() {
+        let values = new[after].iter();
+        return values.map(|new| change(cut(new), None, set())).collect();
+    }
+    if !is_long && after.is_empty() {
+        let values = old[before].iter();
+        return values.map(|old| change(cut(old), set(), None)).collect();
+    }
+    if !is_long && before.len() == after.len() {
+        let pairs = old[before].iter().zip(after);
+        return pairs
+            .map(|(old, place)| change(place.to_string(), Some(cut(old)), Some(cut(new[place]))))
+            .collect();
+    }
+    let places = if after.is_empty() { &before } else { &after };
+    let name = match places.len() {
+        1 => places.start.to_string(),
+        _ => format!("{} to {}", places.start, places.end - 1),
+    };
+    let first = |list: &[&[u8]]| match list {
+        [] => None,
+        [only] => Some(cut(only)),
+        [first, ..] => Some(format!("{} …", cut(first))),
+    };
+    vec![change(name, first(&old[before]), first(&new[after]))]
+}
+
+/// A value for people.
+fn cut(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let mut cut: String = text.chars().take(MAX_VALUE_CHARS).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
 }
 
 type Key<'a> = (Tag, &'a [u8]);
@@ -63,11 +163,7 @@ fn show(tag: Tag, items: &[&Item]) -> String {
             if text.is_empty() {
                 return "set".to_owned();
             }
-            let mut cut: String = text.chars().take(MAX_VALUE_CHARS).collect();
-            if cut.len() < text.len() {
-                cut.push('…');
-            }
-            cut
+            cut(&item.value)
         })
         .collect();
     values.join(" ")
@@ -117,5 +213,69 @@ mod tests {
             ]
         );
         assert_eq!(changes(&new, &new), []);
+    }
+
+    #[test]
+    fn an_argument_in_between_is_one_difference() {
+        let manifest = |arguments: &[&str]| {
+            let mut manifest = Manifest::new();
+            manifest.push(Tag::StepArgument, "directory", "{out-dir}");
+            for (index, argument) in arguments.iter().enumerate() {
+                manifest.push(Tag::StepArgument, index.to_string(), argument);
+            }
+            manifest
+        };
+        let check = |old: &[&str], new: &[&str], expected: &[&str]| {
+            let changes = changes(&manifest(old), &manifest(new));
+            let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            assert_eq!(texts, expected);
+        };
+        let usual = [
+            "-O0", "-g", "-c", "a.c", "-o", "a.o", "-I", "x", "-I", "y", "-m64", "-fPIC",
+        ];
+        check(&usual, &usual, &[]);
+        let mut more = usual.to_vec();
+        more.insert(1, "-DX");
+        check(&usual, &more, &["argument `-DX`: now set, absent before"]);
+        check(&more, &usual, &["argument `-DX`: was set, absent now"]);
+        more[0] = "-O3";
+        check(&usual, &more, &["argument `0 to 1`: -O0 → -O3 …"]);
+        more.remove(1);
+        check(&usual, &more, &["argument `0`: -O0 → -O3"]);
+    }
+
+    #[test]
+    fn lists_with_little_in_common_differ_as_a_whole() {
+        let manifest = |name: &str, count: usize, common: usize| {
+            let mut manifest = Manifest::new();
+            manifest.push(Tag::StepArgument, "0", "r");
+            for index in 1..count {
+                let place = index.to_string();
+                let is_common = common > 0 && index % common == 0;
+                let name = if is_common { "both" } else { name };
+                manifest.push(Tag::StepArgument, &place, format!("{name}{place}.o"));
+            }
+            manifest
+        };
+        let check = |old: Manifest, new: Manifest, expected: &str| {
+            let changes = changes(&old, &new);
+            let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            assert_eq!(texts, [expected]);
+        };
+        check(
+            manifest("a", 500, 0),
+            manifest("b", 400, 0),
+            "argument `1 to 399`: a1.o … → b1.o …",
+        );
+        check(
+            manifest("a", 500, 3),
+            manifest("b", 500, 3),
+            "argument `1 to 499`: a1.o … → b1.o …",
+        );
+        check(
+            manifest("a", 500, 0),
+            manifest("a", 400, 0),
+            "argument `400 to 499`: was a400.o …, absent now",
+        );
     }
 }
