@@ -31,6 +31,8 @@ mod debug;
 mod doctor;
 #[path = "cli/doctor_lab.rs"]
 mod doctor_lab;
+#[path = "cli/doctor_scripts.rs"]
+mod doctor_scripts;
 #[path = "cli/doctor_ward.rs"]
 mod doctor_ward;
 #[path = "cli/faults.rs"]

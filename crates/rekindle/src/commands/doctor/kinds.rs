@@ -174,6 +174,8 @@ kinds! {
         "sccache counts errors, or its server does not answer.";
     UNDECLARED_READ = "undeclared-read", "undeclared", Warning,
         "A macro or build script of the workspace reads something that cargo does not watch: plain cargo goes on with stale results.";
+    SCRIPT_EACH_TIME = "script-each-time", "scripts", Warning,
+        "A build script that takes more than a second runs in every build, since what it makes may depend on the time, on something random, or on a network.";
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod edit;
 mod fix;
 mod kinds;
 mod limits;
+mod logs;
 mod machine;
 mod model;
 mod page;

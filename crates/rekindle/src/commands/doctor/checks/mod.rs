@@ -10,6 +10,7 @@ mod parallel;
 mod remote;
 mod runner;
 mod sccache;
+mod scripts;
 mod store;
 pub(super) mod toolchain;
 mod undeclared;
@@ -99,6 +100,11 @@ pub(super) static ALL: &[Check] = &[
         id: "undeclared",
         about: "what macros and build scripts of the workspace read without telling cargo",
         run: undeclared::check,
+    },
+    Check {
+        id: "scripts",
+        about: "build scripts that take their time and are not used again",
+        run: scripts::check,
     },
 ];
 

@@ -2,25 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use rekindle::runs;
 use rekindle_base::Digest;
 use rekindle_events::{EventKind, Vantage};
 use rekindle_fsx::FileKind;
 use rekindle_key::entry::Entry;
-use rekindle_key::step::{NOTHING, StepEntry};
+use rekindle_key::step::StepEntry;
+use rekindle_key::variables::NOT_SET;
 use rekindle_key::{Manifest, Tag};
 use rekindle_store::{LocalStore, Space, Store};
 
 use super::super::context::Context;
 use super::super::kinds::UNDECLARED_READ;
+use super::super::logs;
 use super::super::model::{Finding, Outcome};
 use super::super::watched::Watched;
 
-/// Logs of this many runs are looked through, for at most this long.
-const RUNS_MAX: usize = 200;
-const LOOK: Duration = Duration::from_secs(5);
 const SHOWN_MAX: usize = 8;
 
 /// A unit, or the run of a build script, as the log has it.
@@ -82,27 +79,10 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
 
 /// The newest event of each unit and script that went through Rekindle in this workspace.
 fn recorded(context: &Context<'_>, root: &Path) -> BTreeMap<String, Recorded> {
-    let store = &context.resolved.settings.store_dir;
     let mut found = BTreeMap::new();
-    let names = runs::list(store).unwrap_or_default();
-    let until = Instant::now() + LOOK;
-    let is_time = |_: &&String| Instant::now() < until;
-    for name in names.iter().rev().take(RUNS_MAX).take_while(is_time) {
-        let Ok(log) = runs::read(&runs::runs_dir(store).join(name)) else {
-            continue;
-        };
-        let within = |dir: &str| Path::new(dir).starts_with(root);
-        let here = log.events.iter().any(|event| match &event.kind {
-            EventKind::RunStarted(started) => within(&started.cwd),
-            // A plain cargo's run has no first event.
-            EventKind::Unit(unit) => {
-                let vantage = unit.vantage.as_ref();
-                vantage.is_some_and(|vantage| within(&vantage.directory))
-            }
-            _ => false,
-        });
+    for log in logs::of_workspace(context, root) {
         // Within a run the last event of a unit counts.
-        for event in log.events.into_iter().rev().filter(|_| here) {
+        for event in log.events.into_iter().rev() {
             let (id, one) = match event.kind {
                 EventKind::Unit(unit) => (
                     format!("{} {} {}", unit.package, unit.crate_name, unit.kind),
@@ -211,7 +191,7 @@ fn add(
                 }
             }
             // A script asks for many that nobody sets.
-            Tag::Variable if is_script && item.value == NOTHING.as_bytes() => {}
+            Tag::Variable if is_script && item.value == NOT_SET.as_bytes() => {}
             Tag::Variable if is_of_the_project(&name) && !is_declared(&item.name) => {
                 reads.variables.entry(name).or_insert(who);
             }
