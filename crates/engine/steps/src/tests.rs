@@ -66,7 +66,11 @@ impl Field {
 
     fn step<'a>(&self, site: &str, environment: &'a Environment) -> Step<'a> {
         let at = |name: &str| self.path(&format!("{site}/{name}"));
-        let roots = [(Root::OutDir, at("out")), (Root::Package, at("package"))];
+        let roots = [
+            (Root::OutDir, at("out")),
+            (Root::Package, at("package")),
+            (Root::Target, at("target")),
+        ];
         let roots = Roots::new(&environment.cwd, roots);
         Step {
             kind: "test 1",

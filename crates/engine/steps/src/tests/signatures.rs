@@ -80,3 +80,27 @@ fn what_was_changed_between_look_up_and_run_is_keyed_as_it_was_read() {
     };
     assert_eq!(digest, Digest::of(b"of old again"));
 }
+
+/// Whatever was asked about it before, as where it was looked up for a program.
+#[test]
+fn what_a_build_made_and_rewrote_meanwhile_refuses() {
+    let field = Field::new();
+    let header = field.path("one/target/made.h");
+    field.put("one/target/made.h", "before");
+    let run = ran(|observation| {
+        observation.files.add(header.clone(), Seen::READ);
+    });
+    let environment = field.environment("one");
+    let files = Files::new(&field.store);
+    files.signature(&header).unwrap();
+    field.put("one/target/made.h", "meanwhile");
+    let engine = Engine {
+        store: &field.store,
+        files: &files,
+    };
+    let refused = engine.publish(&field.step("one", &environment), &run, Policy::default());
+    assert!(
+        matches!(refused, Err(Refusal::ChangedDuringRun { .. })),
+        "{refused:?}"
+    );
+}
