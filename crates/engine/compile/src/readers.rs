@@ -62,10 +62,7 @@ pub(crate) fn before_script(
 pub(crate) fn name_beside(program: &Path, environment: &Environment) -> PathBuf {
     let out_dir = environment.get("OUT_DIR").map(Path::new);
     let run = out_dir.map_or_else(|| std::process::id().to_string(), unit_id);
-    let mut name = OsString::from(rekindle_fsx::atomic::TEMPORARY_PREFIX);
-    name.push(format!("run-{run}-"));
-    name.push(program.file_name().unwrap_or_default());
-    program.with_file_name(name)
+    launch::name_beside(program, &run)
 }
 
 /// What tells the runs of a package's script apart: `HASH` of `build/PACKAGE-HASH/out`, and of

@@ -4,11 +4,12 @@
 //! instead (its first line says so), which calls [`prepare`] and then becomes the program.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_fsx::FileKind;
+use rekindle_fsx::atomic::TEMPORARY_PREFIX;
 
 use crate::materialise::{self, MaterialiseError, Materialised, Outcome};
 use crate::placeholder::Placeholder;
@@ -34,6 +35,30 @@ pub fn prepare(
     }
     outcome.add(fill_libraries(program, profile.as_deref(), library_path));
     done(outcome)
+}
+
+/// Before what tells runs apart, in the names of programs that stand beside their placeholder.
+const RUN: &str = "run-";
+
+/// Where the program of a placeholder stands for one run, for [`prepare_beside`].
+#[must_use]
+pub fn name_beside(program: &Path, run: &str) -> PathBuf {
+    let mut name = OsString::from(TEMPORARY_PREFIX);
+    name.push(format!("{RUN}{run}-"));
+    name.push(program.file_name().unwrap_or_default());
+    program.with_file_name(name)
+}
+
+/// The program as people know it: of one that stands beside its placeholder, the placeholder.
+#[must_use]
+pub fn known_as(program: &Path) -> PathBuf {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let rest = name.strip_prefix(TEMPORARY_PREFIX);
+    let rest = rest.and_then(|rest| rest.strip_prefix(RUN)?.split_once('-'));
+    rest.map_or_else(
+        || program.to_owned(),
+        |(_, name)| program.with_file_name(name),
+    )
 }
 
 /// Puts the bytes of a build script's program at `beside`, in the same directory, and in their places
@@ -144,4 +169,25 @@ fn shared_libraries(profile: Option<&Path>) -> Vec<PathBuf> {
         .filter(|name| name.as_bytes().ends_with(b".so"))
         .map(|name| deps.join(name))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_for_one_run_is_known_by_its_placeholder() {
+        let script = Path::new("/t/debug/build/a-b-0123/build-script-build");
+        let beside = name_beside(script, "4567");
+        assert_ne!(beside, script);
+        assert_eq!(beside.parent(), script.parent());
+        assert_eq!(known_as(&beside), script);
+        for other in [
+            script,
+            Path::new("/usr/bin/perl"),
+            Path::new("/t/.rekindle-1"),
+        ] {
+            assert_eq!(known_as(other), other);
+        }
+    }
 }

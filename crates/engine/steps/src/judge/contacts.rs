@@ -8,6 +8,7 @@ use memchr::memmem;
 use rekindle_events::Refusal;
 use rekindle_key::pathset::Name;
 use rekindle_observe::{Contact, Observation, Seen};
+use rekindle_outputs::launch;
 use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name};
 
 /// What a contact means.
@@ -150,11 +151,11 @@ pub(super) fn contact_of(contact: &Contact) -> Contacted<'_> {
         },
         Contact::Clock { by } if stamps(by) => return Contacted::Stamp,
         Contact::Clock { by } => Refusal::Clock {
-            program: by.display().to_string(),
+            program: launch::known_as(by).display().to_string(),
         },
         Contact::Random { by } if names_at_random(by) => return Contacted::Harmless,
         Contact::Random { by } => {
-            let program = by.display().to_string();
+            let program = launch::known_as(by).display().to_string();
             if is_of_kind(by, DRAWING) {
                 return Contacted::Drawn(Refusal::Random { program });
             }
