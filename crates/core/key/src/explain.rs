@@ -18,6 +18,9 @@ const MAX_ROW: usize = 3;
 /// With more differences than this between two lists of arguments, they are said to differ as a whole.
 const MAX_ROWS: usize = 12;
 
+/// Longer lists are compared from both ends only: what is in between would take as long as the square of it.
+const MAX_COMPARED: usize = 2000;
+
 /// Every input that differs, in the order of the new manifest, then what is gone. Of the arguments of a step, which
 /// have places and no names, what came in between does not make all that follow differ.
 #[must_use]
@@ -70,6 +73,10 @@ fn list(manifest: &Manifest) -> Vec<&[u8]> {
 
 /// What differs between two lists of arguments.
 fn list_changes(old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
+    if old.len().max(new.len()) > MAX_COMPARED && old != new {
+        let (before, after) = between(old, new);
+        return row(old, new, before, after);
+    }
     let operations = similar::capture_diff_slices(Algorithm::Myers, old, new);
     let rows: Vec<(Range<usize>, Range<usize>)> = operations
         .iter()
@@ -86,6 +93,14 @@ fn list_changes(old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
         .into_iter()
         .flat_map(|(before, after)| row(old, new, before, after))
         .collect()
+}
+
+/// All but what both begin and end with.
+fn between(old: &[&[u8]], new: &[&[u8]]) -> (Range<usize>, Range<usize>) {
+    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let ends = old[start..].iter().rev().zip(new[start..].iter().rev());
+    let end = ends.take_while(|(a, b)| a == b).count();
+    (start..old.len() - end, start..new.len() - end)
 }
 
 /// Arguments in a row that gave way to others, of which there may be none.
@@ -276,6 +291,16 @@ mod tests {
             manifest("a", 500, 0),
             manifest("a", 400, 0),
             "argument `400 to 499`: was a400.o …, absent now",
+        );
+        check(
+            manifest("a", 9000, 0),
+            manifest("b", 9000, 0),
+            "argument `1 to 8999`: a1.o … → b1.o …",
+        );
+        check(
+            manifest("a", 9000, 0),
+            manifest("a", 8999, 0),
+            "argument `a8999.o`: was set, absent now",
         );
     }
 }
