@@ -29,11 +29,11 @@ pub fn changes(old: &Manifest, new: &Manifest) -> Vec<Change> {
     let new_values = group(new);
     let mut changes = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut lists = Some((list(old), list(new)));
+    let mut listed = false;
     for item in new.items().iter().chain(old.items()) {
         if place(item).is_some() {
-            if let Some((before, after)) = lists.take() {
-                changes.extend(list_changes(&before, &after));
+            if !std::mem::replace(&mut listed, true) {
+                changes.extend(list_changes(&list(old), &list(new)));
             }
             continue;
         }
@@ -73,24 +73,20 @@ fn list(manifest: &Manifest) -> Vec<&[u8]> {
 
 /// What differs between two lists of arguments.
 fn list_changes(old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
-    if old.len().max(new.len()) > MAX_COMPARED && old != new {
-        let (before, after) = between(old, new);
-        return row(old, new, before, after);
+    if old == new {
+        return Vec::new();
     }
-    let operations = similar::capture_diff_slices(Algorithm::Myers, old, new);
-    let rows: Vec<(Range<usize>, Range<usize>)> = operations
-        .iter()
-        .filter(|operation| !matches!(operation, DiffOp::Equal { .. }))
-        .map(|operation| (operation.old_range(), operation.new_range()))
-        .collect();
-    let whole = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) if rows.len() > MAX_ROWS => {
-            vec![(first.0.start..last.0.end, first.1.start..last.1.end)]
-        }
-        _ => rows,
-    };
-    whole
-        .into_iter()
+    let mut rows = Vec::new();
+    if old.len().max(new.len()) <= MAX_COMPARED {
+        let operations = similar::capture_diff_slices(Algorithm::Myers, old, new);
+        let differ = |operation: &&DiffOp| !matches!(operation, DiffOp::Equal { .. });
+        let ranges = |operation: &DiffOp| (operation.old_range(), operation.new_range());
+        rows.extend(operations.iter().filter(differ).map(ranges));
+    }
+    if rows.is_empty() || rows.len() > MAX_ROWS {
+        rows = vec![between(old, new)];
+    }
+    rows.into_iter()
         .flat_map(|(before, after)| row(old, new, before, after))
         .collect()
 }
@@ -230,9 +226,8 @@ mod tests {
         assert_eq!(changes(&new, &new), []);
     }
 
-    #[test]
-    fn an_argument_in_between_is_one_difference() {
-        let manifest = |arguments: &[&str]| {
+    fn check<T: AsRef<[u8]>>(old: &[T], new: &[T], expected: &[&str]) {
+        let manifest = |arguments: &[T]| {
             let mut manifest = Manifest::new();
             manifest.push(Tag::StepArgument, "directory", "{out-dir}");
             for (index, argument) in arguments.iter().enumerate() {
@@ -240,11 +235,13 @@ mod tests {
             }
             manifest
         };
-        let check = |old: &[&str], new: &[&str], expected: &[&str]| {
-            let changes = changes(&manifest(old), &manifest(new));
-            let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            assert_eq!(texts, expected);
-        };
+        let changes = changes(&manifest(old), &manifest(new));
+        let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn an_argument_in_between_is_one_difference() {
         let usual = [
             "-O0", "-g", "-c", "a.c", "-o", "a.o", "-I", "x", "-I", "y", "-m64", "-fPIC",
         ];
@@ -261,46 +258,40 @@ mod tests {
 
     #[test]
     fn lists_with_little_in_common_differ_as_a_whole() {
-        let manifest = |name: &str, count: usize, common: usize| {
-            let mut manifest = Manifest::new();
-            manifest.push(Tag::StepArgument, "0", "r");
-            for index in 1..count {
-                let place = index.to_string();
-                let is_common = common > 0 && index % common == 0;
-                let name = if is_common { "both" } else { name };
-                manifest.push(Tag::StepArgument, &place, format!("{name}{place}.o"));
-            }
-            manifest
-        };
-        let check = |old: Manifest, new: Manifest, expected: &str| {
-            let changes = changes(&old, &new);
-            let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            assert_eq!(texts, [expected]);
+        let list = |name: &str, count: usize, common: usize| {
+            let named = |place: usize| {
+                let is_common = common > 0 && place.is_multiple_of(common);
+                format!("{}{place}.o", if is_common { "both" } else { name })
+            };
+            let rest = (1..count).map(named);
+            std::iter::once("r".to_owned())
+                .chain(rest)
+                .collect::<Vec<_>>()
         };
         check(
-            manifest("a", 500, 0),
-            manifest("b", 400, 0),
-            "argument `1 to 399`: a1.o … → b1.o …",
+            &list("a", 500, 0),
+            &list("b", 400, 0),
+            &["argument `1 to 399`: a1.o … → b1.o …"],
         );
         check(
-            manifest("a", 500, 3),
-            manifest("b", 500, 3),
-            "argument `1 to 499`: a1.o … → b1.o …",
+            &list("a", 500, 3),
+            &list("b", 500, 3),
+            &["argument `1 to 499`: a1.o … → b1.o …"],
         );
         check(
-            manifest("a", 500, 0),
-            manifest("a", 400, 0),
-            "argument `400 to 499`: was a400.o …, absent now",
+            &list("a", 500, 0),
+            &list("a", 400, 0),
+            &["argument `400 to 499`: was a400.o …, absent now"],
         );
         check(
-            manifest("a", 9000, 0),
-            manifest("b", 9000, 0),
-            "argument `1 to 8999`: a1.o … → b1.o …",
+            &list("a", 9000, 0),
+            &list("b", 9000, 0),
+            &["argument `1 to 8999`: a1.o … → b1.o …"],
         );
         check(
-            manifest("a", 9000, 0),
-            manifest("a", 8999, 0),
-            "argument `a8999.o`: was set, absent now",
+            &list("a", 9000, 0),
+            &list("a", 8999, 0),
+            &["argument `a8999.o`: was set, absent now"],
         );
     }
 }
