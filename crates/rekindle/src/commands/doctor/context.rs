@@ -11,6 +11,7 @@ use rekindle::{Resolved, Surroundings};
 use rekindle_base::env;
 
 use super::checks::toolchain::Rustc;
+use super::logs::Recorded;
 use super::machine::Machine;
 use super::probe::{self, NotProbed, Probe};
 
@@ -24,6 +25,7 @@ pub(super) struct Context<'a> {
     pub(super) machine: Machine,
     rustc: OnceCell<Result<Rustc, String>>,
     probe: OnceCell<Result<Probe, NotProbed>>,
+    recorded: OnceCell<Option<Recorded>>,
 }
 
 impl<'a> Context<'a> {
@@ -41,6 +43,7 @@ impl<'a> Context<'a> {
             machine: Machine::real(surroundings),
             rustc: OnceCell::new(),
             probe: OnceCell::new(),
+            recorded: OnceCell::new(),
         }
     }
 
@@ -55,6 +58,14 @@ impl<'a> Context<'a> {
     /// The tiny program, built when first asked for.
     pub(super) fn probe(&self) -> Result<&Probe, &NotProbed> {
         self.probe.get_or_init(|| probe::build(self)).as_ref()
+    }
+
+    /// What earlier runs recorded of the project, read when first asked for; `None` outside of one.
+    pub(super) fn recorded(&self) -> Option<&Recorded> {
+        let store = &self.resolved.settings.store_dir;
+        let read = |layout: &Layout| Recorded::read(store, &layout.workspace_root);
+        let recorded = self.recorded.get_or_init(|| self.layout.as_ref().map(read));
+        recorded.as_ref()
     }
 
     /// A program as a shell finds it.

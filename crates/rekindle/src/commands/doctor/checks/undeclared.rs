@@ -14,7 +14,6 @@ use rekindle_store::{LocalStore, Space, Store};
 
 use super::super::context::Context;
 use super::super::kinds::UNDECLARED_READ;
-use super::super::logs;
 use super::super::model::{Finding, Outcome};
 use super::super::watched::Watched;
 
@@ -37,19 +36,18 @@ struct Reads {
 }
 
 pub(super) fn check(context: &Context<'_>) -> Outcome {
-    let Some(layout) = &context.layout else {
+    let (Some(layout), Some(log)) = (&context.layout, context.recorded()) else {
         return Outcome::skipped("this is no project of cargo's");
     };
-    let root = rekindle_fsx::canonicalize(&layout.workspace_root);
-    let root = root.unwrap_or_else(|_| layout.workspace_root.clone());
-    let recorded = recorded(context, &root);
+    let root = log.root.as_path();
+    let recorded: Vec<Recorded> = log.newest.values().filter_map(recorded).collect();
     if recorded.is_empty() {
         return Outcome::skipped("no run of this project is recorded that compiled anything");
     }
     let store = LocalStore::open(&context.resolved.settings.store_dir);
     let mut all: BTreeMap<PathBuf, (String, Reads)> = BTreeMap::new();
     let (mut units, mut scripts) = (0, 0);
-    for one in recorded.values() {
+    for one in &recorded {
         let count = if one.is_script {
             &mut scripts
         } else {
@@ -59,13 +57,13 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
         let (Some(manifest), Some(vantage)) = (manifest(&store, one), &one.vantage) else {
             continue;
         };
-        let Some(package) = directory(&manifest, one, vantage, &root) else {
+        let Some(package) = directory(&manifest, one, vantage, root) else {
             continue;
         };
         let (_, reads) = all
             .entry(package)
             .or_insert_with(|| (one.package.clone(), Reads::default()));
-        add(reads, &manifest, (vantage, &root), one.is_script);
+        add(reads, &manifest, (vantage, root), one.is_script);
     }
     let findings = all.into_iter().filter_map(|(dir, (package, mut reads))| {
         drop_listed(&mut reads);
@@ -77,37 +75,22 @@ pub(super) fn check(context: &Context<'_>) -> Outcome {
     Outcome::new(line, findings)
 }
 
-/// The newest event of each unit and script that went through Rekindle in this workspace.
-fn recorded(context: &Context<'_>, root: &Path) -> BTreeMap<String, Recorded> {
-    let mut found = BTreeMap::new();
-    for log in logs::of_workspace(context, root) {
-        // Within a run the last event of a unit counts.
-        for event in log.events.into_iter().rev() {
-            let (id, one) = match event.kind {
-                EventKind::Unit(unit) => (
-                    format!("{} {} {}", unit.package, unit.crate_name, unit.kind),
-                    Recorded {
-                        package: unit.package,
-                        is_script: false,
-                        key: unit.key.filter(|_| unit.undeclared),
-                        vantage: unit.vantage,
-                    },
-                ),
-                EventKind::Step(step) if step.kind == "build-script" => (
-                    format!("{} build script", step.package),
-                    Recorded {
-                        package: step.package,
-                        is_script: true,
-                        key: step.key,
-                        vantage: step.vantage,
-                    },
-                ),
-                _ => continue,
-            };
-            found.entry(id).or_insert(one);
-        }
-    }
-    found
+fn recorded(event: &EventKind) -> Option<Recorded> {
+    Some(match event {
+        EventKind::Unit(unit) => Recorded {
+            package: unit.package.clone(),
+            is_script: false,
+            key: unit.key.filter(|_| unit.undeclared),
+            vantage: unit.vantage.clone(),
+        },
+        EventKind::Step(step) => Recorded {
+            package: step.package.clone(),
+            is_script: true,
+            key: step.key,
+            vantage: step.vantage.clone(),
+        },
+        _ => return None,
+    })
 }
 
 fn manifest(store: &LocalStore, one: &Recorded) -> Option<Manifest> {
