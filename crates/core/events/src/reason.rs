@@ -144,6 +144,10 @@ impl Change {
             ChangeKind::Listing => format!("other names are in `{name}`"),
             ChangeKind::Link => format!("`{name}` leads elsewhere"),
             ChangeKind::Program => format!("the program `{name}` is another"),
+            ChangeKind::Directory => {
+                let (old, new) = (self.old.as_deref()?, self.new.as_deref()?);
+                format!("its outputs hold the path of `{name}`: {old} → {new}")
+            }
             _ => return None,
         })
     }

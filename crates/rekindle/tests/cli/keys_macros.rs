@@ -100,6 +100,9 @@ fn a_directory_that_a_macro_put_into_the_output_is_keyed() {
     let run = lab.run(&["build"]);
     run.missed_for("app", ("directory", "{workspace}"));
     assert_eq!(run.fate("mac"), "hit");
+    let text = lab.run(&["explain"]).done.stdout;
+    let line = "app 0.1.0 (bin) was compiled because its inputs changed:\n  its outputs hold the path of `{workspace}`: ";
+    assert!(text.contains(line), "{text}");
     assert_eq!(lab.app(), format!("{}\n", lab.path("app").display()));
 }
 
