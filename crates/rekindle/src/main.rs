@@ -49,7 +49,7 @@ fn own(command: OwnCommand) -> Result<u8, CommandError> {
         OwnCommand::Observe(args) => commands::observe::run(&args)?,
         OwnCommand::Doctor(args) => return commands::doctor::run(&args),
         OwnCommand::Snapshot(args) => commands::snapshot::run(&args)?,
-        OwnCommand::Materialise(args) => commands::snapshot::materialise(&args)?,
+        OwnCommand::Materialise(args) => commands::materialise::run(&args)?,
         OwnCommand::Step(args) => return commands::step::run(&args),
         OwnCommand::Cache(args) => return commands::cache::run(&args),
         OwnCommand::Init(args) => return commands::init::run(&args),

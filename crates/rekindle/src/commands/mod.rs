@@ -15,6 +15,7 @@ mod history_github;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod insight;
+pub(crate) mod materialise;
 pub(crate) mod observe;
 mod remote;
 mod remote_history;

@@ -1,8 +1,7 @@
-//! `rekindle snapshot` and `rekindle materialise`: looking at snapshots, and doing by hand what a run of
-//! cargo does by itself.
+//! `rekindle snapshot`: looking at snapshots, and doing by hand what a run of cargo does by itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::{self, Asked, Layout};
@@ -10,7 +9,6 @@ use rekindle::selection::{self, Call, Selection};
 use rekindle::{Resolved, Surroundings, WRAPPER, git, given, resolve_settings, sibling};
 use rekindle_base::{ByteSize, Clock, Digest, SystemClock};
 use rekindle_outputs::environment::Environment;
-use rekindle_outputs::{incremental, materialise, sparse};
 use rekindle_snapshot::base::{self, Made};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::model::{Body, Content, File, Place, Tree, Unit};
@@ -20,7 +18,7 @@ use serde::Serialize;
 
 use super::bar::{Bars, Work};
 use super::{print, print_json};
-use crate::cli::{Format, MaterialiseArgs, Site, SnapshotArgs, SnapshotCommand};
+use crate::cli::{Format, Site, SnapshotArgs, SnapshotCommand};
 use crate::error::CommandError;
 
 /// Version of the JSON forms of these commands.
@@ -553,74 +551,4 @@ fn launcher() -> Result<PathBuf, CommandError> {
 
 fn failed(what: &'static str) -> impl Fn(std::io::Error) -> CommandError {
     move |error| CommandError::environment(format!("the target could not be {what}: {error}"))
-}
-
-#[derive(Serialize)]
-struct MaterialiseJson {
-    version: u32,
-    files: u64,
-    bytes: u64,
-    packages: u64,
-    failed: Vec<String>,
-}
-
-/// Puts the bytes in the place of every placeholder, and the sources of every package, so that any tool can read
-/// them.
-pub(crate) fn materialise(args: &MaterialiseArgs) -> Result<(), CommandError> {
-    let project = Project::find(&args.site)?;
-    let dirs = [&project.layout.build_dir, &project.layout.target_dir];
-    let mut paths = Vec::new();
-    for dir in dirs {
-        paths.extend(placeholders(dir)?);
-    }
-    paths.sort_unstable();
-    paths.dedup();
-    let bar = project.bars(args.format).begin(Work::MATERIALISE);
-    let mut outcome = materialise::materialise_all(&paths, None);
-    let states = incremental::fill_all(&project.layout.build_dir);
-    outcome.done.files += states.files;
-    outcome.done.bytes += states.bytes;
-    let cargo_home = &project.resolved.settings.cargo_home;
-    let packages = sparse::fill_all(cargo_home, Some(&project.store)).map_err(|error| {
-        CommandError::environment(format!("cargo's home cannot be read: {error}"))
-    })?;
-    drop(bar);
-    let lost = packages.errors.iter().map(ToString::to_string);
-    let json = MaterialiseJson {
-        version: VERSION,
-        files: outcome.done.files,
-        bytes: outcome.done.bytes,
-        packages: packages.filled.packages,
-        failed: outcome
-            .failed
-            .iter()
-            .map(ToString::to_string)
-            .chain(lost)
-            .collect(),
-    };
-    match args.format {
-        Format::Json => print_json(&json)?,
-        Format::Text => print(&format!(
-            "materialised {} files, {}; {} packages\n",
-            json.files,
-            ByteSize(json.bytes),
-            json.packages
-        ))?,
-    }
-    match json.failed.first() {
-        None => Ok(()),
-        Some(first) => Err(CommandError::environment(format!(
-            "{} could not be put in place: {first}",
-            json.failed.len()
-        ))
-        .hint("`rekindle build` builds what the store has lost")),
-    }
-}
-
-fn placeholders(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let files = rekindle_fsx::walk_all(dir).map_err(failed("read"))?;
-    let small = files
-        .into_iter()
-        .filter(|entry| entry.sig.size <= rekindle_outputs::placeholder::MAX_BYTES);
-    Ok(small.map(|entry| entry.path).collect())
 }

@@ -79,7 +79,7 @@ impl Project {
                 "RUNNER_",
                 "MAKE",
             ];
-            let kept = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+            let kept = ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
             if matches!(&*text, "CARGO" | "CI")
                 || (foreign.iter().any(|prefix| text.starts_with(prefix))
                     && !kept.contains(&&*text))
@@ -93,6 +93,8 @@ impl Project {
             .env("REKINDLE_DIR", self.path("store"))
             // The unit cache is what most tests are about: a snapshot would be before it.
             .env("REKINDLE_SNAPSHOT", "0")
+            // A person's home of cargo's has settings, and packages of whatever else they build.
+            .env("CARGO_HOME", self.path("cargo-home"))
             .env("XDG_CONFIG_HOME", self.path("config"));
         command
     }

@@ -239,6 +239,47 @@ fn what_the_store_has_lost_is_downloaded() {
     assert_eq!(lab.cargo(&["run", "-q", "--release"]).ok().stdout, PRINTED);
 }
 
+/// cargo's home is everybody's, and what another workspace has lost is nothing to fail for.
+#[test]
+fn materialise_fails_for_the_packages_of_its_own_workspace_alone() {
+    let lab = RegistryLab::captured();
+    lab.put(
+        "other/Cargo.toml",
+        "[package]\nname = \"other\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n",
+    );
+    lab.put("other/src/main.rs", "fn main() {}");
+    lab.put(
+        "other/Cargo.lock",
+        "version = 4\n[[package]]\nname = \"other\"\nversion = \"0.1.0\"\n",
+    );
+    let materialise = |workspace: &str| -> crate::project::Done {
+        let mut command = lab.program(env!("CARGO_BIN_EXE_rekindle"), &["materialise"]);
+        command.current_dir(lab.path(workspace));
+        command.output().unwrap().into()
+    };
+    lab.restore(false);
+    damage_object(&lab, "plain");
+    let other = materialise("other").ok();
+    assert!(other.stdout.contains("; 5 packages"), "{}", other.stdout);
+    let told = "does not use (1, such as `plain-1.0.0`); cargo downloads them";
+    assert!(other.stderr.contains(told), "{}", other.stderr);
+    // It does not stand in cargo's way.
+    lab.cargo(&["build"]).ok();
+    assert!(lab.package("plain").join("src/inner.rs").exists());
+
+    let lab = RegistryLab::captured();
+    lab.restore(false);
+    damage_object(&lab, "plain");
+    let own = lab.rekindle(&["materialise"]);
+    assert_eq!(own.code, Some(3), "{}", own.stderr);
+    assert!(
+        own.stderr.contains("the sources of `plain-1.0.0`"),
+        "{}",
+        own.stderr
+    );
+    assert!(!own.stderr.contains("does not use"), "{}", own.stderr);
+}
+
 /// One that was built by `rekindle`, with nothing left but the store.
 fn rebuilt() -> RegistryLab {
     let lab = RegistryLab::new();

@@ -30,6 +30,7 @@ mod package;
 mod readers;
 mod restore;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
@@ -107,6 +108,16 @@ impl RegistryError {
         let path = path.to_owned();
         move |error| Self::Io { path, error }
     }
+}
+
+/// What the directories of a lock file's packages are called, of those that come from a registry.
+///
+/// # Errors
+/// Where the file cannot be read, or says nothing that is understood.
+pub fn package_dirs(lock_path: &Path) -> Result<BTreeSet<String>, RegistryError> {
+    let lock = read_lock(lock_path)?;
+    let packages = lock.into_iter().flat_map(|(_, lock)| lock.registry);
+    Ok(packages.map(|package| package.dir_name()).collect())
 }
 
 /// The keys of the records that a lock file's packages have, as far as their registries are known.
