@@ -154,11 +154,59 @@ pub(crate) fn bundled(unit: &Unit<'_>, library: &Path) -> Result<Vec<Name>, Unca
     })
 }
 
-/// Whether a source may ask for a static library: an archive that is empty today leaves no member.
+/// Whether a source may ask for a static library with `#[link(…)]`: an archive that is empty today leaves
+/// no member. Where it is not plain what an attribute says, it may.
 pub(crate) fn asks_for_static(source: &[u8]) -> bool {
-    memchr::memmem::find(source, b"link(").is_some()
-        && memchr::memmem::find(source, b"static").is_some()
-        && memchr::memmem::find(source, b"kind").is_some()
+    const WORD: &[u8] = b"link";
+    memchr::memmem::find_iter(source, WORD).any(|at| {
+        let is_word = !source[..at].last().is_some_and(|byte| is_of_a_name(*byte));
+        is_word && may_be_static(source[at + WORD.len()..].trim_ascii_start())
+    })
+}
+
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+}
+
+/// Whether what follows the word `link` may be an attribute's arguments with a static kind.
+fn may_be_static(rest: &[u8]) -> bool {
+    let inner = match rest.first() {
+        Some(b'(') => &rest[1..],
+        // A comment.
+        Some(b'/') => return true,
+        _ => return false,
+    };
+    let Some(arguments) = before_parenthesis(inner) else {
+        return true;
+    };
+    let mut kinds = memchr::memmem::find_iter(arguments, b"kind").peekable();
+    if kinds.peek().is_none() {
+        // A macro's parameter may bring it.
+        return arguments.contains(&b'$');
+    }
+    kinds.any(|at| {
+        let value = arguments[at + b"kind".len()..].trim_ascii_start();
+        let value = value.strip_prefix(b"=").map(<[u8]>::trim_ascii_start);
+        let literal = value.and_then(|value| value.strip_prefix(b"\""));
+        literal.is_none_or(|kind| kind.starts_with(b"static"))
+    })
+}
+
+/// What stands before the closing parenthesis; `None` where there is more than names and plain strings.
+fn before_parenthesis(inner: &[u8]) -> Option<&[u8]> {
+    let mut in_string = false;
+    let mut depth = 0usize;
+    for (at, byte) in inner.iter().enumerate() {
+        match byte {
+            b'\\' | b'/' | b'#' | b'\'' => return None,
+            b'"' => in_string = !in_string,
+            b'(' if !in_string => depth += 1,
+            b')' if !in_string && depth == 0 => return Some(&inner[..at]),
+            b')' if !in_string => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// All archives in the searched directories, to be keyed where [`asks_for_static`].
@@ -196,4 +244,54 @@ fn members(archive: &Path) -> Vec<Vec<u8>> {
         .filter_map(Result::ok)
         .map(|member| member.name().to_vec())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_static;
+
+    #[test]
+    fn attributes_that_may_name_a_static_library_are_found() {
+        for source in [
+            r#"#[link(name = "number", kind = "static")] extern "C" {}"#,
+            r#"#[link(kind="static-nobundle", name="number")]"#,
+            "#[link (\n    name = \"number\",\n    kind\n    =\n    \"static\",\n)]",
+            r#"#[cfg_attr(unix, link(name = "number", kind = "static"))]"#,
+            r#"#[cfg_attr(unix, cold, link(name = "a(", kind = "static", modifiers = "+bundle"))]"#,
+            r#"#[r#link(name = "number", kind = "static")]"#,
+            // Not plain.
+            r#"#[link/* which */(name = "number", kind = "static")]"#,
+            r#"#[link(name = "number" /* :) */, kind = "static")]"#,
+            r#"#[link(name = "\")", kind = "static")]"#,
+            r##"#[link(name = r#"")"#, kind = "static")]"##,
+            r#"#[link(name = "number", kind = r"static")]"#,
+            r#"#[link(name = "number", kind = $kind)]"#,
+            r#"#[link($($words)*)]"#,
+            r#"#[link(name = "kinds", kind = "static")]"#,
+            r#"#[link(name = "number", kind = "dylib", kind = "static")]"#,
+            r#"#[link(name = "number", kind"#,
+            // Behind others.
+            r#"fn unlink(kind: u8) {} #[link(name = "c")] #[link(name = "number", kind = "static")]"#,
+        ] {
+            assert!(asks_for_static(source.as_bytes()), "{source}");
+        }
+    }
+
+    #[test]
+    fn others_are_not() {
+        for source in [
+            "",
+            r#"let kind: &'static str = symlink(kind, "static");"#,
+            r#"Some(TreeValue::Symlink(_)) => kind(), "static""#,
+            r#"env.render_ok(r"hyperlink(kind, 'static')")"#,
+            r#"#[link(name = "c")] extern "C" { static kind: u8; }"#,
+            r#"#[link(name = "number", kind = "dylib")] static KIND: u8 = 0;"#,
+            r#"#[link(name = "a(b", kind = "raw-dylib")] static KIND: u8 = 0;"#,
+            r#"#[link_name = "kind"] static X: u8;"#,
+            r#"link(first, second); let kind = "static";"#,
+            "a link of a static kind",
+        ] {
+            assert!(!asks_for_static(source.as_bytes()), "{source}");
+        }
+    }
 }

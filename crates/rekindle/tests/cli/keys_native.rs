@@ -47,7 +47,8 @@ fn two_away(sys: &str, script: &str) -> Lab {
         ),
         (
             "mid/src/lib.rs",
-            "pub fn number() -> i32 { unsafe { sys::number() } }\n",
+            // It speaks of links and of static kinds, but asks for none.
+            "/// Not `symlink(kind: &'static str)`.\npub fn number() -> i32 { unsafe { sys::number() } }\n",
         ),
         ("sys/Cargo.toml", &package("sys", "")),
         ("sys/src/lib.rs", sys),
@@ -67,6 +68,7 @@ fn check_two_away(lab: &mut Lab) {
     );
     assert_eq!(after, "2\n");
     run.missed_for("sys", ("native", "libnumber.a"));
+    assert_eq!(run.fate("mid"), "hit");
 }
 
 #[test]
