@@ -170,7 +170,7 @@ impl<'a> Capture<'a> {
                 source,
                 bound: self.home_bound,
             },
-            files: self.files,
+            files: std::mem::take(&mut self.files),
         };
         let mut needs = fingerprint::needs_of(&unit)
             .ok_or_else(|| LeftOut::UnknownInputs("its fingerprint has another form".into()))?;
@@ -179,6 +179,11 @@ impl<'a> Capture<'a> {
             let mut made = self.all.scripts.made(own, &needs);
             let recorded = recorder.record(seen, (&self.profile.path, &mut made), inputs);
             unit.inputs.extend(recorded.map_err(LeftOut::Undeclared)?);
+            // In another directory the script says another path, whether what was made of it holds it or not.
+            for value in made.told() {
+                unit.path_bound |= self.holds_path(value.as_bytes());
+                unit.home.bound |= self.holds_home(value.as_bytes());
+            }
             let read = made.read();
             needs.extend(read);
         }

@@ -3,11 +3,11 @@
 //! cargo's fingerprint of a run names the fingerprint of the program that ran, and that program's dep-info
 //! names its source. Runs and programs may be in different profile directories (`--target`).
 //!
-//! And which runs' files a unit was seen to read: [`Made`].
+//! And which runs' files a unit was seen to read, and which of its variables they set: [`Made`].
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -21,10 +21,19 @@ use rekindle_key::depinfo::DepInfo;
 pub(crate) struct Scripts<'a> {
     profiles: &'a [(Profile, Vec<Place>)],
     sources: HashMap<u64, PathBuf>,
-    /// Where runs of them wrote, by the hash of the run's fingerprint.
-    out_dirs: HashMap<u64, PathBuf>,
+    /// Runs of them, by the hash of the run's fingerprint.
+    runs: HashMap<u64, Run>,
     /// What each unit was built with, by hashes of fingerprints. Read where it is asked for, which is seldom.
     needs: OnceCell<HashMap<u64, Vec<u64>>>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+struct Run {
+    /// Where it wrote.
+    out_dir: PathBuf,
+    /// What it printed.
+    printed: PathBuf,
 }
 
 impl<'a> Scripts<'a> {
@@ -39,8 +48,11 @@ impl<'a> Scripts<'a> {
                 if let Some((hash, source)) = script(workspace, profile, place) {
                     found.sources.insert(hash, source);
                 } else if let Some(hash) = hash_named(profile, place, "run-build-script-") {
-                    let out_dir = profile.path.join(place.out_dir());
-                    found.out_dirs.insert(hash, out_dir);
+                    let run = Run {
+                        out_dir: profile.path.join(place.out_dir()),
+                        printed: profile.path.join(place.script_output()),
+                    };
+                    found.runs.insert(hash, run);
                 }
             }
         }
@@ -50,13 +62,15 @@ impl<'a> Scripts<'a> {
     /// What a unit may read that was made with it: in `own`, its own directory, and in those of runs that it was
     /// built with, directly or not. `needs` are the hashes of those it was built with directly.
     pub(crate) fn made<'s>(&'s self, own: PathBuf, needs: &'s [u64]) -> Made<'s> {
-        let direct = needs.iter().filter_map(|hash| self.out_dirs.get(hash));
+        let direct = needs.iter().filter_map(|hash| self.runs.get(hash));
         Made {
             scripts: self,
             needs,
-            dirs: direct.cloned().chain([own]).collect(),
+            dirs: direct.map(|run| run.out_dir.clone()).chain([own]).collect(),
             further: OnceCell::new(),
             read: BTreeSet::new(),
+            variables: OnceCell::new(),
+            told: Vec::new(),
         }
     }
 
@@ -80,7 +94,7 @@ impl<'a> Scripts<'a> {
             }
         }
         let runs = found.into_iter();
-        runs.filter_map(|hash| Some((hash, self.out_dirs.get(&hash)?.as_path())))
+        runs.filter_map(|hash| Some((hash, self.runs.get(&hash)?.out_dir.as_path())))
             .collect()
     }
 
@@ -112,9 +126,35 @@ pub(crate) struct Made<'a> {
     dirs: Vec<PathBuf>,
     further: OnceCell<Vec<(u64, &'a Path)>>,
     read: BTreeSet<u64>,
+    /// What the runs that the unit was built with directly have cargo set for it.
+    variables: OnceCell<Vec<(Vec<u8>, OsString)>>,
+    told: Vec<OsString>,
 }
 
 impl Made<'_> {
+    /// Whether a maker set a variable to a value that `is_it`: cargo builds the unit again where the maker ran
+    /// again. What the unit was told so far is [`Self::told`].
+    pub(crate) fn sets(&mut self, name: &[u8], is_it: impl Fn(&OsStr) -> bool) -> bool {
+        let all = self.variables.get_or_init(|| {
+            let runs = self.needs.iter();
+            let runs = runs.filter_map(|hash| self.scripts.runs.get(hash));
+            let printed = runs.filter_map(|run| rekindle_fsx::read(&run.printed).ok());
+            printed.flat_map(|text| variables(&text)).collect()
+        });
+        let value = all
+            .iter()
+            .find(|(key, value)| key == name && is_it(value))
+            .map(|(_, value)| value.clone());
+        let is_set = value.is_some();
+        self.told.extend(value);
+        is_set
+    }
+
+    /// The values of variables that makers set.
+    pub(crate) fn told(&self) -> &[OsString] {
+        &self.told
+    }
+
     /// Whether what was read at a path is of a maker: in one of the directories or, where it is itself one, around it. A run
     /// that the unit was not built with directly (a linker finds what scripts of crates further back wrote) is one of [`Self::read`] then.
     pub(crate) fn has(&mut self, path: &Path, is_directory: bool) -> bool {
@@ -135,6 +175,22 @@ impl Made<'_> {
     pub(crate) fn read(self) -> BTreeSet<u64> {
         self.read
     }
+}
+
+/// What a build script's output has cargo set for the package's crates.
+fn variables(printed: &[u8]) -> Vec<(Vec<u8>, OsString)> {
+    let lines = printed.split(|byte| *byte == b'\n').filter_map(|line| {
+        let rest = line.strip_prefix(b"cargo:")?;
+        let rest = rest.strip_prefix(b":").unwrap_or(rest);
+        rest.strip_prefix(b"rustc-env=")
+    });
+    let pairs = lines.filter_map(|pair| {
+        let pair = pair.trim_ascii_end();
+        let at = memchr::memchr(b'=', pair)?;
+        let value = OsStr::from_bytes(&pair[at + 1..]);
+        Some((pair[..at].to_vec(), value.to_owned()))
+    });
+    pairs.collect()
 }
 
 /// The hash of a unit whose fingerprint's name begins so.
@@ -169,4 +225,36 @@ fn script(workspace: &Path, profile: &Profile, place: &Place) -> Option<(u64, Pa
         hash,
         workspace.join(OsStr::from_bytes(info.inputs.first()?)),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_in_what_a_script_prints() {
+        let printed = b"cargo:rustc-env=ONE=1\ncargo::rustc-env=TWO=a=b \r\nrustc-env=NO=1\n\
+            cargo:rustc-cfg=NO=1\n cargo:rustc-env=NO=1\ncargo:rustc-env=NO\ncargo:rustc-env=ONE=2";
+        let found = [("ONE", "1"), ("TWO", "a=b"), ("ONE", "2")];
+        let found = found.map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(variables(printed), found);
+    }
+
+    #[test]
+    fn a_maker_vouches_for_what_it_set_and_nobody_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let printed = dir.path().join("output");
+        rekindle_fsx::atomic::write(&printed, b"cargo:rustc-env=ONE=1\n").unwrap();
+        let mut scripts = Scripts::default();
+        let out_dir = dir.path().join("out");
+        scripts.runs.insert(7, Run { out_dir, printed });
+        let mut made = scripts.made(dir.path().join("own"), &[7]);
+        assert!(!made.sets(b"ONE", |value| value == "2"));
+        assert!(!made.sets(b"TWO", |_| true));
+        assert!(made.told().is_empty());
+        assert!(made.sets(b"ONE", |value| value == "1"));
+        assert_eq!(made.told(), ["1"]);
+        let mut other = scripts.made(dir.path().join("own"), &[8]);
+        assert!(!other.sets(b"ONE", |_| true));
+    }
 }

@@ -8,7 +8,7 @@
 //!
 //! A unit was given an environment by cargo, which is not at hand here. So a capture takes over what this
 //! command's own environment gives the same value, and variables that cargo made itself, from what it watches,
-//! need no look. Whatever else there is leaves the unit out.
+//! or that the package's build script has it set, need no look. Whatever else there is leaves the unit out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -20,7 +20,7 @@ use rekindle_fsx::FileKind;
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::Name;
 use rekindle_key::step::{self, NOTHING, StepEntry};
-use rekindle_key::variables::{SET_BY_CARGO, is_among};
+use rekindle_key::variables::{SET_BY_CARGO, is_among, value_of};
 use rekindle_key::{Item, Manifest, Root, Roots, Tag};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
@@ -224,7 +224,7 @@ impl<'a> Recorder<'a> {
             // A unit that holds the path of another root says so itself.
             Name::Directory(root) if *root != Root::Home => return Ok(None),
             Name::Variable(_) => {
-                let same = self.same_variable(unit, item)?;
+                let same = self.same_variable((unit, made), item)?;
                 return Ok(same.then(|| self.look(item.tag, &item.name)));
             }
             Name::File(path)
@@ -299,12 +299,19 @@ impl<'a> Recorder<'a> {
         Err(format!("`{}`, which is another here", text(&item.name)))
     }
 
-    /// Whether a variable has this command's value; else it must be one of cargo's.
-    fn same_variable(&self, unit: &Of<'_>, item: &Item) -> Result<bool, String> {
+    /// Whether a variable has this command's value; else it must be one of cargo's, or of a build script's.
+    fn same_variable(
+        &self,
+        (unit, made): (&Of<'_>, &mut Made<'_>),
+        item: &Item,
+    ) -> Result<bool, String> {
         let same = self.same(unit, item, &Name::Variable(item.name.clone()));
+        let is_it =
+            |value: &OsStr| value_of(&item.name, Some(value), &unit.shown).as_bytes() == item.value;
         match same {
             Ok(()) => Ok(true),
             Err(_) if is_among(&item.name, SET_BY_CARGO) => Ok(false),
+            Err(_) if made.sets(&item.name, is_it) => Ok(false),
             Err(error) => Err(error),
         }
     }
