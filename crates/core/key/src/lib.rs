@@ -12,6 +12,7 @@
 pub mod arguments;
 pub mod cc;
 pub mod depinfo;
+pub mod directives;
 pub mod entry;
 pub mod explain;
 mod invocation;

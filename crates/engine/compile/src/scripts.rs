@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use rekindle_base::{Digest, DigestHasher, env};
 use rekindle_events::{EventKind, MissReason, Refusal, StepEvent, StepFate};
+use rekindle_key::directives;
 use rekindle_key::step::StepEntry;
 use rekindle_key::{Root, Roots};
 use rekindle_observe::{Observer, Options};
@@ -438,15 +439,9 @@ fn options(settings: &Settings, step: &Step<'_>, environment: &Environment) -> O
 /// The path that a script declares and that is not there: cargo then runs it each time, and some ask for
 /// just that.
 fn always_runs(stdout: &[u8], package: &Path) -> Option<String> {
-    let declares = |line: &[u8]| {
-        let rest = line.strip_prefix(b"cargo:")?;
-        let rest = rest.strip_prefix(b":").unwrap_or(rest);
-        let path = rest.strip_prefix(b"rerun-if-changed=")?;
-        Some(Path::new(OsStr::from_bytes(path)).to_owned())
-    };
-    let mut declared = stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| declares(line.trim_ascii_end()));
+    let mut declared = directives::of(stdout)
+        .filter(|(key, _)| *key == b"rerun-if-changed")
+        .map(|(_, path)| Path::new(OsStr::from_bytes(path)));
     let missing = declared.find(|path| {
         let path = package.join(path);
         rekindle_fsx::stat_follow(&path).is_err()

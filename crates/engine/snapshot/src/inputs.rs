@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx::FileKind;
+use rekindle_key::directives;
 use rekindle_key::{Root, Roots};
 use rekindle_outputs::localise::{self, Replacements};
 
@@ -236,17 +237,12 @@ pub struct Declared {
 #[must_use]
 pub fn declared(output: &[u8]) -> Declared {
     let mut declared = Declared::default();
-    for line in String::from_utf8_lossy(output).lines() {
-        let Some(line) = line
-            .strip_prefix("cargo::")
-            .or_else(|| line.strip_prefix("cargo:"))
-        else {
-            continue;
-        };
-        if let Some(path) = line.strip_prefix("rerun-if-changed=") {
-            declared.paths.push(path.to_owned());
+    for (key, value) in directives::of(output) {
+        if key == b"rerun-if-changed" {
+            let path = String::from_utf8_lossy(value).into_owned();
+            declared.paths.push(path);
             declared.any = true;
-        } else if line.starts_with("rerun-if-env-changed=") {
+        } else if key == b"rerun-if-env-changed" {
             declared.any = true;
         }
     }

@@ -15,6 +15,7 @@ use crate::fingerprint;
 use crate::layout::{Place, Profile, is_hash_name};
 use rekindle_fsx::DirEntry;
 use rekindle_key::depinfo::DepInfo;
+use rekindle_key::directives;
 
 /// Programs of build scripts by the hash of their fingerprint.
 #[derive(Debug, Default)]
@@ -179,18 +180,11 @@ impl Made<'_> {
 
 /// What a build script's output has cargo set for the package's crates.
 fn variables(printed: &[u8]) -> Vec<(Vec<u8>, OsString)> {
-    let lines = printed.split(|byte| *byte == b'\n').filter_map(|line| {
-        let rest = line.strip_prefix(b"cargo:")?;
-        let rest = rest.strip_prefix(b":").unwrap_or(rest);
-        rest.strip_prefix(b"rustc-env=")
-    });
-    let pairs = lines.filter_map(|pair| {
-        let pair = pair.trim_ascii_end();
-        let at = memchr::memchr(b'=', pair)?;
-        let value = OsStr::from_bytes(&pair[at + 1..]);
-        Some((pair[..at].to_vec(), value.to_owned()))
-    });
-    pairs.collect()
+    directives::of(printed)
+        .filter(|(key, _)| *key == b"rustc-env")
+        .filter_map(|(_, pair)| directives::pair(pair))
+        .map(|(name, value)| (name.to_vec(), OsStr::from_bytes(value).to_owned()))
+        .collect()
 }
 
 /// The hash of a unit whose fingerprint's name begins so.

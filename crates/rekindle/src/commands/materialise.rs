@@ -88,8 +88,11 @@ pub(crate) fn run(args: &MaterialiseArgs) -> Result<(), CommandError> {
 /// Packages that the store has lost and a workspace's lock file does not name, and why the others are not in
 /// place. cargo's home serves every workspace: what another one lost is nothing that this one fails for.
 fn unused_apart(workspace: &Path, errors: Vec<FillError>) -> (Vec<String>, Vec<String>) {
-    let used = registry::package_dirs(&workspace.join("Cargo.lock")).ok();
     let (mut unused, mut others) = (Vec::new(), Vec::new());
+    if errors.is_empty() {
+        return (unused, others);
+    }
+    let used = registry::package_dirs(&workspace.join("Cargo.lock")).ok();
     for error in errors {
         match (error, &used) {
             (FillError::Lost { package, .. }, Some(used)) if !used.contains(&package) => {

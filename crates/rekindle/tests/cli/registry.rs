@@ -252,14 +252,15 @@ fn materialise_fails_for_the_packages_of_its_own_workspace_alone() {
         "other/Cargo.lock",
         "version = 4\n[[package]]\nname = \"other\"\nversion = \"0.1.0\"\n",
     );
-    let materialise = |workspace: &str| -> crate::project::Done {
-        let mut command = lab.program(env!("CARGO_BIN_EXE_rekindle"), &["materialise"]);
-        command.current_dir(lab.path(workspace));
-        command.output().unwrap().into()
-    };
     lab.restore(false);
     damage_object(&lab, "plain");
-    let other = materialise("other").ok();
+    let other: crate::project::Done = lab
+        .program(env!("CARGO_BIN_EXE_rekindle"), &["materialise"])
+        .current_dir(lab.path("other"))
+        .output()
+        .unwrap()
+        .into();
+    let other = other.ok();
     assert!(other.stdout.contains("; 5 packages"), "{}", other.stdout);
     let told = "does not use (1, such as `plain-1.0.0`); cargo downloads them";
     assert!(other.stderr.contains(told), "{}", other.stderr);

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rekindle_key::directives;
+
 /// What is watched.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
@@ -35,22 +37,21 @@ impl Watched {
             }
         }
         let text = newest.and_then(|(_, output)| rekindle_fsx::read(&output).ok());
-        watched.read(&String::from_utf8_lossy(&text.unwrap_or_default()), dir);
+        watched.read(&text.unwrap_or_default(), dir);
         watched
     }
 
-    fn read(&mut self, output: &str, dir: &Path) {
-        for line in output.lines() {
-            let Some(rest) = line
-                .strip_prefix("cargo::")
-                .or_else(|| line.strip_prefix("cargo:"))
-            else {
-                continue;
-            };
-            if let Some(path) = rest.strip_prefix("rerun-if-changed=") {
-                self.paths.insert(plain(&dir.join(path.trim_end())));
-            } else if let Some(name) = rest.strip_prefix("rerun-if-env-changed=") {
-                self.variables.insert(name.trim_end().to_owned());
+    fn read(&mut self, output: &[u8], dir: &Path) {
+        for (key, value) in directives::of(output) {
+            let value = String::from_utf8_lossy(value);
+            match key {
+                b"rerun-if-changed" => {
+                    self.paths.insert(plain(&dir.join(&*value)));
+                }
+                b"rerun-if-env-changed" => {
+                    self.variables.insert(value.into_owned());
+                }
+                _ => {}
             }
         }
         if self.paths.is_empty() && self.variables.is_empty() {
@@ -96,7 +97,7 @@ mod tests {
 
     fn watched(output: &str) -> Watched {
         let mut watched = Watched::default();
-        watched.read(output, Path::new("/ws/app"));
+        watched.read(output.as_bytes(), Path::new("/ws/app"));
         watched
     }
 
