@@ -175,6 +175,12 @@ fn forget_scripts(works: &mut [Work<'_>], saw: &Saw, captured: &mut Captured) {
 /// Replaces the hashes of dependencies by their builds. A unit that was built with one that is not
 /// captured is left out, and then those that were built with it.
 fn resolve(works: &mut [Work<'_>], captured: &mut Captured) {
+    if works.iter().all(|work| work.built.is_empty()) {
+        return;
+    }
+    for work in works.iter_mut() {
+        work.known.place(work.profile);
+    }
     let mut builds: HashMap<u64, Digest> = HashMap::new();
     for work in works.iter() {
         builds.extend(work.known.builds());
@@ -214,6 +220,8 @@ fn resolve(works: &mut [Work<'_>], captured: &mut Captured) {
 struct Known<'a> {
     ledger: Ledger,
     tree: Option<(Digest, Cow<'a, Tree>)>,
+    /// Whether the tree's units are as they were placed here.
+    is_as_placed: bool,
     /// Units that are as they were recorded: index in the tree, and whether cargo looked at them.
     unchanged: HashMap<String, (usize, bool)>,
     /// Indices of units that are not.
@@ -230,19 +238,11 @@ impl<'a> Known<'a> {
         places: &[Place],
     ) -> Self {
         let ledger = Ledger::read(&request.here.build_dir, &profile.name).unwrap_or_default();
-        let mut tree = ledger.tree.and_then(|digest| {
+        let tree = ledger.tree.and_then(|digest| {
             let known = request.trees.get(&digest).map(Cow::Borrowed);
             let tree = known.or_else(|| trees::get(store, &digest).map(Cow::Owned))?;
             Some((digest, tree))
         });
-        if let Some((_, tree)) = &mut tree {
-            let rewritten = |unit: &&mut Unit| ledger.rewritten.contains(&unit.id);
-            if !ledger.rewritten.is_empty() {
-                for unit in tree.to_mut().units.iter_mut().filter(rewritten) {
-                    as_placed(profile, unit);
-                }
-            }
-        }
         let units: HashMap<&str, usize> = tree
             .iter()
             .flat_map(|(_, tree)| tree.units.iter().enumerate())
@@ -272,9 +272,24 @@ impl<'a> Known<'a> {
         Self {
             ledger,
             tree,
+            is_as_placed: false,
             unchanged,
             changed,
             ids: places.iter().map(|place| place.id.clone()).collect(),
+        }
+    }
+
+    /// Takes what a restore rewrote for this place as it is there, once: a tree that is written needs it, and
+    /// units that were built with the rewritten ones. Where nothing was built, nobody asks.
+    fn place(&mut self, profile: &Profile) {
+        if std::mem::replace(&mut self.is_as_placed, true) || self.ledger.rewritten.is_empty() {
+            return;
+        }
+        if let Some((_, tree)) = &mut self.tree {
+            let rewritten = |unit: &&mut Unit| self.ledger.rewritten.contains(&unit.id);
+            for unit in tree.to_mut().units.iter_mut().filter(rewritten) {
+                as_placed(profile, unit);
+            }
         }
     }
 
@@ -371,7 +386,7 @@ impl<'a> Work<'a> {
         request: &Request<'_>,
         captured: &mut Captured,
     ) -> io::Result<()> {
-        let (profile, known) = (self.profile, self.known);
+        let (profile, mut known) = (self.profile, self.known);
         let mut stamps = HashMap::new();
         for built in &self.built {
             captured.stored_bytes += built.cost.stored_bytes;
@@ -398,6 +413,7 @@ impl<'a> Work<'a> {
             }
             _ => {
                 captured.new_trees += 1;
+                known.place(profile);
                 let built = self.built.into_iter().map(|built| built.unit).collect();
                 let mut tree = merge(all, request, profile, &known, built, self.inputs, captured)?;
                 let before = known.tree.as_ref().map(|(_, tree)| &tree.beside);

@@ -13,6 +13,7 @@ pub mod inputs;
 pub mod layout;
 pub mod ledger;
 pub mod model;
+pub mod narrow;
 pub mod registry;
 pub mod rehash;
 pub mod restore;

@@ -28,6 +28,7 @@ use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
 use crate::model::{Body, File, Tree};
+use crate::narrow::{self, Packages};
 use crate::trees;
 
 /// What to restore, and where.
@@ -45,6 +46,8 @@ pub struct Request<'a> {
     pub early: bool,
     /// Whether these were built from the sources that are here, as far as that is known.
     pub same: bool,
+    /// The packages that are built here, where these are trees of whatever project: units of others stay where they are.
+    pub only: Option<&'a Packages>,
 }
 
 /// What came of it.
@@ -84,6 +87,9 @@ pub enum Skipped {
     /// The store does not have it any more.
     #[error("the store does not have its tree any more")]
     Gone,
+    /// It has no unit of a package that is built here.
+    #[error("it has nothing of this project's packages")]
+    Foreign,
     /// Sources change faster than they can be read.
     #[error("its sources are being changed")]
     Unsettled,
@@ -120,6 +126,10 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
         return Ok(restored);
     };
     let valid = decide::units(store, &jobs, &watched, &mut restored);
+    if request.only.is_some() {
+        // What another project has besides is nothing that this one would miss.
+        restored.invalid.clear();
+    }
     let placing = place::Placing {
         store,
         request,
@@ -200,28 +210,44 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
     let mut jobs = Vec::new();
     for (name, digest) in request.trees {
         let profile = Profile::new(&request.here.build_dir, name);
-        let skipped = if profile.is_built() {
-            Skipped::Built
+        let read = if profile.is_built() {
+            Err(Skipped::Built)
         } else {
-            match trees::get(store, digest) {
-                None => Skipped::Gone,
-                Some(mut tree) => {
-                    incremental::recall(store, &mut tree);
-                    jobs.push(Job {
-                        moved: tree.site != site,
-                        rehomed: tree.site.cargo_home != site.cargo_home,
-                        named,
-                        profile,
-                        digest: *digest,
-                        tree,
-                    });
-                    continue;
-                }
-            }
+            read(store, digest, request.only)
         };
-        restored.skipped.push((name.clone(), skipped));
+        match read {
+            Ok((digest, tree)) => jobs.push(Job {
+                moved: tree.site != site,
+                rehomed: tree.site.cargo_home != site.cargo_home,
+                named,
+                profile,
+                digest,
+                tree,
+            }),
+            Err(skipped) => restored.skipped.push((name.clone(), skipped)),
+        }
     }
     jobs
+}
+
+/// A tree, or as much of it as is wanted: that is a tree of its own then, so that what a capture makes of it has no more.
+fn read(
+    store: &LocalStore,
+    digest: &Digest,
+    only: Option<&Packages>,
+) -> Result<(Digest, Tree), Skipped> {
+    let mut tree = trees::get(store, digest).ok_or(Skipped::Gone)?;
+    let Some(packages) = only else {
+        incremental::recall(store, &mut tree);
+        return Ok((*digest, tree));
+    };
+    let tree = narrow::to(packages, tree);
+    if tree.units.is_empty() {
+        return Err(Skipped::Foreign);
+    }
+    // Where the store takes nothing, the whole tree's name stands for it: units that are not here are none of a capture's.
+    let digest = trees::put(store, &tree).unwrap_or(*digest);
+    Ok((digest, tree))
 }
 
 /// Begins to copy the programs: one takes as long as all that is placed.

@@ -495,6 +495,7 @@ fn put(project: &Project, wanted: Option<&str>, format: Format) -> Result<(), Co
         environment: &project.environment,
         early: false,
         same: false,
+        only: None,
     };
     let bar = project.bars(format).begin(Work::RESTORE);
     let restored = restore::restore(&project.store, &request).map_err(failed("restored"))?;

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::project::Done;
 use crate::registry_lab::{PRINTED, RegistryLab};
 
 impl RegistryLab {
@@ -47,6 +48,83 @@ fn units_of_another_home_are_fresh_but_for_those_that_hold_its_path() {
     assert_eq!(lab.rekindle(&["run", "-q"]).ok().stdout, PRINTED);
 }
 
+/// A tree is written though nothing was built, since units are used again that were nearly forgotten.
+#[test]
+fn a_tree_that_is_written_in_another_home_has_that_homes_fingerprints() {
+    let mut lab = RegistryLab::new();
+    let manifest = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+        [dev-dependencies]\nplain = \"1\"\n";
+    lab.put("ws/Cargo.toml", manifest);
+    fs::remove_file(lab.path("ws/src/main.rs")).unwrap();
+    let library = |text: &str| lab.put("ws/src/lib.rs", text);
+    library("#[test] fn plain() { plain::plain(); }");
+    let test = ["test", "--lib", "--no-run"];
+    lab.rekindle(&test).ok();
+    for edit in 0..6 {
+        library(&format!("pub const EDIT: u8 = {edit};"));
+        lab.anew(&["build"]);
+    }
+    library("#[test] fn plain() { plain::plain(); }");
+    lab.move_home("other");
+    for _ in 0..2 {
+        let moved = lab.anew(&test);
+        assert_eq!(moved["snapshot"]["units_restored"], 2, "{moved:#}");
+        assert_eq!(moved["units"]["hit"], 0, "{moved:#}");
+        assert_eq!(moved["units"]["miss"], 0, "{moved:#}");
+    }
+}
+
+/// The newest build with this toolchain is a new project's base, whatever project that was of.
+#[test]
+fn a_new_project_gets_what_its_lock_file_has_of_anothers_build() {
+    let lab = RegistryLab::new();
+    lab.rekindle(&["build"]).ok();
+    lab.put(
+        "two/Cargo.toml",
+        "[package]\nname = \"two\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nplain = \"1\"\n",
+    );
+    let config = fs::read_to_string(lab.path("ws/.cargo/config.toml")).unwrap();
+    lab.put("two/.cargo/config.toml", &config);
+    let run = |program: &str, arguments: &[&str]| -> Done {
+        let mut command = lab.program(program, arguments);
+        let done = command.current_dir(lab.path("two")).output().unwrap();
+        Done::from(done).ok()
+    };
+    let rekindle = env!("CARGO_BIN_EXE_rekindle");
+    let units = || -> Value {
+        let said = run(rekindle, &["stats", "--format", "json"]).stdout;
+        serde_json::from_str::<Value>(&said).unwrap()["units"].clone()
+    };
+    let built = || -> Vec<String> {
+        let all = fs::read_dir(lab.path("two/target/debug/.fingerprint")).unwrap();
+        let mut names: Vec<String> = all
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| name.rsplit_once('-').unwrap().0.to_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    // What a build that fails finds there is still the base of the next.
+    lab.put("two/src/main.rs", "fn main() { broken }");
+    run("cargo", &["generate-lockfile"]);
+    let mut command = lab.program(rekindle, &["build"]);
+    let failed = command.current_dir(lab.path("two")).output().unwrap();
+    assert!(!failed.status.success());
+    lab.put(
+        "two/src/main.rs",
+        "fn main() { println!(\"{}\", plain::plain()); }",
+    );
+    run(rekindle, &["build"]);
+    let first = units();
+    assert_eq!((&first["fresh"], &first["miss"]), (&1.into(), &1.into()));
+    assert_eq!(built(), ["plain", "two"]);
+    // Nor does its own snapshot have the others.
+    fs::remove_dir_all(lab.path("two/target")).unwrap();
+    run(rekindle, &["build"]);
+    assert_eq!(units()["fresh"], 2);
+    assert_eq!(built(), ["plain", "two"]);
+}
+
 /// A compiler looks into the source of another crate's macro for the texts of `assert!` and the like, and gives the crate that it makes another hash where there is
 /// none: whoever compiles against it would not know it again.
 #[test]
@@ -65,7 +143,7 @@ fn what_is_compiled_without_the_sources_of_macros_is_the_same() {
                     .env("REKINDLE_RECACHE", "1")
                     .env("REKINDLE_SNAPSHOT", "0");
             }
-            crate::project::Done::from(command.output().unwrap()).ok();
+            Done::from(command.output().unwrap()).ok();
             let deps = fs::read_dir(lab.path("ws/target/debug/deps")).unwrap();
             let mut files = deps.map(|entry| entry.unwrap().path());
             let metadata = files.find(|path| {

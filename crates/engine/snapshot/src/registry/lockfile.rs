@@ -58,8 +58,7 @@ struct Package {
 
 /// Reads the file's text.
 pub(super) fn parse(text: &str) -> Result<Lock, RegistryError> {
-    let file: File =
-        toml::from_str(text).map_err(|error| RegistryError::Lock(error.to_string()))?;
+    let file = read(text)?;
     let mut lock = Lock::default();
     for package in file.package {
         let Some(source) = package.source else {
@@ -89,6 +88,18 @@ pub(super) fn parse(text: &str) -> Result<Lock, RegistryError> {
     lock.git.sort_unstable();
     lock.git.dedup();
     Ok(lock)
+}
+
+/// Names and versions of all packages in the file's text, the workspace's own with them.
+pub(crate) fn packages(
+    text: &str,
+) -> Result<impl Iterator<Item = (String, String)>, RegistryError> {
+    let packages = read(text)?.package.into_iter();
+    Ok(packages.map(|package| (package.name, package.version)))
+}
+
+fn read(text: &str) -> Result<File, RegistryError> {
+    toml::from_str(text).map_err(|error| RegistryError::Lock(error.to_string()))
 }
 
 fn git_source(source: String) -> Option<GitSource> {

@@ -25,7 +25,7 @@
 mod capture;
 mod git;
 mod index;
-mod lockfile;
+pub(crate) mod lockfile;
 mod package;
 mod readers;
 mod restore;

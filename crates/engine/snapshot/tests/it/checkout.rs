@@ -171,6 +171,7 @@ impl Checkout {
                 environment: &Environment::default(),
                 early: false,
                 same,
+                only: None,
             },
         )
         .unwrap()

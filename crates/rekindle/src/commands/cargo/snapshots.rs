@@ -20,11 +20,12 @@ use rekindle_events::{
 use rekindle_outputs::early::{self, Early};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::{lost, materialise};
-use rekindle_snapshot::base::{self, Chosen, Made, NoBase, Wanted};
+use rekindle_snapshot::base::{self, Chosen, Made, NoBase, Wanted, Why};
 use rekindle_snapshot::capture::{self, Captured, Saw};
 use rekindle_snapshot::inputs::Where;
 use rekindle_snapshot::layout::Profile;
 use rekindle_snapshot::model::Tree;
+use rekindle_snapshot::narrow::Packages;
 use rekindle_snapshot::registry::{self, Readers};
 use rekindle_snapshot::restore::{self, Restored};
 use rekindle_snapshot::seen::Seen;
@@ -225,6 +226,11 @@ impl<'a> Snapshots<'a> {
                 ..SnapshotRestored::default()
             },
             Ok(chosen) => {
+                // Of another project's build only what this one's lock file has.
+                let lock = || rekindle_fsx::read_to_string(&self.here.workspace.join("Cargo.lock"));
+                let is_foreign = chosen.why == Why::Toolchain;
+                let only = is_foreign.then(|| Packages::of_lock(&lock().ok()?).ok());
+                let only = only.flatten();
                 let request = restore::Request {
                     here: &self.here,
                     trees: &chosen.pointer.trees,
@@ -232,6 +238,7 @@ impl<'a> Snapshots<'a> {
                     environment: &self.environment,
                     early: self.collects,
                     same: chosen.why.is_this_commit(),
+                    only: only.as_ref(),
                 };
                 match restore::restore(self.store, &request) {
                     Ok(mut restored) => {
