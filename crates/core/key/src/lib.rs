@@ -22,6 +22,7 @@ pub mod manifest;
 mod options;
 pub mod outdir;
 pub mod pathset;
+pub mod plain;
 pub mod roots;
 mod split_debug;
 pub mod step;

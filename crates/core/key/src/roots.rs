@@ -4,12 +4,15 @@
 //! any other by itself. The longest root wins, so a target directory inside a workspace is itself.
 //! In text (diagnostics), roots are replaced by tokens of control characters, which no JSON line holds.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
+
+use crate::plain;
 
 /// Where a path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +90,8 @@ const TOKEN: u8 = 0x01;
 pub struct Roots {
     /// Longest first.
     roots: Vec<(Root, PathBuf)>,
+    /// Whether each is spelled in the one way: see [`plain`].
+    are_plain: bool,
     cwd: PathBuf,
 }
 
@@ -103,7 +108,9 @@ impl Roots {
             }
         }
         list.sort_by_key(|(root, path)| (std::cmp::Reverse(path.as_os_str().len()), *root));
+        let mut paths = list.iter().map(|(_, path)| path.as_os_str().as_bytes());
         Self {
+            are_plain: paths.all(plain::is_plain),
             roots: list,
             cwd: cwd.to_owned(),
         }
@@ -133,18 +140,28 @@ impl Roots {
     /// The name of `path` that is the same in every directory.
     #[must_use]
     pub fn canonical(&self, path: &Path) -> Vec<u8> {
-        let absolute = self.absolute(path);
+        let absolute = match path.is_absolute() {
+            true => Cow::Borrowed(path),
+            false => Cow::Owned(self.absolute(path)),
+        };
+        let bytes = absolute.as_os_str().as_bytes();
+        let is_plain = self.are_plain && plain::is_plain(bytes);
         for (root, prefix) in self.iter() {
-            if let Ok(rest) = absolute.strip_prefix(prefix) {
-                let mut name = root.name().as_bytes().to_vec();
-                if !rest.as_os_str().is_empty() {
-                    name.push(b'/');
-                    name.extend_from_slice(rest.as_os_str().as_bytes());
-                }
-                return name;
-            }
+            let rest = if is_plain {
+                plain::below_plain(bytes, prefix.as_os_str().as_bytes())
+            } else {
+                plain::below(&absolute, prefix)
+            };
+            let Some(rest) = rest else {
+                continue;
+            };
+            let name = root.name().as_bytes();
+            return match rest {
+                [] => name.to_vec(),
+                rest => [name, b"/", rest].concat(),
+            };
         }
-        absolute.into_os_string().as_bytes().to_vec()
+        bytes.to_vec()
     }
 
     /// The real path behind a canonical name; `None` where it names a root that this invocation does

@@ -10,6 +10,7 @@ use rekindle_fsx::scan;
 use rekindle_key::Roots;
 use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
+use rekindle_key::plain;
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_key::words::Words;
 use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
@@ -106,6 +107,12 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     let elsewhere = elsewhere(step, &observation.env);
     let walked = walked(&step.roots, &observation.files);
     let missing = missing_directories(&observation.files);
+    // What the run made and removed, or was about to make: see `check_writes`.
+    let written: BTreeSet<&OsStr> = observation
+        .writes
+        .iter()
+        .map(|path| path.as_os_str())
+        .collect();
     for (path, seen) in observation.files.iter() {
         if step.places.iter().any(|place| place.holds(path)) {
             if !policy.updates {
@@ -113,8 +120,8 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             }
         } else if seen == Seen::THERE && walked.contains(&**path) {
             // See the table of exclusions.
-        } else if !is_temporary(ran, path)
-            && !step.own.iter().any(|own| crate::is_same(own, path))
+        } else if !written.contains(path.as_os_str())
+            && !step.own.iter().any(|own| plain::is_same(own, path))
             && !is_elsewhere(step, elsewhere.as_deref(), (path, policy))?
         {
             let directory = directory_in_vain(path, seen);
@@ -247,11 +254,6 @@ fn is_compilers_temporary(path: &Path) -> bool {
     })
 }
 
-/// Whether it is what the run made and removed, or was about to make: see [`check_writes`].
-fn is_temporary(ran: &Ran, path: &Path) -> bool {
-    ran.observation.writes.contains(path)
-}
-
 /// A run that begins with nothing in its directories, as a replayed one does, finds nothing there.
 fn check_earlier(ran: &Ran, path: &Path, seen: Seen) -> Result<(), Refusal> {
     let below_listed = || ran.earlier.iter().any(|earlier| earlier.starts_with(path));
@@ -294,7 +296,8 @@ fn is_elsewhere(
     elsewhere: Option<&Path>,
     (path, policy): (&Path, Policy),
 ) -> Result<bool, Refusal> {
-    let Some(elsewhere) = elsewhere.filter(|elsewhere| path.starts_with(elsewhere)) else {
+    let Some(elsewhere) = elsewhere.filter(|elsewhere| plain::below(path, elsewhere).is_some())
+    else {
         return Ok(false);
     };
     if path == elsewhere {
@@ -317,10 +320,17 @@ const MANY: usize = 8;
 /// in it, and a compiler looks for each of its headers in each directory that it is given.
 fn missing_directories(files: &SeenPaths) -> HashSet<&OsStr> {
     let mut counts: HashMap<&OsStr, usize> = HashMap::new();
-    for (path, seen) in files.iter() {
-        if let Some(directory) = directory_in_vain(path, seen) {
-            *counts.entry(directory.as_os_str()).or_default() += 1;
+    let in_vain = files
+        .iter()
+        .filter_map(|(path, seen)| directory_in_vain(path, seen));
+    let mut in_vain = in_vain.map(Path::as_os_str).peekable();
+    // In their order those of one directory mostly follow each other.
+    while let Some(directory) = in_vain.next() {
+        let mut count = 1;
+        while in_vain.next_if_eq(&directory).is_some() {
+            count += 1;
         }
+        *counts.entry(directory).or_default() += count;
     }
     let is_missing = |path: &OsStr| {
         let sig = rekindle_fsx::stat(Path::new(path));
@@ -393,7 +403,7 @@ fn push_lookup(path: &Path, seen: Seen, search: &[PathBuf], names: &mut BTreeSet
         return;
     };
     let is_asked =
-        !seen.has(Seen::LISTED) && search.iter().any(|dir| crate::is_same(dir, directory));
+        !seen.has(Seen::LISTED) && search.iter().any(|dir| plain::is_same(dir, directory));
     if is_asked {
         names.insert(Name::Lookup(name.to_vec()));
     }

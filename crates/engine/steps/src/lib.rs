@@ -23,11 +23,10 @@ mod run;
 pub mod told;
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
-use rekindle_key::{Manifest, Roots, Tag};
+use rekindle_key::{Manifest, Roots, Tag, plain};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
 use rekindle_store::LocalStore;
@@ -60,18 +59,10 @@ impl Place {
     #[must_use]
     pub fn holds(&self, path: &Path) -> bool {
         match self {
-            Self::Directory(directory) => path.starts_with(directory),
-            Self::File(file) => is_same(path, file),
+            Self::Directory(directory) => plain::below(path, directory).is_some(),
+            Self::File(file) => plain::is_same(path, file),
         }
     }
-}
-
-/// Whether two real paths are the same. To compare names part by part is dear where hundreds of paths that were read are asked
-/// about: mostly the last byte differs.
-pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
-    let last = |path: &Path| path.as_os_str().as_bytes().last().copied();
-    let may_be = |path: &Path| matches!(last(path), Some(b'/' | b'.'));
-    (last(one) == last(other) || may_be(one) || may_be(other)) && one == other
 }
 
 /// What is to be done.
