@@ -105,6 +105,8 @@ mod remote_faults;
 mod report;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/scripts_dated.rs"]
+mod scripts_dated;
 #[path = "cli/scripts_killed.rs"]
 mod scripts_killed;
 #[path = "cli/scripts_refused.rs"]

@@ -287,6 +287,8 @@ impl Call<'_> {
                 &ran,
                 Policy {
                     trusted,
+                    // A second run to compare with the first has another day.
+                    dated: expected.is_none() && is_of_elsewhere(self.launch.environment, settings),
                     ..Policy::default()
                 },
             ),
@@ -361,6 +363,21 @@ fn is_same(expected: &StepEntry, made: Option<&StepEntry>) -> bool {
     let what = |entry: &StepEntry| (entry.outputs.clone(), entry.stdout.clone());
     made.map(what) == Some(what(expected))
 }
+
+/// Whether the script is of a package that comes from a registry or from git. What compilers and tools write of the day into such
+/// a one's libraries (`__DATE__` in mimalloc's, "built on" in OpenSSL's) is the day of their build, which cargo keeps as long as it
+/// keeps them; what people build may mean the day on which they do.
+fn is_of_elsewhere(environment: &Environment, settings: &Settings) -> bool {
+    let Some(package) = environment.get("CARGO_MANIFEST_DIR").map(Path::new) else {
+        return false;
+    };
+    let places = ["registry", "git"].map(|place| settings.cargo_home.join(place));
+    places.iter().any(|place| package.starts_with(place))
+        || rekindle_fsx::exists(&package.join(VENDORED))
+}
+
+/// What `cargo vendor` puts into each package.
+const VENDORED: &str = ".cargo-checksum.json";
 
 /// The roots of a build script's run, as cargo tells it of them.
 fn roots(

@@ -30,6 +30,8 @@ use contacts::{Contacted, contact_of, is_of_kind};
 pub struct Policy {
     /// The user's word that what it talks to does not change what it makes.
     pub trusted: bool,
+    /// Whether the day on which it runs may stand in what it makes: it is then the day on which that was made.
+    pub dated: bool,
     /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
     /// arguments.
     pub updates: bool,
@@ -149,7 +151,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     Ok(Judged {
         names: PathSet { names },
         // Who vouches for a step vouches for this as well.
-        may_be_dated: may_be_dated && !policy.trusted,
+        may_be_dated: may_be_dated && !policy.trusted && !policy.dated,
         environment,
         host_name,
         elsewhere,

@@ -72,6 +72,32 @@ fn texts_of_build_scripts_name_the_directory_that_they_are_in() {
     assert_eq!(program(&project), "two");
 }
 
+/// As a project's `[env]` says it; a script that looks through all variables sees it, too.
+#[test]
+fn a_variable_that_leads_into_the_workspace_leads_there_from_every_directory() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+        for (name, _) in std::env::vars_os() { assert_ne!(name, \"NO SUCH NAME\"); } }";
+    let project = project(script, "fn main() { println!(\"one\") }");
+    let variables = |value: &str| {
+        let text = format!("[env]\nAPP_ROOT = {{ value = {value:?}, relative = true }}\n");
+        project.put("ws/.cargo/config.toml", &text);
+    };
+    variables("assets");
+    rekindle(&project, &["build"]).ok();
+    moved(&project, "elsewhere");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(started(&project.stats()), [0, 0, 0]);
+    assert_fresh(&project);
+    moved(&project, "other-assets");
+    variables("others");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(
+        started(&project.stats())[2],
+        1,
+        "it may have read where that is"
+    );
+}
+
 /// Nobody saw whether it may be told another directory; cargo itself puts the present one in the place of its own.
 #[test]
 fn what_an_unseen_script_prints_may_name_its_own_directory_however_much_it_is() {
