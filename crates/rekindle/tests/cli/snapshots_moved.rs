@@ -98,6 +98,37 @@ fn a_variable_that_leads_into_the_workspace_leads_there_from_every_directory() {
     );
 }
 
+/// A script of a package from elsewhere knows of the workspace by the directory that it is built in.
+#[test]
+fn it_leads_there_for_packages_from_elsewhere_as_well() {
+    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+        for (name, _) in std::env::vars_os() { assert_ne!(name, \"NO SUCH NAME\"); } }";
+    let origin = in_git(&[
+        ("Cargo.toml", &manifest("dep", "")),
+        ("build.rs", script),
+        ("src/lib.rs", ""),
+    ]);
+    let url = format!("file://{}", origin.path("ws").display());
+    let dependency = format!("[dependencies]\ndep = {{ git = {url:?} }}");
+    let project = in_git(&[
+        ("Cargo.toml", &manifest("app", &dependency)),
+        ("src/main.rs", "fn main() { println!(\"one\") }"),
+        (
+            ".cargo/config.toml",
+            "[env]\nAPP_ROOT = { value = \".\", relative = true }\n",
+        ),
+        (".gitignore", "target\n"),
+    ]);
+    rekindle(&project, &["build"]).ok();
+    for (snapshot, dir) in [("0", "elsewhere"), ("1", "elsewhere-again")] {
+        moved(&project, dir);
+        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+        let command = command.env("REKINDLE_SNAPSHOT", snapshot);
+        assert!(command.output().unwrap().status.success());
+        assert_eq!(started(&project.stats()), [0, 0, 0], "{snapshot}");
+    }
+}
+
 /// Nobody saw whether it may be told another directory; cargo itself puts the present one in the place of its own.
 #[test]
 fn what_an_unseen_script_prints_may_name_its_own_directory_however_much_it_is() {
