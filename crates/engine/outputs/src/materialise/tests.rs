@@ -195,6 +195,22 @@ fn many_at_once_do_it_once() {
     assert_eq!(names_in(&field.path("")), ["link", "text"]);
 }
 
+/// Does something again and again while all of these are filled.
+fn meanwhile(paths: &[PathBuf], mut doing: impl FnMut()) {
+    let over = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let outcome = materialise_all(paths, None);
+            over.store(1, Ordering::SeqCst);
+            assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+            assert_eq!(outcome.done.files, paths.len() as u64);
+        });
+        while over.load(Ordering::SeqCst) == 0 {
+            doing();
+        }
+    });
+}
+
 /// Another wrapper looks a unit up while this one puts a crate of its command line in place.
 #[test]
 fn an_output_is_known_all_the_while() {
@@ -203,18 +219,10 @@ fn an_output_is_known_all_the_while() {
     let paths: Vec<PathBuf> = (0..200)
         .map(|number| field.text(&format!("lib{number}.rmeta"), &placeholder))
         .collect();
-    let over = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let outcome = materialise_all(&paths, None);
-            over.store(1, Ordering::SeqCst);
-            assert_eq!(outcome.done.files, 200);
-        });
-        while over.load(Ordering::SeqCst) == 0 {
-            for path in &paths {
-                let digest = field.record(path).map(|record| record.digest);
-                assert_eq!(digest, Some(placeholder.digest), "{}", path.display());
-            }
+    meanwhile(&paths, || {
+        for path in &paths {
+            let digest = field.record(path).map(|record| record.digest);
+            assert_eq!(digest, Some(placeholder.digest), "{}", path.display());
         }
     });
 }
@@ -245,22 +253,13 @@ fn programs_get_real_paths() {
 fn who_walks_where_another_fills_finds_nothing_amiss() {
     let field = Field::new();
     let placeholder = field.placeholder(b"bytes");
-    let paths: Vec<PathBuf> = (0..1000)
-        .map(|number| field.link(&format!("lib{number}.a"), &placeholder))
-        .collect();
-    let over = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let outcome = materialise_all(&paths, None);
-            over.store(1, Ordering::SeqCst);
-            assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
-        });
-        while over.load(Ordering::SeqCst) == 0 {
-            let mut links = rekindle_fsx::walk_links(&field.path("")).unwrap();
-            links.retain(|link| !paths.contains(link));
-            let outcome = materialise_all(&links, None);
-            assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
-        }
+    let link = |number| field.link(&format!("lib{number}.a"), &placeholder);
+    let paths: Vec<PathBuf> = (0..1000).map(link).collect();
+    meanwhile(&paths, || {
+        let mut links = rekindle_fsx::walk_links(&field.path("")).unwrap();
+        links.retain(|link| !paths.contains(link));
+        let outcome = materialise_all(&links, None);
+        assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
     });
     // What a killed process left under such a name stands for nothing.
     let left = field.link(".rekindle-0123456789abcdef", &placeholder);
