@@ -364,7 +364,7 @@ fn is_same(expected: &StepEntry, made: Option<&StepEntry>) -> bool {
     made.map(what) == Some(what(expected))
 }
 
-/// Whether the script is of a package that comes from a registry or from git. What compilers and tools write of the day into such
+/// Whether the script is of a package from a registry or from git, or vendored. What compilers and tools write of the day into such
 /// a one's libraries (`__DATE__` in mimalloc's, "built on" in OpenSSL's) is the day of their build, which cargo keeps as long as it
 /// keeps them; what people build may mean the day on which they do.
 fn is_of_elsewhere(environment: &Environment, settings: &Settings) -> bool {
