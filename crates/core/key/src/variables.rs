@@ -66,6 +66,7 @@ pub const NOT_KEYED_AS_A_WHOLE: &[LeftOut] = &[
             "LINES",
             "LS_COLORS",
             "CARGO_TERM_*",
+            "CARGO_LOG",
             "RUST_BACKTRACE",
             "RUST_LOG",
             "PAGER",
@@ -242,6 +243,10 @@ pub const SET_BY_CARGO: &[LeftOut] = &[
     LeftOut {
         names: &["CARGO_HOME", "RUSTUP_*", "RUST_RECURSION_COUNT"],
         reason: "a snapshot is restored only where cargo's home and the toolchain are the same",
+    },
+    LeftOut {
+        names: &["RUSTC_LINKER"],
+        reason: "a snapshot is restored only where cargo's settings of linkers are the same, from which cargo makes it",
     },
 ];
 

@@ -288,7 +288,8 @@ impl Call<'_> {
                 Policy {
                     trusted,
                     // A second run to compare with the first has another day.
-                    dated: expected.is_none() && is_of_elsewhere(self.launch.environment, settings),
+                    of_dependency: expected.is_none()
+                        && is_of_elsewhere(self.launch.environment, settings),
                     ..Policy::default()
                 },
             ),

@@ -30,8 +30,9 @@ use contacts::{Contacted, contact_of, is_of_kind};
 pub struct Policy {
     /// The user's word that what it talks to does not change what it makes.
     pub trusted: bool,
-    /// Whether the day on which it runs may stand in what it makes: it is then the day on which that was made.
-    pub dated: bool,
+    /// Whether it is of a package that somebody else wrote: the day on which it runs may stand in what it makes, which is then the
+    /// day on which that was made, and interpreters may be started. cargo keeps both with the target directory.
+    pub of_dependency: bool,
     /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
     /// arguments.
     pub updates: bool,
@@ -101,7 +102,10 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             Contacted::Stamp => may_be_dated = true,
             Contacted::Drawn(_) | Contacted::Refused(_) if policy.trusted => {}
             Contacted::Drawn(_) if !contacts::draws(observation) => {}
-            Contacted::Drawn(refusal) | Contacted::Refused(refusal) => return Err(refusal),
+            Contacted::Seeded(_) if policy.trusted || policy.of_dependency => {}
+            Contacted::Drawn(refusal)
+            | Contacted::Seeded(refusal)
+            | Contacted::Refused(refusal) => return Err(refusal),
         }
     }
     check_writes(step, ran, policy)?;
@@ -151,7 +155,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     Ok(Judged {
         names: PathSet { names },
         // Who vouches for a step vouches for this as well.
-        may_be_dated: may_be_dated && !policy.trusted && !policy.dated,
+        may_be_dated: may_be_dated && !policy.trusted && !policy.of_dependency,
         environment,
         host_name,
         elsewhere,

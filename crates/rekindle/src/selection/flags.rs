@@ -41,7 +41,7 @@ pub fn targets(
         .unwrap_or_default()
 }
 
-/// The digest of targets, flags for rustc, and profile settings.
+/// The digest of targets, flags for rustc, linkers, and profile settings.
 pub(super) fn digest(
     surroundings: &Surroundings,
     config: &CargoConfig<'_>,
@@ -53,6 +53,7 @@ pub(super) fn digest(
     rustflags(&mut hasher, surroundings, config);
     variables(&mut hasher, surroundings, |name| {
         name.starts_with(b"CARGO_PROFILE_")
+            || is_of_target(name, b"_LINKER")
             || matches!(name, b"CARGO_INCREMENTAL" | b"CARGO_BUILD_INCREMENTAL")
     });
     for table in config.argument_values().chain(config.file_values()) {
@@ -61,8 +62,23 @@ pub(super) fn digest(
             .get("build")
             .and_then(|build| build.get("incremental"));
         entry(&mut hasher, &["build", "incremental"], incremental);
+        // Build scripts are told of it.
+        of_targets(&mut hasher, table, "linker");
     }
     hasher.finish()
+}
+
+/// Whether a variable is a setting of some target's.
+fn is_of_target(name: &[u8], setting: &[u8]) -> bool {
+    name.starts_with(b"CARGO_TARGET_") && name.ends_with(setting)
+}
+
+/// A setting of all targets that a configuration has it of.
+fn of_targets(hasher: &mut DigestHasher, table: &toml::Table, setting: &str) {
+    let targets = table.get("target").and_then(Value::as_table);
+    for (name, target) in targets.into_iter().flatten() {
+        entry(hasher, &["target", name, setting], target.get(setting));
+    }
 }
 
 /// As cargo: the first of two variables that is there, even empty, else configuration.
@@ -79,20 +95,12 @@ fn rustflags(hasher: &mut DigestHasher, surroundings: &Surroundings, config: &Ca
         return;
     }
     variables(hasher, surroundings, |name| {
-        name == b"CARGO_BUILD_RUSTFLAGS"
-            || (name.starts_with(b"CARGO_TARGET_") && name.ends_with(b"_RUSTFLAGS"))
+        name == b"CARGO_BUILD_RUSTFLAGS" || is_of_target(name, b"_RUSTFLAGS")
     });
     for table in config.argument_values().chain(config.file_values()) {
         let of_build = table.get("build").and_then(|build| build.get("rustflags"));
         entry(hasher, &["build", "rustflags"], of_build);
-        let targets = table.get("target").and_then(Value::as_table);
-        for (name, target) in targets.into_iter().flatten() {
-            entry(
-                hasher,
-                &["target", name, "rustflags"],
-                target.get("rustflags"),
-            );
-        }
+        of_targets(hasher, table, "rustflags");
     }
 }
 

@@ -187,6 +187,8 @@ fn each_source_of_flags_counts() {
         flags(&[], &["build.rustflags = ['-Ca']"], &[]),
         flags(&[], &["target.x.rustflags = ['-Ca']"], &[]),
         flags(&[], &["target.'cfg(unix)'.rustflags = '-Ca'"], &[]),
+        flags(&[("CARGO_TARGET_X_LINKER", "cc")], &[], &[]),
+        flags(&[], &["target.x.linker = 'cc'"], &[]),
         flags(&[("CARGO_PROFILE_DEV_DEBUG", "0")], &[], &[]),
         flags(&[], &["profile.dev.debug = 0"], &[]),
         flags(&[("CARGO_INCREMENTAL", "0")], &[], &[]),

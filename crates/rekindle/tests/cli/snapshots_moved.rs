@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use crate::project::Project;
 use crate::snapshots::{assert_fresh, in_git, manifest, program, rekindle, started};
 
+/// A script that looks through all variables.
+const LOOKS_THROUGH: &str = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
+    for (name, _) in std::env::vars_os() { assert_ne!(name, \"NO SUCH NAME\"); } }";
+
 /// A program with a build script.
 fn project(script: &str, main: &str) -> Project {
     in_git(&[
@@ -75,9 +79,7 @@ fn texts_of_build_scripts_name_the_directory_that_they_are_in() {
 /// As a project's `[env]` says it; a script that looks through all variables sees it, too.
 #[test]
 fn a_variable_that_leads_into_the_workspace_leads_there_from_every_directory() {
-    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
-        for (name, _) in std::env::vars_os() { assert_ne!(name, \"NO SUCH NAME\"); } }";
-    let project = project(script, "fn main() { println!(\"one\") }");
+    let project = project(LOOKS_THROUGH, "fn main() { println!(\"one\") }");
     let variables = |value: &str| {
         let text = format!("[env]\nAPP_ROOT = {{ value = {value:?}, relative = true }}\n");
         project.put("ws/.cargo/config.toml", &text);
@@ -98,14 +100,39 @@ fn a_variable_that_leads_into_the_workspace_leads_there_from_every_directory() {
     );
 }
 
+/// cargo tells build scripts of it in a variable, of which the capture knows nothing.
+#[test]
+fn a_linker_that_the_project_names_is_the_same_in_a_fresh_checkout() {
+    let project = project(LOOKS_THROUGH, "fn main() { println!(\"one\") }");
+    let version = project.command("rustc", &["-vV"]).output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let target = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let target = target.unwrap();
+    let linker = |name: &str| {
+        let text = format!("[target.{target}]\nlinker = {name:?}\n");
+        project.put("ws/.cargo/config.toml", &text);
+    };
+    let anew = || {
+        let _ = std::fs::remove_dir_all(project.path("ws/target"));
+        rekindle(&project, &["build", "--target", target]).ok();
+        project.stats()
+    };
+    linker("cc");
+    anew();
+    let again = anew();
+    assert_eq!(started(&again), [0, 0, 0]);
+    assert_eq!(again["units"]["hit"], 0, "{again:#}");
+    // Another one makes another snapshot.
+    linker("gcc");
+    assert_eq!(started(&anew())[2], 1);
+}
+
 /// A script of a package from elsewhere knows of the workspace by the directory that it is built in.
 #[test]
 fn it_leads_there_for_packages_from_elsewhere_as_well() {
-    let script = "fn main() { println!(\"cargo:rerun-if-changed=build.rs\");\n\
-        for (name, _) in std::env::vars_os() { assert_ne!(name, \"NO SUCH NAME\"); } }";
     let origin = in_git(&[
         ("Cargo.toml", &manifest("dep", "")),
-        ("build.rs", script),
+        ("build.rs", LOOKS_THROUGH),
         ("src/lib.rs", ""),
     ]);
     let url = format!("file://{}", origin.path("ws").display());

@@ -22,6 +22,8 @@ pub(super) enum Contacted<'a> {
     Stamp,
     /// Something random was read by a program that writes it only where its sources ask for that: see [`draws`].
     Drawn(Refusal),
+    /// Something random was read by a program that does so at each start: see [`SEEDED`].
+    Seeded(Refusal),
     Refused(Refusal),
 }
 
@@ -112,7 +114,9 @@ pub fn contacted(contact: &Contact) -> Result<Option<Name>, Refusal> {
         Contacted::Keyed(path) => Ok(Some(Name::File(path.to_vec()))),
         // Not every caller looks for it in outputs.
         Contacted::HostName => Ok(Some(Name::File(HOST_NAME.to_vec()))),
-        Contacted::Drawn(refusal) | Contacted::Refused(refusal) => Err(refusal),
+        Contacted::Drawn(refusal) | Contacted::Seeded(refusal) | Contacted::Refused(refusal) => {
+            Err(refusal)
+        }
     }
 }
 
@@ -159,6 +163,9 @@ pub(super) fn contact_of(contact: &Contact) -> Contacted<'_> {
             if is_of_kind(by, DRAWING) {
                 return Contacted::Drawn(Refusal::Random { program });
             }
+            if is_of_kind(by, SEEDED) {
+                return Contacted::Seeded(Refusal::Random { program });
+            }
             Refusal::Random { program }
         }
         Contact::LeftBehind => Refusal::LeftBehind,
@@ -184,6 +191,10 @@ fn names_at_random(program: &Path) -> bool {
 /// Programs that name directories at random in which they try compilers, and give random numbers to scripts of theirs that say
 /// [`RANDOM`].
 const DRAWING: &[&str] = &["cmake", "ctest"];
+
+/// Interpreters that draw a seed when they start, so that the order of their tables cannot be foretold. Whether a script of theirs
+/// makes use of it is not seen.
+const SEEDED: &[&str] = &["perl", "python", "python2", "python3", "ruby", "php"];
 
 /// How such a script asks for one: `string(RANDOM …)`. As part of another word it is none.
 const RANDOM: &[u8] = b"RANDOM";
