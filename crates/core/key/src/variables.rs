@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rekindle_base::DigestHasher;
 
-use crate::roots::{Root, Roots};
+use crate::roots::Roots;
 
 /// What stands for the value of a variable that is not set.
 pub const NOT_SET: &str = "not set";
@@ -338,29 +338,10 @@ pub fn value_of(name: &[u8], value: Option<&OsStr>, roots: &Roots) -> String {
         return NOT_SET.to_owned();
     };
     if holds_paths(name) {
-        return secret(name, &canonical_list(value, roots));
+        secret(name, &canonical_list(value, roots))
+    } else {
+        secret(name, value.as_bytes())
     }
-    match of_root(value, roots) {
-        // No other value has the same two fields.
-        Some(canonical) => DigestHasher::new()
-            .field(b"path in the value of")
-            .field(name)
-            .field(&canonical)
-            .finish()
-            .to_hex(),
-        None => secret(name, value.as_bytes()),
-    }
-}
-
-/// The canonical form of a value that is a path of a root, as a project's `[env]` with `relative = true` has them: it is the same
-/// place in another directory. The user's home is none, since a value can be it for other reasons.
-fn of_root(value: &OsStr, roots: &Roots) -> Option<Vec<u8>> {
-    roots.iter().find_map(|(root, real)| {
-        // All of the rest counts: `/w` and `/w/` make different names.
-        let rest = value.as_bytes().strip_prefix(real.as_os_str().as_bytes())?;
-        let is_below = matches!(rest, [] | [b'/', ..]) && root != Root::Home;
-        is_below.then(|| [root.name().as_bytes(), rest].concat())
-    })
 }
 
 /// A value that may be a secret, as a digest that differs from variable to variable.
@@ -397,6 +378,7 @@ pub fn canonical_list(value: &OsStr, roots: &Roots) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roots::Root;
 
     fn roots(home: &str) -> Roots {
         let home = Path::new(home);
@@ -420,15 +402,6 @@ mod tests {
         assert!(same("DEP_Z_ROOT", "~/.cargo/x"));
         assert!(same("CARGO_ENCODED_RUSTFLAGS", "-L\x1fnative=~/lib"));
         assert!(!same("GREETING", "~"), "any other value is what it is");
-        assert!(same("APP_ROOT", "~/.cargo/x"), "a place below a root");
-        let differ = |one: &str, other: &str| {
-            assert_ne!(of("APP_ROOT", one, "/root"), of("APP_ROOT", other, "/root"));
-        };
-        differ("~/.cargo/x", "{cargo-home}/x");
-        differ("~/.cargo", "~/.cargo/");
-        differ("~/.cargo", "~/.cargo/.");
-        differ("~/.cargo/x", "~/.cargo/y");
-        assert!(!same("APP_ROOT", "~/.cargox"));
         assert_ne!(of("PATH", "/a:/b", "/h"), of("PATH", "/b:/a", "/h"));
         assert_eq!(value_of(b"X", None, &roots("/h")), NOT_SET);
         assert_ne!(of("X", "", "/h"), NOT_SET);

@@ -395,13 +395,9 @@ fn roots(
         (Root::CargoHome, settings.cargo_home.clone()),
     ];
     roots.extend(target.map(|target| (Root::Target, target.to_owned())));
-    let workspace = if package.starts_with(&settings.cargo_home) {
-        // What is built for whom says only where it is built, which mostly is in there.
-        target.and_then(locked)
-    } else {
-        Some(workspace(&package))
-    };
-    roots.extend(workspace.map(|workspace| (Root::Workspace, workspace)));
+    if !package.starts_with(&settings.cargo_home) {
+        roots.push((Root::Workspace, workspace(&package)));
+    }
     roots.push((Root::Package, package));
     roots.extend(sysroot(environment).map(|sysroot| (Root::Sysroot, sysroot)));
     roots.extend(variable("HOME").map(|home| (Root::Home, home)));
@@ -423,13 +419,12 @@ pub(crate) fn sysroot(environment: &Environment) -> Option<PathBuf> {
 
 /// The directory with the lock file; the package's own where there is none above it.
 pub(crate) fn workspace(package: &Path) -> PathBuf {
-    locked(package).unwrap_or_else(|| package.to_owned())
-}
-
-/// The nearest directory with a lock file, from this one upwards.
-fn locked(from: &Path) -> Option<PathBuf> {
     let is_locked = |dir: &&Path| rekindle_fsx::exists(&dir.join("Cargo.lock"));
-    from.ancestors().find(is_locked).map(Path::to_owned)
+    package
+        .ancestors()
+        .find(is_locked)
+        .unwrap_or(package)
+        .to_owned()
 }
 
 /// The very run, and whatever run of the package's script.

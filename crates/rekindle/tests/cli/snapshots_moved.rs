@@ -76,30 +76,6 @@ fn texts_of_build_scripts_name_the_directory_that_they_are_in() {
     assert_eq!(program(&project), "two");
 }
 
-/// As a project's `[env]` says it; a script that looks through all variables sees it, too.
-#[test]
-fn a_variable_that_leads_into_the_workspace_leads_there_from_every_directory() {
-    let project = project(LOOKS_THROUGH, "fn main() { println!(\"one\") }");
-    let variables = |value: &str| {
-        let text = format!("[env]\nAPP_ROOT = {{ value = {value:?}, relative = true }}\n");
-        project.put("ws/.cargo/config.toml", &text);
-    };
-    variables("assets");
-    rekindle(&project, &["build"]).ok();
-    moved(&project, "elsewhere");
-    rekindle(&project, &["build"]).ok();
-    assert_eq!(started(&project.stats()), [0, 0, 0]);
-    assert_fresh(&project);
-    moved(&project, "other-assets");
-    variables("others");
-    rekindle(&project, &["build"]).ok();
-    assert_eq!(
-        started(&project.stats())[2],
-        1,
-        "it may have read where that is"
-    );
-}
-
 /// cargo tells build scripts of it in a variable, of which the capture knows nothing.
 #[test]
 fn a_linker_that_the_project_names_is_the_same_in_a_fresh_checkout() {
@@ -125,35 +101,6 @@ fn a_linker_that_the_project_names_is_the_same_in_a_fresh_checkout() {
     // Another one makes another snapshot.
     linker("gcc");
     assert_eq!(started(&anew())[2], 1);
-}
-
-/// A script of a package from elsewhere knows of the workspace by the directory that it is built in.
-#[test]
-fn it_leads_there_for_packages_from_elsewhere_as_well() {
-    let origin = in_git(&[
-        ("Cargo.toml", &manifest("dep", "")),
-        ("build.rs", LOOKS_THROUGH),
-        ("src/lib.rs", ""),
-    ]);
-    let url = format!("file://{}", origin.path("ws").display());
-    let dependency = format!("[dependencies]\ndep = {{ git = {url:?} }}");
-    let project = in_git(&[
-        ("Cargo.toml", &manifest("app", &dependency)),
-        ("src/main.rs", "fn main() { println!(\"one\") }"),
-        (
-            ".cargo/config.toml",
-            "[env]\nAPP_ROOT = { value = \".\", relative = true }\n",
-        ),
-        (".gitignore", "target\n"),
-    ]);
-    rekindle(&project, &["build"]).ok();
-    for (snapshot, dir) in [("0", "elsewhere"), ("1", "elsewhere-again")] {
-        moved(&project, dir);
-        let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
-        let command = command.env("REKINDLE_SNAPSHOT", snapshot);
-        assert!(command.output().unwrap().status.success());
-        assert_eq!(started(&project.stats()), [0, 0, 0], "{snapshot}");
-    }
 }
 
 /// Nobody saw whether it may be told another directory; cargo itself puts the present one in the place of its own.
