@@ -49,7 +49,7 @@ pub(crate) fn below_plain<'a>(path: &'a [u8], directory: &[u8]) -> Option<&'a [u
 #[must_use]
 pub fn is_same(one: &Path, other: &Path) -> bool {
     let (bytes, others) = (one.as_os_str().as_bytes(), other.as_os_str().as_bytes());
-    // Mostly the last names tell: one that ends with a slash or a dot is not plain.
+    // Mostly the last bytes differ, which tells, unless a path ends with what does not count.
     let last = |path: &[u8]| path.last().copied();
     let may_be = |path: &[u8]| matches!(last(path), Some(b'/' | b'.'));
     bytes == others

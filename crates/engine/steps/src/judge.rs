@@ -113,7 +113,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     let elsewhere = elsewhere(step, &observation.env);
     let walked = walked(&step.roots, &observation.files);
     let missing = missing_directories(&observation.files);
-    // What the run made and removed, or was about to make: see `check_writes`.
+    // By their bytes; what of them is no output the run made and removed, or was about to make: see `check_writes`.
     let written: BTreeSet<&OsStr> = observation
         .writes
         .iter()

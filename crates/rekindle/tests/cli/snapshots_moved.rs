@@ -98,7 +98,7 @@ fn a_linker_that_the_project_names_is_the_same_in_a_fresh_checkout() {
     let again = anew();
     assert_eq!(started(&again), [0, 0, 0]);
     assert_eq!(again["units"]["hit"], 0, "{again:#}");
-    // Another one makes another snapshot.
+    // Another one is told to a script that runs anew.
     linker("gcc");
     assert_eq!(started(&anew())[2], 1);
 }
