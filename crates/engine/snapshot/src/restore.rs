@@ -1,8 +1,9 @@
 //! Putting a snapshot into a target directory that has nothing yet.
 //!
 //! Phases: read the trees; look at every input ([`watch`]); decide which units are still those of these
-//! inputs ([`decide`]); give fingerprints the times of this checkout ([`retime`]); place the files, fingerprints' hashes last ([`place`]). Killed at any instant, it
-//! leaves a target in which every unit with a hash is whole.
+//! inputs ([`decide`]); give fingerprints the times of this checkout ([`retime`]); place the files, fingerprints' hashes last ([`place`]), none before those of
+//! what the unit was built with ([`waves`]). Killed at any instant, it leaves a target in which every unit with a hash is whole, and so are those
+//! that it was built with.
 
 mod decide;
 mod kept;
@@ -10,6 +11,7 @@ mod place;
 mod reads;
 mod retime;
 mod watch;
+mod waves;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -27,7 +29,7 @@ use crate::incremental;
 use crate::inputs::Where;
 use crate::layout::Profile;
 use crate::ledger::Ledger;
-use crate::model::{Body, File, Tree};
+use crate::model::{Body, Tree};
 use crate::narrow::{self, Packages};
 use crate::trees;
 
@@ -153,7 +155,7 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
     }
     let rewritten = retime::rewrite(&jobs, &valid, request.here);
     for (at, (job, valid)) in jobs.iter().zip(&valid).enumerate() {
-        let units: Vec<(&str, &[File])> = valid
+        let files = valid
             .iter()
             .map(|index| {
                 let unit = &job.tree.units[*index];
@@ -163,6 +165,10 @@ pub fn restore(store: &LocalStore, request: &Request<'_>) -> io::Result<Restored
             .collect();
         let changed = rewritten.keys().filter(|(tree, _)| *tree == at);
         let changed = changed.map(|(_, index)| job.tree.units[*index].id.clone());
+        let units = place::Units {
+            files,
+            waves: waves::of(valid.iter().map(|index| &job.tree.units[*index])),
+        };
         one(&placing, job, (&units, changed.collect()), &mut restored)?;
     }
     if request.early && !at_once {
@@ -227,6 +233,8 @@ fn jobs(store: &LocalStore, request: &Request<'_>, restored: &mut Restored) -> V
             Err(skipped) => restored.skipped.push((name.clone(), skipped)),
         }
     }
+    // What is built for a target is built with macros and scripts of the host's.
+    jobs.sort_by_key(|job| job.profile.name.contains('/'));
     jobs
 }
 
@@ -273,7 +281,7 @@ fn programs(placing: &place::Placing<'_>, jobs: &[Job], valid: &[Vec<usize>]) ->
 fn one(
     placing: &place::Placing<'_>,
     job: &Job,
-    (units, rewritten): (&[(&str, &[File])], HashSet<String>),
+    (units, rewritten): (&place::Units<'_>, HashSet<String>),
     restored: &mut Restored,
 ) -> io::Result<()> {
     let (build_dir, name) = (&placing.request.here.build_dir, &job.profile.name);
@@ -297,8 +305,9 @@ fn one(
     restored.files += placed.files;
     restored.placed_bytes += placed.placed_bytes;
     restored.waiting_bytes += placed.waiting_bytes;
-    restored.units += u32::try_from(units.len()).unwrap_or(u32::MAX);
+    restored.units += u32::try_from(units.files.len()).unwrap_or(u32::MAX);
     let stamps = units
+        .files
         .iter()
         .map(|(id, _)| ((*id).to_owned(), placing.time_ns))
         .collect();

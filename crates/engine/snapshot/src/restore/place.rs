@@ -37,6 +37,14 @@ pub(super) struct Placing<'a> {
     pub(super) time_ns: i64,
 }
 
+/// The valid units of a tree.
+pub(super) struct Units<'a> {
+    /// Their ids, and their files as they are placed.
+    pub(super) files: Vec<(&'a str, &'a [File])>,
+    /// The order in which they become fresh: indices of `files`.
+    pub(super) waves: Vec<Vec<usize>>,
+}
+
 /// What was placed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Placed {
@@ -58,11 +66,11 @@ pub(super) fn target_directory(build_dir: &Path) -> io::Result<()> {
 }
 
 impl Placing<'_> {
-    /// Places the valid units of a tree and its incremental state.
-    pub(super) fn tree(&self, job: &Job, units: &[(&str, &[File])]) -> io::Result<Placed> {
+    /// Places the valid units of a tree and its incremental state; fingerprints' hashes last.
+    pub(super) fn tree(&self, job: &Job, units: &Units<'_>) -> io::Result<Placed> {
         let root = &job.profile.path;
-        progress().expect(units.len() as u64);
-        let mut placed = in_parallel(units, |(_, files)| {
+        progress().expect(units.files.len() as u64);
+        let mut placed = in_parallel(&units.files, |(_, files)| {
             directories(root, files)?;
             // The last file of a unit makes it fresh.
             let placed = self.files(root, &files[..files.len().saturating_sub(1)]);
@@ -73,11 +81,14 @@ impl Placing<'_> {
         if !job.moved {
             placed.waiting_bytes += incremental::leave(self.store, root, &job.tree.incremental)?;
         }
-        let hashes = in_parallel(units, |(_, files)| match files.last() {
-            Some(hash) => self.files(root, std::slice::from_ref(hash)),
-            None => Ok(Placed::default()),
-        })?;
-        Ok(placed + hashes)
+        for wave in &units.waves {
+            placed = placed
+                + in_parallel(wave, |index| match units.files[*index].1.last() {
+                    Some(hash) => self.files(root, std::slice::from_ref(hash)),
+                    None => Ok(Placed::default()),
+                })?;
+        }
+        Ok(placed)
     }
 
     fn files(&self, root: &Path, files: &[File]) -> io::Result<Placed> {
@@ -265,7 +276,7 @@ fn in_parallel<T: Sync>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads() {
+        for _ in 1..threads().min(items.len()) {
             scope.spawn(run);
         }
         run();
