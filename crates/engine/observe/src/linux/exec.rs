@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::calls::Rule;
 use super::elf::Facts;
 use super::listener::Call;
+use super::maps::HashMap;
 use super::peer;
 use super::processes::{Process, Processes};
 use super::supervise::{Supervisor, Who};
@@ -33,15 +34,17 @@ impl Supervisor {
             .or_else(|| self.open_program(call));
         // Afterwards the thread that asked is the only one, under the process's number.
         let process = Processes::of_thread(call.thread);
-        let before = self
+        let (was_elsewhere, was_redirected) = self
             .follows_parents()
-            .then(|| self.processes.get(call.thread).cloned())
-            .flatten();
+            .then(|| self.processes.get(call.thread))
+            .flatten()
+            .map(|process| (process.elsewhere, process.redirected))
+            .unwrap_or_default();
         if !self.listener.go_on(call) {
             return;
         }
         let Some(place) = place else { return };
-        let elsewhere = before.as_ref().is_some_and(|process| process.elsewhere);
+        let elsewhere = was_elsewhere;
         let known = if elsewhere {
             None
         } else {
@@ -59,12 +62,13 @@ impl Supervisor {
             facts: started.facts,
             unguarded: false,
             reported: false,
-            redirected: is_redirector || before.is_some_and(|process| process.redirected),
+            redirected: is_redirector || was_redirected,
             silent,
             elsewhere,
             scope: who.scope,
             foreign: false,
             asked: false,
+            readers: HashMap::default(),
         };
         if let Some(before) = self.processes.starts(process, now) {
             self.settle(&before);

@@ -157,7 +157,8 @@ impl Supervisor {
             return Some(program);
         }
         // Of a trusted program, only what foreign code in it does is of interest.
-        if let Some(known) = self.readers.get(&(who.thread, address)) {
+        let known = self.processes.get(who.thread);
+        if let Some(known) = known.and_then(|process| process.readers.get(&address)) {
             return known.clone();
         }
         let object = peer::object(who.thread, address).map(|path| path.into_os_string().into_vec());
@@ -169,7 +170,9 @@ impl Supervisor {
         } else {
             object.or(Some(program))
         };
-        self.readers.insert((who.thread, address), reader.clone());
+        if let Some(process) = self.processes.get(who.thread) {
+            process.readers.insert(address, reader.clone());
+        }
         reader
     }
 

@@ -15,6 +15,7 @@ mod maps;
 mod message;
 pub(crate) mod nested;
 mod net;
+mod numbers;
 mod paths;
 mod peer;
 mod places;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::elf::{self, Facts};
 use super::maps::HashMap;
+use super::numbers::{Holder, Numbers};
 use super::peer;
 use super::sys::{self, Kind};
 use super::walk::text;
@@ -32,20 +33,38 @@ pub(super) struct Process {
     pub(super) foreign: bool,
     /// Whether it has asked for the kernel's version.
     pub(super) asked: bool,
+    /// Which object reads variables or clocks at an address; none where it may.
+    pub(super) readers: HashMap<u64, Option<Vec<u8>>>,
 }
 
-/// All that are known.
+/// All that are known, by number.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    known: HashMap<i32, Process>,
-    /// The process of other threads, and of children that have not started a program.
-    threads: HashMap<i32, i32>,
-    scopes: HashMap<i32, Scope>,
+    entries: HashMap<i32, Entry>,
+    numbers: Numbers,
+    /// Whose numbers are others' now, and had been seen last when they ran this.
+    gone: Vec<Process>,
     facts: HashMap<Vec<u8>, (Kind, Rc<Facts>)>,
     libraries: HashMap<Vec<u8>, (Kind, Rc<Facts>)>,
 }
 
+/// What is known of a process or a thread.
+#[derive(Debug)]
+struct Entry {
+    holder: Holder,
+    /// What it runs, where it has started a program.
+    process: Option<Process>,
+    /// Of other threads, and of children that have not started a program: whose program they run.
+    owner: Option<i32>,
+    scope: Option<Scope>,
+}
+
 impl Processes {
+    /// Called at each event.
+    pub(super) fn look(&mut self) {
+        self.numbers.look();
+    }
+
     /// What is known of a program; read once unless its file changes.
     pub(super) fn facts(&mut self, path: &[u8], kind: Kind) -> Rc<Facts> {
         known(&mut self.facts, path, kind, elf::inspect)
@@ -71,46 +90,74 @@ impl Processes {
         }
     }
 
+    /// What is known of who has a number now.
+    fn entry(&mut self, number: i32) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&number)?;
+        if !self.numbers.is_still(number, &mut entry.holder) {
+            let entry = self.entries.remove(&number)?;
+            self.gone.extend(entry.process);
+            return None;
+        }
+        self.entries.get_mut(&number)
+    }
+
+    fn entry_or_new(&mut self, number: i32) -> &mut Entry {
+        // Not what is known of another one.
+        let _ = self.entry(number);
+        let numbers = &self.numbers;
+        self.entries.entry(number).or_insert_with(|| Entry {
+            holder: numbers.holder(number),
+            process: None,
+            owner: None,
+            scope: None,
+        })
+    }
+
+    fn runs(&mut self, number: i32) -> bool {
+        self.entry(number)
+            .is_some_and(|entry| entry.process.is_some())
+    }
+
     /// A process starts a program: what is known of it from now on. Gives what was known before.
     pub(super) fn starts(&mut self, process: i32, now: Process) -> Option<Process> {
-        self.threads.remove(&process);
-        self.known.insert(process, now)
+        let entry = self.entry_or_new(process);
+        entry.owner = None;
+        entry.process.replace(now)
     }
 
     /// The process of a thread, if it has started a program under this observer.
     pub(super) fn get(&mut self, thread: i32) -> Option<&mut Process> {
         let process = self.owner_of(thread)?;
-        self.known.get_mut(&process)
+        self.entry(process)?.process.as_mut()
     }
 
     /// The process that [`Self::get`] gives, by its number.
     pub(super) fn owner_of(&mut self, thread: i32) -> Option<i32> {
-        if self.known.contains_key(&thread) {
+        if self.runs(thread) {
             return Some(thread);
         }
-        self.owner(thread)
+        if let Some(owner) = self.entry(thread).and_then(|entry| entry.owner) {
+            return Some(owner);
+        }
+        let owner = self.find_owner(thread)?;
+        self.entry_or_new(thread).owner = Some(owner);
+        Some(owner)
     }
 
     /// The nearest process that has started a program: its own or an ancestor's.
-    fn owner(&mut self, thread: i32) -> Option<i32> {
-        if let Some(process) = self.threads.get(&thread) {
-            return Some(*process);
-        }
+    fn find_owner(&mut self, thread: i32) -> Option<i32> {
         let mut at = peer::family(thread)?;
         for _ in 0..64 {
-            if self.known.contains_key(&at.process) {
-                self.threads.insert(thread, at.process);
+            if self.runs(at.process) {
                 return Some(at.process);
             }
-            if let Some(process) = self.threads.get(&at.process) {
-                let process = *process;
-                self.threads.insert(thread, process);
-                return Some(process);
+            if let Some(owner) = self.entry(at.process).and_then(|entry| entry.owner) {
+                return Some(owner);
             }
             if at.parent <= 1 {
                 return None;
             }
-            at = if self.known.contains_key(&at.parent) {
+            at = if self.runs(at.parent) {
                 peer::Family {
                     process: at.parent,
                     parent: 0,
@@ -124,25 +171,24 @@ impl Processes {
 
     /// Puts a process that has not started a program yet into a part of the observation.
     pub(super) fn enter(&mut self, process: i32, scope: Scope) {
-        self.scopes.insert(process, scope);
+        self.entry_or_new(process).scope = Some(scope);
     }
 
     /// The part that a thread's doings belong to; `None` where its ancestors are unknown.
     pub(super) fn scope(&mut self, thread: i32) -> Option<Scope> {
-        if let Some(scope) = self.scopes.get(&thread) {
-            return Some(*scope);
+        if let Some(scope) = self.entry(thread).and_then(|entry| entry.scope) {
+            return Some(scope);
         }
         let mut at = thread;
         for _ in 0..64 {
             let family = peer::family(at)?;
             for process in [family.process, family.parent] {
-                let scope = self
-                    .scopes
-                    .get(&process)
-                    .copied()
-                    .or_else(|| self.known.get(&process).map(|known| known.scope));
+                let scope = self.entry(process).and_then(|entry| {
+                    let of_program = || entry.process.as_ref().map(|process| process.scope);
+                    entry.scope.or_else(of_program)
+                });
                 if let Some(scope) = scope {
-                    self.scopes.insert(thread, scope);
+                    self.entry_or_new(thread).scope = Some(scope);
                     return Some(scope);
                 }
             }
@@ -154,13 +200,23 @@ impl Processes {
         None
     }
 
-    /// Forgets the processes of a part, and gives them.
-    pub(super) fn leave(&mut self, scope: Scope) -> Vec<(i32, Process)> {
-        self.scopes.retain(|_, other| *other != scope);
-        self.threads.clear();
-        self.known
-            .extract_if(|_, process| process.scope == scope)
-            .collect()
+    /// Forgets the processes of a part. Gives what they ran, and whether they still do.
+    pub(super) fn leave(&mut self, scope: Scope) -> Vec<(Process, bool)> {
+        let mut left: Vec<(Process, bool)> = self
+            .gone
+            .extract_if(.., |process| process.scope == scope)
+            .map(|process| (process, false))
+            .collect();
+        self.entries.retain(|number, entry| {
+            entry.owner = None;
+            entry.scope.take_if(|other| *other == scope);
+            if let Some(process) = entry.process.take_if(|process| process.scope == scope) {
+                let is_alive = is_running(*number) && Numbers::is_alive(*number, entry.holder);
+                left.push((process, is_alive));
+            }
+            entry.process.is_some() || entry.scope.is_some()
+        });
+        left
     }
 }
 
@@ -181,7 +237,7 @@ fn known(
 }
 
 /// Whether a process still runs something.
-pub(super) fn is_alive(process: i32) -> bool {
+fn is_running(process: i32) -> bool {
     // A process that has ended and was not waited for has no executable.
     text(format!("/proc/{process}/exe").as_bytes())
         .is_some_and(|path| sys::read_link(&path).is_ok())

@@ -17,7 +17,7 @@ use super::hands_on::Handing;
 use super::listener::{self, Call, Listener, Next};
 use super::maps::{HashMap, HashSet};
 use super::places::Special;
-use super::processes::{Process, Processes, Scope, is_alive};
+use super::processes::{Process, Processes, Scope};
 use super::record::{Record, is_under, to_path};
 use super::ring::Ring;
 use super::sys::Kind;
@@ -50,8 +50,6 @@ pub(super) struct Supervisor {
     pub(super) elsewhere: Vec<Vec<u8>>,
     /// The thread whose preload library has just told that it reads randomness.
     pub(super) told_random: Option<i32>,
-    /// Which object reads variables at an address.
-    pub(super) readers: HashMap<(i32, u64), Option<Vec<u8>>>,
     /// Where programs' own copies of Rust's library hand variables on.
     pub(super) handing: HashMap<Vec<u8>, Rc<Handing>>,
     pub(super) walk: Walk,
@@ -102,7 +100,6 @@ impl Supervisor {
             starts_of_redirected,
             elsewhere: options.elsewhere.clone(),
             told_random: None,
-            readers: HashMap::default(),
             handing: HashMap::default(),
             walk: Walk::default(),
             answered: HashSet::default(),
@@ -170,7 +167,7 @@ impl Supervisor {
         while let Some(scope) = self.parents.keys().next_back().copied() {
             self.end(scope);
         }
-        for (_, process) in self.processes.leave(0) {
+        for (process, _) in self.processes.leave(0) {
             self.settle(&process);
         }
         let seen = self.records.remove(&0).map(Record::into_observation);
@@ -189,9 +186,9 @@ impl Supervisor {
         for inner in inner {
             self.end(inner);
         }
-        for (number, process) in self.processes.leave(scope) {
+        for (process, is_alive) in self.processes.leave(scope) {
             self.settle(&process);
-            if is_alive(number) {
+            if is_alive {
                 self.record(scope).contact(Contact::LeftBehind);
             }
         }
@@ -259,6 +256,7 @@ impl Supervisor {
 
     fn handle(&mut self, call: &Call) {
         self.effort.stopped += 1;
+        self.processes.look();
         self.drain();
         let Some(rule) = calls::rule(call) else {
             self.listener.go_on(call);

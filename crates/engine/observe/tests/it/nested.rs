@@ -2,6 +2,8 @@
 //! plays the inner one.
 
 use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rekindle_observe::{Capability, Observation, Observer, Options, Seen, announce};
@@ -82,6 +84,70 @@ fn what_a_part_is_looked_for_with_is_its_own() {
     assert_eq!(seen.files.get(&bin.join("true")), Some(Seen::MISSING));
 }
 
+/// Numbers of processes are handed out again, also while a part is observed: what a process does there is not its predecessor's.
+#[test]
+fn a_number_that_is_used_again_is_another_process() {
+    const TEST: &str = "nested::a_number_that_is_used_again_is_another_process";
+    const ALONE: &str = "REKINDLE_TEST_ALONE";
+    // With numbers of its own, which nobody else takes.
+    let alone = |program: &OsStr| {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc"]);
+        command.arg(program);
+        command
+    };
+    if let Some(root) = inner() {
+        let seen = with_a_number_of_another(&root);
+        assert_eq!(seen.files.get(&root.join("inside")), Some(Seen::READ));
+        assert!(seen.blind.is_empty(), "{:?}", seen.blind);
+    } else if std::env::var_os(ALONE).is_some() {
+        let lab = Lab::new();
+        lab.file("inside");
+        let made = Command::new("mkfifo").arg(lab.path("ask")).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        again(&lab, TEST);
+    } else if alone("true".as_ref())
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        let mut command = alone(std::env::current_exe().expect("a path").as_os_str());
+        command.args(["--exact", TEST, "--nocapture"]);
+        let status = command.env(ALONE, "1").status();
+        assert!(status.expect("started").success());
+    } else {
+        crate::support::skip(TEST, "processes cannot have numbers of their own here");
+    }
+}
+
+/// Observes a part in which a process reads `inside` that has the number of an earlier one, outside of that part.
+fn with_a_number_of_another(root: &Path) -> Observation {
+    const PART: &str = r#"read number < ask; echo $((number - 1)) > /proc/sys/kernel/ns_last_pid; read go < ask
+        sh -c 'test $$ = "$0" && exec cat inside' "$number""#;
+    std::thread::scope(|scope| {
+        let part = scope.spawn(|| {
+            let mut command = Command::new("sh");
+            command.args(["-c", PART]).current_dir(root);
+            command.stdout(Stdio::null());
+            Observer::probe().run(&mut command, &Options::default())
+        });
+        let tell = |line: String| {
+            // Opened on both sides: the part waits there.
+            let ask = std::fs::File::options().write(true).open(root.join("ask"));
+            writeln!(ask.expect("opened"), "{line}").expect("written");
+            // Longer than a tick of the clock by which processes are told apart, and than what was seen of their numbers holds. Where
+            // one is handed out again, thousands are before it.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        let mut outside = Command::new("true").spawn().expect("started");
+        outside.wait().expect("waited");
+        tell(outside.id().to_string());
+        tell("go".to_owned());
+        let seen = part.join().expect("joined").expect("run");
+        assert!(seen.status.success(), "another number");
+        seen.observation
+    })
+}
+
 #[test]
 fn what_is_announced_is_seen() {
     let Some(root) = inner() else {
@@ -126,7 +192,7 @@ fn a_killed_supervisor_leaves_no_process_hanging() {
         .expect("opened");
     supervisor.kill().expect("killed");
     supervisor.wait().expect("waited");
-    std::io::Write::write_all(&mut ask, b"/dev/null").expect("asked");
+    ask.write_all(b"/dev/null").expect("asked");
     drop(ask);
     // The program has the other end of this pipe: it ends when that ends.
     let mut said = Vec::new();

@@ -1,0 +1,195 @@
+//! Whose number it is: the kernel hands the numbers of processes that have ended out again.
+//!
+//! It does so in turn, so that a number is safe until the turn comes round to it. Then the time decides at which the
+//! process began that has it now.
+
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+use super::sys;
+
+/// So many numbers may be handed out between two looks.
+const MARGIN: u64 = 4096;
+/// How long what was seen of the turn holds.
+const FRESH: Duration = Duration::from_millis(20);
+/// After so long without a look it may have come round any number of times.
+const STALE: Duration = Duration::from_millis(100);
+/// Where the turn goes on when all numbers have been handed out.
+const LOWEST: u64 = 300;
+
+/// Whose a number was when it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder {
+    /// When it began, in ticks of the kernel's clock; `None` where it had ended.
+    began: Option<u64>,
+    /// The turn at which the number may be another's.
+    until: u64,
+}
+
+/// The kernel's turn.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// How many numbers there are; `None` where that or the turn is not told: then each look at a process is one at the kernel.
+    most: Option<u64>,
+    /// The number that was handed out last.
+    last: u64,
+    /// How many were handed out since the beginning.
+    turn: u64,
+    looked: Option<Instant>,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            most: number(c"/proc/sys/kernel/pid_max").filter(|most| *most > LOWEST),
+            last: 0,
+            turn: 0,
+            looked: None,
+        }
+    }
+}
+
+impl Numbers {
+    /// Sees how far the turn has come. Called at each event.
+    pub(super) fn look(&mut self) {
+        let since = self.looked.map(|looked| looked.elapsed());
+        if since.is_some_and(|since| since < FRESH) {
+            return;
+        }
+        // Another file tells it too, which containers have of their own making.
+        match number(c"/proc/sys/kernel/ns_last_pid") {
+            Some(last) => self.saw(last, since),
+            None => self.most = None,
+        }
+        self.looked = Some(Instant::now());
+    }
+
+    fn saw(&mut self, last: u64, since: Option<Duration>) {
+        let Some(most) = self.most else { return };
+        self.turn += match since {
+            Some(since) if since < STALE => distance(self.last, last, most) % (most - LOWEST),
+            _ => most,
+        };
+        self.last = last;
+    }
+
+    /// Who has a number now.
+    pub(super) fn holder(&self, number: i32) -> Holder {
+        Holder {
+            began: began(number),
+            until: self.until(number),
+        }
+    }
+
+    fn until(&self, number: i32) -> u64 {
+        let number = u64::try_from(number).unwrap_or(0);
+        self.most
+            .map_or(0, |most| self.turn + distance(self.last, number, most))
+    }
+
+    /// Whether a number is still his, or nobody's.
+    pub(super) fn is_still(&self, number: i32, holder: &mut Holder) -> bool {
+        if self.turn + MARGIN < holder.until {
+            return true;
+        }
+        let now = began(number);
+        if now.is_some() && now != holder.began {
+            return false;
+        }
+        holder.until = self.until(number);
+        true
+    }
+
+    /// Whether he still has it.
+    pub(super) fn is_alive(number: i32, holder: Holder) -> bool {
+        holder.began.is_some() && began(number) == holder.began
+    }
+}
+
+/// How many numbers are handed out after one until another is: at least one.
+fn distance(from: u64, to: u64, most: u64) -> u64 {
+    let round = most.saturating_sub(LOWEST).max(1);
+    if to > from {
+        to - from
+    } else {
+        round.saturating_sub(from - to).max(1)
+    }
+}
+
+/// A file that holds a number.
+fn number(path: &std::ffi::CStr) -> Option<u64> {
+    let mut text = [0; 32];
+    let read = sys::read_start(path, &mut text).ok()?;
+    std::str::from_utf8(&text[..read]).ok()?.trim().parse().ok()
+}
+
+/// When a process or a thread began; `None` where there is none.
+fn began(number: i32) -> Option<u64> {
+    let path = CString::new(format!("/proc/{number}/stat")).ok()?;
+    let mut text = [0; 1024];
+    let read = sys::read_start(&path, &mut text).ok()?;
+    // The name before it may hold anything.
+    let end = text[..read].iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text[..read].get(end + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Option<Duration> = Some(Duration::from_millis(21));
+
+    fn at(last: u64) -> Numbers {
+        Numbers {
+            most: Some(32_768),
+            last,
+            turn: 0,
+            looked: None,
+        }
+    }
+
+    #[test]
+    fn a_number_is_safe_until_its_turn_comes() {
+        let mut numbers = at(10_000);
+        let until = |numbers: &Numbers, number| numbers.until(number) - numbers.turn;
+        assert_eq!(until(&numbers, 10_001), 1);
+        assert_eq!(until(&numbers, 10_000), 32_468);
+        assert_eq!(until(&numbers, 9_999), 32_467);
+        let young = numbers.until(10_000);
+        numbers.saw(32_000, SOON);
+        numbers.saw(400, SOON);
+        assert_eq!(numbers.turn, 22_868);
+        assert_eq!(until(&numbers, 10_000), young - numbers.turn);
+        // Nobody looked for long: all may have been handed out.
+        numbers.saw(401, Some(Duration::from_millis(101)));
+        assert!(numbers.turn > young);
+    }
+
+    #[test]
+    fn who_began_at_another_time_is_another() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .expect("started");
+        let number = i32::try_from(child.id()).expect("a number");
+        let mut numbers = at(1);
+        numbers.look();
+        let holder = numbers.holder(number);
+        let mut same = Holder { until: 0, ..holder };
+        assert!(numbers.is_still(number, &mut same));
+        let another = holder.began.map(|began| began + 1);
+        let mut another = Holder {
+            began: another,
+            until: 0,
+        };
+        assert!(!numbers.is_still(number, &mut another));
+        assert!(Numbers::is_alive(number, holder));
+        assert!(!Numbers::is_alive(number, another));
+        child.kill().expect("killed");
+        child.wait().expect("waited");
+        // Nobody's.
+        assert!(numbers.is_still(number, &mut same));
+        assert!(!Numbers::is_alive(number, holder));
+    }
+}
