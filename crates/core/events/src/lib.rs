@@ -238,6 +238,9 @@ pub struct UnitEvent {
     /// Whether the outputs hold a real path, or were made of a variable that does: only the same directory can hit.
     #[serde(default)]
     pub path_bound: bool,
+    /// Whether that is the path of cargo's home alone: any directory with the same home can hit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound_to_home: bool,
     /// Whether it was made from something that nobody declared, which cargo does not watch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undeclared: bool,
@@ -336,6 +339,7 @@ impl UnitEvent {
             options: UnitOptions::default(),
             links: false,
             path_bound: false,
+            bound_to_home: false,
             undeclared: false,
             vantage: None,
             incremental: None,

@@ -69,6 +69,7 @@ pub(crate) fn unit_event(
         options: UnitOptions::default(),
         links: false,
         path_bound: false,
+        bound_to_home: false,
         undeclared: false,
         vantage: None,
         incremental: None,

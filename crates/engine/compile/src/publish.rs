@@ -510,11 +510,32 @@ fn holds_paths(unit: &Unit<'_>, dep_info: &DepInfo, names: &[Name]) -> bool {
     };
     let values = dep_info.env.iter().filter(|(name, _)| counts(name));
     let mut values = values.filter_map(|(_, value)| value.as_deref());
-    let holds = |value: &[u8]| {
-        let mut roots = unit.roots.iter();
-        roots.any(|(_, path)| memchr::memmem::find(value, path.as_os_str().as_bytes()).is_some())
+    values.any(|value| roots_in(unit, value).next().is_some())
+}
+
+/// The roots whose real paths a value holds.
+fn roots_in<'a>(unit: &'a Unit<'_>, value: &'a [u8]) -> impl Iterator<Item = Root> + 'a {
+    let holds = |path: &Path| memchr::memmem::find(value, path.as_os_str().as_bytes()).is_some();
+    let roots = unit.roots.iter().filter(move |(_, path)| holds(path));
+    roots.map(|(root, _)| root)
+}
+
+/// Whether of the directories that a path-bound unit is bound to each is cargo's home: then it is of use in every directory
+/// beside that home.
+pub(crate) fn is_bound_to_home(unit: &Unit<'_>, manifest: &Manifest) -> bool {
+    let is_home = |item: &Item| match item.tag {
+        Tag::Directory => item.name == Root::CargoHome.name().as_bytes(),
+        Tag::EnvDep => {
+            let value = unit
+                .context
+                .environment
+                .value(OsStr::from_bytes(&item.name));
+            let value = value.map(OsStr::as_bytes).unwrap_or_default();
+            roots_in(unit, value).all(|root| root == Root::CargoHome)
+        }
+        _ => true,
     };
-    values.any(holds)
+    manifest.items().iter().all(is_home)
 }
 
 /// Whether anything that was read was written meanwhile: what the compiler named since it started, what

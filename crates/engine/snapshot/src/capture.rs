@@ -36,8 +36,10 @@ pub struct Saw {
     pub units: HashSet<String>,
     /// The keys of the entries that these were restored from, or stored as.
     pub entries: HashMap<String, Digest>,
-    /// Those of them whose outputs hold a real path.
+    /// Those of them whose outputs hold a real path, or were made of one.
     pub bound: HashSet<String>,
+    /// The same, where that is the path of cargo's home alone.
+    pub bound_to_home: HashSet<String>,
     /// Runs of build scripts that the unit cache gives to any directory, with that directory's paths in what is text.
     pub portable: HashSet<String>,
     /// What was read to make them, declared or not, of those that may have read what nobody declares.

@@ -108,7 +108,7 @@ impl<'a> Capture<'a> {
             files: Vec::new(),
             inodes: HashMap::new(),
             path_bound: all.saw.bound.contains(&place.id),
-            home_bound: false,
+            home_bound: all.saw.bound_to_home.contains(&place.id),
         }
     }
 

@@ -48,6 +48,26 @@ fn units_of_another_home_are_fresh_but_for_those_that_hold_its_path() {
     assert_eq!(lab.rekindle(&["run", "-q"]).ok().stdout, PRINTED);
 }
 
+/// The path of a package in the home is no path of the workspace: `bound` holds that of its own.
+#[test]
+fn units_that_hold_the_path_of_the_home_alone_are_fresh_in_another_checkout() {
+    let lab = RegistryLab::new();
+    let run = |dir: &str, arguments: &[&str]| -> Done {
+        let mut command = lab.program(env!("CARGO_BIN_EXE_rekindle"), arguments);
+        let done = command.current_dir(lab.path(dir)).output().unwrap();
+        Done::from(done).ok()
+    };
+    run("ws", &["build"]);
+    fs::remove_dir_all(lab.path("ws/target")).unwrap();
+    fs::rename(lab.path("ws"), lab.path("another")).unwrap();
+    run("another", &["build"]);
+    let said = run("another", &["stats", "--format", "json"]).stdout;
+    assert_eq!(run("another", &["run", "-q"]).stdout, PRINTED);
+    let moved: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(moved["units"]["miss"], 0, "{moved:#}");
+    assert_eq!(moved["units"]["hit"], 0, "{moved:#}");
+}
+
 /// A tree is written though nothing was built, since units are used again that were nearly forgotten.
 #[test]
 fn a_tree_that_is_written_in_another_home_has_that_homes_fingerprints() {

@@ -76,6 +76,36 @@ fn texts_of_build_scripts_name_the_directory_that_they_are_in() {
     assert_eq!(program(&project), "two");
 }
 
+/// Of where the compiler runs nobody is told by a variable.
+#[test]
+fn a_path_that_a_macro_puts_into_its_crate_is_that_of_the_present() {
+    let macros = "#[proc_macro] pub fn here(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+        format!(\"{:?}\", std::env::current_dir().unwrap()).parse().unwrap() }";
+    let project = in_git(&[
+        (
+            "Cargo.toml",
+            &manifest(
+                "app",
+                "[workspace]\n[dependencies]\nmacros = { path = \"macros\" }\n",
+            ),
+        ),
+        (
+            "macros/Cargo.toml",
+            &manifest("macros", "[lib]\nproc-macro = true\n"),
+        ),
+        ("macros/src/lib.rs", macros),
+        (
+            "src/main.rs",
+            "fn main() { println!(\"{}\", macros::here!()); }",
+        ),
+        (".gitignore", "target\n"),
+    ]);
+    rekindle(&project, &["build"]).ok();
+    let here = moved(&project, "elsewhere");
+    rekindle(&project, &["build"]).ok();
+    assert_eq!(program(&project), here.to_str().unwrap());
+}
+
 /// cargo tells build scripts of it in a variable, of which the capture knows nothing.
 #[test]
 fn a_linker_that_the_project_names_is_the_same_in_a_fresh_checkout() {

@@ -8,9 +8,10 @@ use rekindle_outputs::launch;
 use rekindle_outputs::placeholder::Placeholder;
 use rekindle_store::LocalStore;
 
+use crate::captured::is_script_run;
 use crate::layout::{Place, Profile};
 use crate::ledger::Ledger;
-use crate::model::Tree;
+use crate::model::{Tree, Unit};
 use crate::trees;
 
 /// Names of packages that have to be whole: what [`super::restore`] is asked with.
@@ -53,7 +54,9 @@ impl Readers {
     }
 
     fn add(&mut self, tree: &Tree) {
-        let bound = tree.units.iter().filter(|unit| unit.path_bound);
+        let holds_home = |unit: &Unit| unit.home.bound && !is_script_run(unit);
+        let units = tree.units.iter();
+        let bound = units.filter(|unit| unit.path_bound || holds_home(unit));
         self.0.extend(bound.map(|unit| unit.package.clone()));
     }
 

@@ -426,7 +426,9 @@ fn saw(events: &[Event]) -> Saw {
                 if unit.undeclared {
                     note_seen(&mut saw, &unit.id, (unit.key, &unit.vantage, false));
                 }
-                if unit.path_bound {
+                if unit.bound_to_home {
+                    saw.bound_to_home.insert(unit.id.clone());
+                } else if unit.path_bound {
                     saw.bound.insert(unit.id.clone());
                 }
             }
