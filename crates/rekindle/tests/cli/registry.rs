@@ -8,6 +8,7 @@ use std::process::Command;
 use rekindle_outputs::sparse;
 use rekindle_snapshot::registry;
 
+use crate::project::Done;
 use crate::registry_lab::{
     DOWNLOADED, PRINTED, RegistryLab, assert_same, index_path, packed, sha256, tree,
 };
@@ -443,8 +444,11 @@ fn an_update_sees_more_than_what_was_restored() {
     lab.cargo(&["build", "--offline"]).ok();
 }
 
-/// Captures a package with these files as if cargo had downloaded it.
-fn capture_forged(files: &[(&str, &[u8])], checksum: Option<&str>) -> registry::Captured {
+/// Captures a package with these files as if cargo had downloaded it, and restores it in an empty home.
+fn play_forged(
+    files: &[(&str, &[u8])],
+    checksum: Option<&str>,
+) -> (registry::Captured, registry::Restored) {
     let lab = RegistryLab::new();
     let bytes = packed("forged-1.0.0", files);
     let checksum = checksum.map_or_else(|| sha256(&bytes), str::to_owned);
@@ -463,7 +467,9 @@ fn capture_forged(files: &[(&str, &[u8])], checksum: Option<&str>) -> registry::
     let cache = lab.path("home/registry/cache/x-1");
     fs::create_dir_all(&cache).unwrap();
     fs::write(cache.join("forged-1.0.0.crate"), bytes).unwrap();
-    lab.capture()
+    let captured = lab.capture();
+    fs::remove_dir_all(lab.home()).unwrap();
+    (captured, lab.restore(false))
 }
 
 #[test]
@@ -472,19 +478,52 @@ fn hostile_archives_are_left_to_cargo() {
         "Cargo.toml",
         b"[package]\nname = \"forged\"\nversion = \"1.0.0\"\n",
     );
-    let fine = capture_forged(&[MANIFEST], None);
-    assert_eq!((fine.new, fine.left.len()), (1, 0), "{fine:?}");
-    for (files, checksum) in [
-        (&[MANIFEST][..], Some("0".repeat(64))),
-        (&[MANIFEST, (".rekindle-sparse", b"")], None),
-        (&[("Cargo.toml", b"[")], None),
-        (&[("src/lib.rs", b"")], None),
-        (&[MANIFEST, MANIFEST], None),
+    let (captured, restored) = play_forged(&[MANIFEST], None);
+    assert_eq!((captured.new, captured.left.len()), (1, 0), "{captured:?}");
+    assert_eq!(restored.packages.packages, 1, "{restored:?}");
+    let forged = "0".repeat(64);
+    let (captured, restored) = play_forged(&[MANIFEST], Some(&forged));
+    assert_eq!(
+        (captured.known, captured.left.len()),
+        (0, 1),
+        "{captured:?}"
+    );
+    assert_eq!(restored.packages.packages, 0, "{restored:?}");
+    for files in [
+        &[MANIFEST, (".rekindle-sparse", &b""[..])][..],
+        &[("Cargo.toml", b"[")],
+        &[("src/lib.rs", b"")],
+        &[MANIFEST, MANIFEST],
     ] {
-        let captured = capture_forged(files, checksum.as_deref());
-        assert_eq!(captured.known, 0, "{files:?}");
-        assert_eq!(captured.left.len(), 1, "{files:?}");
+        let (_, restored) = play_forged(files, None);
+        assert_eq!(restored.packages.packages, 0, "{files:?}");
+        assert_eq!(restored.left.len(), 1, "{files:?}");
     }
+}
+
+/// Who fetches a package from a remote fetches its record, and not the `.crate`: that says what cargo looks at, also of a package
+/// that was captured before there was a remote.
+#[test]
+fn a_remote_has_what_cargo_looks_at() {
+    let lab = RegistryLab::new();
+    let remote = format!("file://{}", lab.path("remote").display());
+    let build = |remote: Option<&str>| {
+        let mut command = lab.program(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+        if let Some(remote) = remote {
+            command.env("REKINDLE_REMOTE", remote);
+            command.env("REKINDLE_REMOTE_MODE", "read-write");
+        }
+        Done::from(command.output().unwrap()).ok();
+    };
+    build(None);
+    build(Some(&remote));
+    for dir in ["store", "ws/target", "home"] {
+        fs::remove_dir_all(lab.path(dir)).unwrap();
+    }
+    lab.requests();
+    build(Some(&remote));
+    assert_eq!(lab.requests(), 0);
+    assert!(lab.sparse().contains(&"plain"), "{:?}", lab.sparse());
 }
 
 #[test]

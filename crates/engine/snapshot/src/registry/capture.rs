@@ -8,7 +8,7 @@ use rekindle_fsx as fsx;
 use rekindle_fsx::StatSig;
 use rekindle_fsx::place::Wish;
 use rekindle_outputs::sparse::note::Note;
-use rekindle_store::{LocalStore, Record, Space, Store};
+use rekindle_store::{LocalStore, Record, Space, Store, beyond};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -43,7 +43,9 @@ pub fn capture(
         at_ms: now.0,
         sigs: sigs(cargo_home),
     };
-    let memo = memo_key(cargo_home, &text);
+    // Who fetches a package from afar wants nothing of it but what cargo looks at.
+    let looks = beyond::is_set();
+    let memo = memo_key(cargo_home, &text, looks);
     let before = store.get_record(Space::Memos, &memo).ok().flatten();
     if before.is_some_and(|record| state.is_as(&record)) {
         return Ok(Captured {
@@ -53,7 +55,7 @@ pub fn capture(
         });
     }
     let mut captured = Captured::default();
-    registries(store, cargo_home, &lock, &mut captured)?;
+    registries(store, (cargo_home, looks), &lock, &mut captured)?;
     git::capture(store, cargo_home, &lock.git, &mut captured)?;
     let unchecked = lock.unchecked.into_iter().map(|what| Left {
         what,
@@ -84,12 +86,13 @@ impl State {
     }
 }
 
-fn memo_key(cargo_home: &Path, lock: &str) -> Digest {
+fn memo_key(cargo_home: &Path, lock: &str, looks: bool) -> Digest {
     use std::os::unix::ffi::OsStrExt;
     key_of(&[
         b"captured",
         cargo_home.as_os_str().as_bytes(),
         lock.as_bytes(),
+        &[u8::from(looks)],
     ])
 }
 
@@ -108,7 +111,7 @@ fn sigs(cargo_home: &Path) -> Vec<(String, StatSig)> {
 
 fn registries(
     store: &LocalStore,
-    cargo_home: &Path,
+    (cargo_home, looks): (&Path, bool),
     lock: &Lock,
     captured: &mut Captured,
 ) -> Result<(), RegistryError> {
@@ -129,6 +132,7 @@ fn registries(
             store,
             cargo_home,
             dir: &dir,
+            looks,
         };
         for (package, result) in packages.iter().zip(home.capture_all(&packages)) {
             match result {
@@ -202,6 +206,8 @@ struct Home<'a> {
     store: &'a LocalStore,
     cargo_home: &'a Path,
     dir: &'a str,
+    /// Whether packages are looked into.
+    looks: bool,
 }
 
 impl Home<'_> {
@@ -214,9 +220,18 @@ impl Home<'_> {
         let key = package::key(self.dir, package);
         let known = self.store.get_record(Space::Packages, &key).ok().flatten();
         let known = known.and_then(|record| Package::decode(&record.payload));
-        if let Some(source) = known.as_ref().and_then(|known| known.source.as_ref())
+        if let Some(known) = &known
+            && let Some(source) = &known.source
             && self.store.has_object(&source.digest, source.size)
         {
+            if self.looks && source.look.is_none() {
+                let look = package::look_at(self.store, source, &package.dir_name())?;
+                let source = Source {
+                    look: Some(look),
+                    ..source.clone()
+                };
+                package::put(self.store, &key, known.line.clone(), Some(source))?;
+            }
             return Ok(None);
         }
         let source = self.source(package)?;
@@ -227,11 +242,7 @@ impl Home<'_> {
             None => self.line(package)?,
         };
         let size = source.as_ref().map_or(0, |source| source.size);
-        let refs: Vec<Digest> = source.iter().map(|source| source.digest).collect();
-        let payload = Package::new(line, source).encode();
-        self.store
-            .put_record(Space::Packages, &key, &refs, &payload)
-            .map_err(|error| error.to_string())?;
+        package::put(self.store, &key, line, source)?;
         Ok(Some(size))
     }
 
@@ -275,7 +286,12 @@ impl Home<'_> {
         if sha256(&bytes) != package.checksum {
             return Err("its `.crate` has not the lock file's checksum".to_owned());
         }
-        let source = package::look_into(&bytes, &name).map_err(|error| text(&error))?;
+        let looked = self.looks.then(|| package::look_into(&bytes, &name));
+        let source = Source {
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+            look: looked.transpose().map_err(|error| text(&error))?,
+        };
         let wish = Wish {
             // cargo writes into no `.crate` that has bytes.
             hardlink: true,

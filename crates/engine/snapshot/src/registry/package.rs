@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use rekindle_outputs::archive::{self, ArchiveError};
+use rekindle_store::{LocalStore, Space, Store};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::lockfile::Locked;
 
 /// Version of the records.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// No manifest is longer.
 const MAX_MANIFEST_BYTES: u64 = 4 << 20;
 
@@ -33,6 +34,13 @@ pub(super) struct Source {
     pub(super) digest: Digest,
     /// Its size in bytes.
     pub(super) size: u64,
+    /// `None` where nobody has asked yet: to unpack all of a project's packages takes a hundredth of its first build.
+    pub(super) look: Option<Look>,
+}
+
+/// What cargo looks at of a package's sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Look {
     /// `Cargo.toml`.
     pub(super) manifest: Vec<u8>,
     /// Files that are to exist, below the package's directory: the roots of its crates, and what cargo infers
@@ -73,8 +81,29 @@ pub(super) fn key(index: &str, package: &Locked) -> Digest {
     ])
 }
 
-/// Looks into a `.crate`: what would be stored of it, under the digest of these bytes.
-pub(super) fn look_into(bytes: &[u8], prefix: &str) -> Result<Source, ArchiveError> {
+/// Stores a package's record.
+pub(super) fn put(
+    store: &LocalStore,
+    key: &Digest,
+    line: Vec<u8>,
+    source: Option<Source>,
+) -> Result<(), String> {
+    let refs: Vec<Digest> = source.iter().map(|source| source.digest).collect();
+    let payload = Package::new(line, source).encode();
+    store
+        .put_record(Space::Packages, key, &refs, &payload)
+        .map_err(|error| error.to_string())
+}
+
+/// Looks into the stored `.crate` of a package whose directory is called `prefix`.
+pub(super) fn look_at(store: &LocalStore, source: &Source, prefix: &str) -> Result<Look, String> {
+    let stored = store.object_bytes(&source.digest);
+    let (bytes, _) = stored.map_err(|error| error.to_string())?;
+    look_into(&bytes, prefix).map_err(|error| error.to_string())
+}
+
+/// Looks into a `.crate`.
+pub(super) fn look_into(bytes: &[u8], prefix: &str) -> Result<Look, ArchiveError> {
     let (mut files, mut manifest) = (BTreeSet::new(), None);
     archive::read(
         &mut &*bytes,
@@ -99,9 +128,7 @@ pub(super) fn look_into(bytes: &[u8], prefix: &str) -> Result<Source, ArchiveErr
         .ok()
         .and_then(|text| toml::from_str(text).ok())
         .ok_or_else(|| unusable("cannot be read"))?;
-    Ok(Source {
-        digest: Digest::of(bytes),
-        size: bytes.len() as u64,
+    Ok(Look {
         stubs: stubs(&table, &files),
         links: package_value(&table, "links").is_some(),
         manifest,

@@ -11,7 +11,7 @@ use rekindle_outputs::sparse::{self, FillError, Filled, Location, Marker, Source
 use rekindle_store::{LocalStore, Space, Store};
 
 use super::lockfile::{Lock, Locked};
-use super::package::{self, Package, Source};
+use super::package::{self, Look, Package, Source};
 use super::{
     Left, Registry, RegistryError, Restored, git, index, lock_packages, read_lock, registry_key,
 };
@@ -200,6 +200,20 @@ impl<'a> Home<'a> {
         ))
     }
 
+    /// Looks into a package, and keeps what is found for the next time.
+    fn look(&self, package: &Locked, source: &Source) -> Result<Look, String> {
+        let look = package::look_at(self.store, source, &package.dir_name())?;
+        if let Some(record) = self.record(package) {
+            let source = Source {
+                look: Some(look.clone()),
+                ..source.clone()
+            };
+            let key = package::key(&self.registry.dir, package);
+            let _ = package::put(self.store, &key, record.line, Some(source));
+        }
+        Ok(look)
+    }
+
     fn location(&self, package: &Locked) -> Location {
         Location {
             home: self.cargo_home.to_owned(),
@@ -307,7 +321,7 @@ impl Job<'_> {
         let text = |error: FillError| error.to_string();
         match action {
             Action::Place { source, whole } => {
-                restored.packages += self.place(&location, source, *whole)?;
+                restored.packages += self.place(package, &location, (source, *whole))?;
                 restored.whole += u64::from(*whole);
             }
             Action::Crate(source) => {
@@ -326,25 +340,37 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn place(&self, location: &Location, source: &Source, whole: bool) -> Result<Filled, String> {
+    fn place(
+        &self,
+        package: &Locked,
+        location: &Location,
+        (source, whole): (&Source, bool),
+    ) -> Result<Filled, String> {
+        if whole {
+            sparse::obtain(location, &source.digest, self.home.store)
+                .map_err(|error| error.to_string())?;
+            return placed(location, Sources::Whole);
+        }
+        let look = match &source.look {
+            Some(look) => look.clone(),
+            None => self.home.look(package, source)?,
+        };
         let marker = Marker {
             digest: source.digest,
             size: source.size,
             store: self.home.store.dir().to_owned(),
-            stubs: source.stubs.iter().map(PathBuf::from).collect(),
+            stubs: look.stubs.iter().map(PathBuf::from).collect(),
         };
-        let sources = if whole {
-            sparse::obtain(location, &source.digest, self.home.store)
-                .map_err(|error| error.to_string())?;
-            Sources::Whole
-        } else {
-            Sources::Sparse {
-                manifest: &source.manifest,
-                marker: &marker,
-                links: source.links,
-            }
+        let sources = Sources::Sparse {
+            manifest: &look.manifest,
+            marker: &marker,
+            links: look.links,
         };
-        let filled = sparse::place(location, sources).map_err(|error| error.to_string())?;
-        Ok(filled.unwrap_or_default())
+        placed(location, sources)
     }
+}
+
+fn placed(location: &Location, sources: Sources<'_>) -> Result<Filled, String> {
+    let filled = sparse::place(location, sources).map_err(|error| error.to_string())?;
+    Ok(filled.unwrap_or_default())
 }
