@@ -22,6 +22,8 @@ use crate::model::{Body, File, Form, Object};
 
 /// More threads than this only wait for each other in the file system.
 const THREADS_MAX: usize = 8;
+/// To start a thread takes as long as to place so many fingerprints' hashes.
+const HASHES_PER_THREAD: usize = 16;
 
 pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX))
@@ -70,7 +72,7 @@ impl Placing<'_> {
     pub(super) fn tree(&self, job: &Job, units: &Units<'_>) -> io::Result<Placed> {
         let root = &job.profile.path;
         progress().expect(units.files.len() as u64);
-        let mut placed = in_parallel(&units.files, |(_, files)| {
+        let mut placed = in_parallel(&units.files, 1, |(_, files)| {
             directories(root, files)?;
             // The last file of a unit makes it fresh.
             let placed = self.files(root, &files[..files.len().saturating_sub(1)]);
@@ -83,9 +85,11 @@ impl Placing<'_> {
         }
         for wave in &units.waves {
             placed = placed
-                + in_parallel(wave, |index| match units.files[*index].1.last() {
-                    Some(hash) => self.files(root, std::slice::from_ref(hash)),
-                    None => Ok(Placed::default()),
+                + in_parallel(wave, HASHES_PER_THREAD, |index| {
+                    match units.files[*index].1.last() {
+                        Some(hash) => self.files(root, std::slice::from_ref(hash)),
+                        None => Ok(Placed::default()),
+                    }
                 })?;
         }
         Ok(placed)
@@ -245,9 +249,10 @@ fn directories(root: &Path, files: &[File]) -> io::Result<()> {
     })
 }
 
-/// Does the work on every core; the first error ends it.
+/// Does the work on every core, as long as there are so many items for each; the first error ends it.
 fn in_parallel<T: Sync>(
     items: &[T],
+    per_thread: usize,
     work: impl Fn(&T) -> io::Result<Placed> + Sync,
 ) -> io::Result<Placed> {
     let next = AtomicUsize::new(0);
@@ -276,7 +281,7 @@ fn in_parallel<T: Sync>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads().min(items.len()) {
+        for _ in 1..threads().min(items.len().div_ceil(per_thread)) {
             scope.spawn(run);
         }
         run();
