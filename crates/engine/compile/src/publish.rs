@@ -520,9 +520,9 @@ fn roots_in<'a>(unit: &'a Unit<'_>, value: &'a [u8]) -> impl Iterator<Item = Roo
     roots.map(|(root, _)| root)
 }
 
-/// Whether of the directories that a path-bound unit is bound to each is cargo's home: then it is of use in every directory
+/// Whether a unit is path-bound, and each directory that it is bound to cargo's home: then it is of use in every directory
 /// beside that home.
-pub(crate) fn is_bound_to_home(unit: &Unit<'_>, manifest: &Manifest) -> bool {
+pub(crate) fn is_bound_to_home(unit: &Unit<'_>, entry: &Entry) -> bool {
     let is_home = |item: &Item| match item.tag {
         Tag::Directory => item.name == Root::CargoHome.name().as_bytes(),
         Tag::EnvDep => {
@@ -535,7 +535,7 @@ pub(crate) fn is_bound_to_home(unit: &Unit<'_>, manifest: &Manifest) -> bool {
         }
         _ => true,
     };
-    manifest.items().iter().all(is_home)
+    entry.path_bound && entry.manifest.items().iter().all(is_home)
 }
 
 /// Whether anything that was read was written meanwhile: what the compiler named since it started, what

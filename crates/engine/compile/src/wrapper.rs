@@ -375,7 +375,7 @@ impl Call<'_> {
             .map(|output| output.name.clone())
             .collect();
         event.path_bound = entry.path_bound;
-        event.bound_to_home = entry.path_bound && publish::is_bound_to_home(unit, manifest);
+        event.bound_to_home = publish::is_bound_to_home(unit, entry);
         note_undeclared(event, unit, manifest);
         event.linker.clone_from(&entry.linker);
         event.saved_us = entry.compile_us;
@@ -443,8 +443,7 @@ impl Call<'_> {
             Ok(made) => {
                 event.outputs = made.outputs.iter().map(|path| file_name(path)).collect();
                 note_undeclared(&mut event, unit, &made.entry.manifest);
-                event.bound_to_home =
-                    made.entry.path_bound && publish::is_bound_to_home(unit, &made.entry.manifest);
+                event.bound_to_home = publish::is_bound_to_home(unit, &made.entry);
                 let published = publish::publish(unit, inputs, made);
                 if let Some(error) = &published.store_error {
                     self.warn_of_store(error);

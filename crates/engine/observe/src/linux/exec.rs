@@ -34,7 +34,7 @@ impl Supervisor {
             .or_else(|| self.open_program(call));
         // Afterwards the thread that asked is the only one, under the process's number.
         let process = Processes::of_thread(call.thread);
-        let (was_elsewhere, was_redirected) = self
+        let (elsewhere, was_redirected) = self
             .follows_parents()
             .then(|| self.processes.get(call.thread))
             .flatten()
@@ -44,7 +44,6 @@ impl Supervisor {
             return;
         }
         let Some(place) = place else { return };
-        let elsewhere = was_elsewhere;
         let known = if elsewhere {
             None
         } else {

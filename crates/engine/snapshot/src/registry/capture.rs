@@ -226,11 +226,7 @@ impl Home<'_> {
         {
             if self.looks && source.look.is_none() {
                 let look = package::look_at(self.store, source, &package.dir_name())?;
-                let source = Source {
-                    look: Some(look),
-                    ..source.clone()
-                };
-                package::put(self.store, &key, known.line.clone(), Some(source))?;
+                package::keep(self.store, &key, (known.line.clone(), source), look)?;
             }
             return Ok(None);
         }

@@ -102,6 +102,20 @@ pub(super) fn look_at(store: &LocalStore, source: &Source, prefix: &str) -> Resu
     look_into(&bytes, prefix).map_err(|error| error.to_string())
 }
 
+/// Keeps what was found in a package in its record.
+pub(super) fn keep(
+    store: &LocalStore,
+    key: &Digest,
+    (line, source): (Vec<u8>, &Source),
+    look: Look,
+) -> Result<(), String> {
+    let source = Source {
+        look: Some(look),
+        ..source.clone()
+    };
+    put(store, key, line, Some(source))
+}
+
 /// Looks into a `.crate`.
 pub(super) fn look_into(bytes: &[u8], prefix: &str) -> Result<Look, ArchiveError> {
     let (mut files, mut manifest) = (BTreeSet::new(), None);

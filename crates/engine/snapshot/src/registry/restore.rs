@@ -204,12 +204,8 @@ impl<'a> Home<'a> {
     fn look(&self, package: &Locked, source: &Source) -> Result<Look, String> {
         let look = package::look_at(self.store, source, &package.dir_name())?;
         if let Some(record) = self.record(package) {
-            let source = Source {
-                look: Some(look.clone()),
-                ..source.clone()
-            };
             let key = package::key(&self.registry.dir, package);
-            let _ = package::put(self.store, &key, record.line, Some(source));
+            let _ = package::keep(self.store, &key, (record.line, source), look.clone());
         }
         Ok(look)
     }
