@@ -52,10 +52,13 @@ impl Default for Numbers {
 impl Numbers {
     /// Sees how far the turn has come. Called at each event.
     pub(super) fn look(&mut self) {
-        let since = self.looked.map(|looked| looked.elapsed());
-        if since.is_some_and(|since| since < FRESH) {
-            return;
+        if self.looked.is_none_or(|looked| looked.elapsed() >= FRESH) {
+            self.look_again();
         }
+    }
+
+    fn look_again(&mut self) {
+        let since = self.looked.map(|looked| looked.elapsed());
         // Another file tells it too, which containers have of their own making.
         match number(c"/proc/sys/kernel/ns_last_pid") {
             Some(last) => self.saw(last, since),
@@ -74,7 +77,11 @@ impl Numbers {
     }
 
     /// Who has a number now.
-    pub(super) fn holder(&self, number: i32) -> Holder {
+    pub(super) fn holder(&mut self, number: i32) -> Holder {
+        // That of a process that has just begun lies ahead of the turn as it was last seen.
+        if self.comes_soon(self.until(number)) {
+            self.look_again();
+        }
         Holder {
             began: began(number),
             until: self.until(number),
@@ -87,9 +94,13 @@ impl Numbers {
             .map_or(0, |most| self.turn + distance(self.last, number, most))
     }
 
+    const fn comes_soon(&self, until: u64) -> bool {
+        until <= self.turn + MARGIN
+    }
+
     /// Whether a number is still his, or nobody's.
     pub(super) fn is_still(&self, number: i32, holder: &mut Holder) -> bool {
-        if self.turn + MARGIN < holder.until {
+        if !self.comes_soon(holder.until) {
             return true;
         }
         let now = began(number);
@@ -166,13 +177,41 @@ mod tests {
         assert!(numbers.turn > young);
     }
 
+    /// A process that does nothing, until it is dropped.
+    struct Idle(std::process::Child);
+
+    impl Idle {
+        fn new() -> Self {
+            let child = std::process::Command::new("sleep").arg("1000").spawn();
+            Self(child.expect("started"))
+        }
+
+        fn number(&self) -> i32 {
+            i32::try_from(self.0.id()).expect("a number")
+        }
+    }
+
+    impl Drop for Idle {
+        fn drop(&mut self) {
+            self.0.kill().expect("killed");
+            self.0.wait().expect("waited");
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_process_that_has_just_begun_is_safe() {
+        let mut numbers = Numbers::default();
+        numbers.look();
+        let child = Idle::new();
+        let holder = numbers.holder(child.number());
+        // Where the kernel does not tell its turn, none is.
+        assert_ne!(numbers.comes_soon(holder.until), numbers.most.is_some());
+    }
+
     #[test]
     fn who_began_at_another_time_is_another() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("1000")
-            .spawn()
-            .expect("started");
-        let number = i32::try_from(child.id()).expect("a number");
+        let child = Idle::new();
+        let number = child.number();
         let mut numbers = at(1);
         numbers.look();
         let holder = numbers.holder(number);
@@ -186,8 +225,7 @@ mod tests {
         assert!(!numbers.is_still(number, &mut another));
         assert!(Numbers::is_alive(number, holder));
         assert!(!Numbers::is_alive(number, another));
-        child.kill().expect("killed");
-        child.wait().expect("waited");
+        drop(child);
         // Nobody's.
         assert!(numbers.is_still(number, &mut same));
         assert!(!Numbers::is_alive(number, holder));

@@ -104,7 +104,7 @@ impl Processes {
     fn entry_or_new(&mut self, number: i32) -> &mut Entry {
         // Not what is known of another one.
         let _ = self.entry(number);
-        let numbers = &self.numbers;
+        let numbers = &mut self.numbers;
         self.entries.entry(number).or_insert_with(|| Entry {
             holder: numbers.holder(number),
             process: None,

@@ -66,18 +66,21 @@ impl Reader {
     pub(super) fn at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while done < into.len() {
-            let left = &mut into[done..];
-            let offset = i64::try_from(offset + done as u64)
-                .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-            // SAFETY: the buffer's rest.
-            let read = unsafe { libc::pread(self.0, left.as_mut_ptr().cast(), left.len(), offset) };
-            match usize::try_from(read) {
-                Ok(0) => break,
-                Ok(read) => done += read,
-                Err(_) => return Err(io::Error::last_os_error()),
+            match self.once(offset + done as u64, &mut into[done..])? {
+                0 => break,
+                read => done += read,
             }
         }
         Ok(done)
+    }
+
+    /// What one call reads.
+    fn once(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let offset =
+            i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        // SAFETY: a buffer of the length that is told.
+        let read = unsafe { libc::pread(self.0, into.as_mut_ptr().cast(), into.len(), offset) };
+        usize::try_from(read).map_err(|_| io::Error::last_os_error())
     }
 }
 
@@ -88,9 +91,9 @@ impl Drop for Reader {
     }
 }
 
-/// The start of a file.
+/// The start of a file of the kernel's making, which gives all that it has, or as much as fits, at once.
 pub(super) fn read_start(path: &CStr, into: &mut [u8]) -> io::Result<usize> {
-    Reader::open(path)?.at(0, into)
+    Reader::open(path)?.once(0, into)
 }
 
 /// A file, up to a bound in bytes.
