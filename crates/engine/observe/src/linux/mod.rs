@@ -3,6 +3,7 @@
 //! [`start`] runs a program under the filter and its supervisor on a thread; [`nested`] asks an
 //! observer that is there already.
 
+mod answers;
 mod calls;
 mod elf;
 mod exec;

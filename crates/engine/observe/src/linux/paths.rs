@@ -1,5 +1,6 @@
 //! Calls that name files: what is looked at, read, listed and changed.
 
+use super::answers::Ask;
 use super::calls::Act;
 use super::listener::Call;
 use super::record::{is_under, to_path};
@@ -10,32 +11,31 @@ use crate::{EnvDoubt, Seen};
 
 impl Supervisor {
     pub(super) fn look(&mut self, who: Who, place: &[u8], follow: bool) {
-        let key = (who.scope, u8::from(follow), place.to_vec());
-        if self.answered.contains(&key) {
+        let ask = if follow { Ask::Look } else { Ask::LookAtLink };
+        if self.answered.has(who.scope, ask, place) {
             return;
         }
-        let found = self.follow(who, place, follow);
+        let found = self.walk.glance(place, follow);
+        self.note_links(who, &found);
         self.seen(who, &found, false);
         if found.kind.is_some() {
-            self.answered.insert(key);
+            self.answered.add(who.scope, ask, place);
         }
     }
 
     /// Every part of a path is asked whether it is a link, as `realpath` does.
     pub(super) fn real(&mut self, who: Who, place: &[u8]) {
-        let key = (who.scope, 5, place.to_vec());
-        if self.answered.contains(&key) {
+        if self.answered.has(who.scope, Ask::Real, place) {
             return;
         }
-        let directory = |above: &[u8]| (who.scope, 6, above.to_vec());
         if let Some(above) = self.walk.real_directory(place)
-            && self.answered.contains(&directory(above))
+            && self.answered.has(who.scope, Ask::RealDirectory, above)
         {
-            let found = self.walk.walk(place, true);
+            let found = self.walk.glance(place, true);
             if found.links.is_empty() {
                 self.seen(who, &found, false);
                 if found.kind.is_some() {
-                    self.answered.insert(key);
+                    self.answered.add(who.scope, Ask::Real, place);
                 }
                 return;
             }
@@ -48,26 +48,23 @@ impl Supervisor {
             let seen = if *there { Seen::THERE } else { Seen::MISSING };
             self.record(who.scope).note(path, seen);
         }
-        for link in &found.links {
-            self.record(who.scope).note(link, Seen::LINK);
-        }
+        self.note_links(who, &found);
         // It goes no further than to what is missing.
         if whole {
             self.seen(who, &found, false);
             // Now the walk knows whether its directory is real.
-            self.walk.walk(place, true);
+            self.walk.glance(place, true);
             if let Some(above) = self.walk.real_directory(place) {
-                self.answered.insert(directory(above));
+                self.answered.add(who.scope, Ask::RealDirectory, above);
             }
         }
         if found.kind.is_some() {
-            self.answered.insert(key);
+            self.answered.add(who.scope, Ask::Real, place);
         }
     }
 
     pub(super) fn list(&mut self, who: Who, place: &[u8]) {
-        let key = (who.scope, 2, place.to_vec());
-        if self.answered.contains(&key) {
+        if self.answered.has(who.scope, Ask::List, place) {
             return;
         }
         let found = self.follow(who, place, false);
@@ -76,7 +73,7 @@ impl Supervisor {
         } else {
             self.record(who.scope).note(&found.path, Seen::LISTED);
         }
-        self.answered.insert(key);
+        self.answered.add(who.scope, Ask::List, place);
     }
 
     pub(super) fn open(&mut self, call: &Call, who: Who, place: &[u8], flags: i32) {
@@ -96,23 +93,34 @@ impl Supervisor {
     }
 
     pub(super) fn read(&mut self, who: Who, place: &[u8], follow: bool) {
-        let library = place.windows(3).any(|part| part == b".so");
-        let key = (who.scope, 3 + u8::from(follow), place.to_vec());
-        // A library is asked about for each program that opens it.
-        let program = library.then(|| self.processes.get(who.thread)).flatten();
-        let program = program.map(|process| process.program.clone());
-        let loaded = (who.scope, program, place.to_vec());
-        if self.answered.contains(&key) {
-            match self.loaded.get(&loaded).copied() {
-                Some(foreign) => return self.has_loaded(who, foreign),
-                None if library => {}
-                None => return,
-            }
+        let ask = if follow { Ask::Read } else { Ask::ReadLink };
+        let is_library = place.windows(3).any(|part| part == b".so");
+        let is_answered = self.answered.has(who.scope, ask, place);
+        if is_answered && !is_library {
+            return;
         }
-        let found = self.follow(who, place, follow);
+        // A library is asked about for each program that opens it.
+        let loaded = is_library.then(|| {
+            let program = self.processes.get(who.thread);
+            let program = program.map(|process| process.program.clone());
+            (who.scope, program, place.to_vec())
+        });
+        if is_answered
+            && let Some(loaded) = &loaded
+            && let Some(foreign) = self.loaded.get(loaded).copied()
+        {
+            return self.has_loaded(who, foreign);
+        }
+        let found = if is_library {
+            // What is known of its content goes by its size and time.
+            self.walk.walk(place, follow)
+        } else {
+            self.walk.glance(place, follow)
+        };
+        self.note_links(who, &found);
         self.seen(who, &found, true);
-        if let Some(kind) = found.kind
-            && library
+        if let Some(loaded) = loaded
+            && let Some(kind) = found.kind
             && kind.is(libc::S_IFREG)
         {
             let foreign = self.library(who, &found.path, kind);
@@ -120,7 +128,7 @@ impl Supervisor {
             self.loaded.insert(loaded, foreign);
         }
         if found.kind.is_some() {
-            self.answered.insert(key);
+            self.answered.add(who.scope, ask, place);
         }
     }
 
@@ -267,8 +275,9 @@ impl Supervisor {
         self.forget_answers();
     }
 
-    fn forget_answers(&mut self) {
+    pub(super) fn forget_answers(&mut self) {
         self.answered.clear();
+        self.walk.forget_glances();
         self.loaded.clear();
         self.started.clear();
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
 
-use super::supervise::{Supervisor, Who};
+use super::supervise::{Supervisor, Who, record_in};
 use crate::ring::{self as layout, SLOT_COUNT};
 
 /// More processes than this are stopped for all that they read.
@@ -21,6 +21,7 @@ pub(super) struct Ring {
 }
 
 /// What was written down.
+#[derive(Debug, Default)]
 struct Line {
     process: u32,
     kind: u16,
@@ -63,8 +64,8 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(self.at.add(offset).cast()) }
     }
 
-    /// The next line; `None` where there is none.
-    fn next(&mut self) -> Option<Line> {
+    /// Takes the next line; whether there was one.
+    fn next(&mut self, line: &mut Line) -> bool {
         let taken = self.word(layout::TAKEN).load(SeqCst);
         while self.done < taken {
             let count = self.done;
@@ -75,10 +76,11 @@ impl Ring {
                 SeqCst,
                 SeqCst,
             );
-            let mut line = None;
+            let mut is_there = false;
             match cancelled {
                 Err(there) if there == layout::written(count) => {
-                    line = Some(self.read(count));
+                    self.read(count, line);
+                    is_there = true;
                     state.store(layout::free(count + SLOT_COUNT), SeqCst);
                 }
                 Err(layout::RELEASED) => state.store(layout::free(count + SLOT_COUNT), SeqCst),
@@ -87,14 +89,14 @@ impl Ring {
             }
             self.done += 1;
             self.word(layout::DONE).store(self.done, SeqCst);
-            if line.is_some() {
-                return line;
+            if is_there {
+                return true;
             }
         }
-        None
+        false
     }
 
-    fn read(&self, count: u64) -> Line {
+    fn read(&self, count: u64, line: &mut Line) {
         let slot = slot(count);
         // SAFETY: as in `word`.
         let (process, kind, length) = unsafe {
@@ -113,20 +115,18 @@ impl Ring {
             (kind, length)
         };
         let words = length.div_ceil(8);
-        let mut path = Vec::with_capacity(8 * words);
+        line.path.clear();
+        line.path.reserve(8 * words);
         for index in 0..words {
             let word = self.word(slot + layout::PATH + 8 * index);
             let word = word.load(std::sync::atomic::Ordering::Relaxed);
-            path.extend_from_slice(&word.to_ne_bytes());
+            line.path.extend_from_slice(&word.to_ne_bytes());
         }
-        path.truncate(length);
+        line.path.truncate(length);
         let outcome = self.word(slot + layout::OUTCOME).load(SeqCst);
-        Line {
-            process,
-            kind,
-            path,
-            missing: outcome == layout::missing(count),
-        }
+        line.missing = outcome == layout::missing(count);
+        line.process = process;
+        line.kind = kind;
     }
 }
 
@@ -206,7 +206,8 @@ impl Supervisor {
     /// Takes all that has been written down. Whether there was something.
     pub(super) fn drain(&mut self) -> bool {
         let mut some = false;
-        while let Some(line) = self.ring.as_mut().and_then(Ring::next) {
+        let mut line = Line::default();
+        while self.ring.as_mut().is_some_and(|ring| ring.next(&mut line)) {
             some = true;
             self.effort.written += 1;
             let who = usize::try_from(line.process).ok();
@@ -222,8 +223,8 @@ impl Supervisor {
                 && line.kind != layout::REAL
                 && let Some(path) = self.walk.still_missing(&line.path)
             {
-                let path = path.to_vec();
-                self.record(who.scope).note(&path, crate::Seen::MISSING);
+                let record = record_in(&mut self.records, who.scope);
+                record.note(path, crate::Seen::MISSING);
                 continue;
             }
             match line.kind {
@@ -246,6 +247,12 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The next line.
+    fn next(ring: &mut Ring) -> Option<Line> {
+        let mut line = Line::default();
+        ring.next(&mut line).then_some(line)
+    }
 
     /// What a process does: takes a slot.
     fn take(ring: &Ring) -> u64 {
@@ -284,17 +291,17 @@ mod tests {
         let first = take(&ring);
         assert!(write(&ring, first));
         end(&ring, first);
-        assert!(ring.next().expect("a line").missing);
+        assert!(next(&mut ring).expect("a line").missing);
         for _ in 1..SLOT_COUNT {
             let count = take(&ring);
             assert!(write(&ring, count));
-            assert!(!ring.next().expect("a line").missing);
+            assert!(!next(&mut ring).expect("a line").missing);
         }
         // The same slot: what is said late is said of the line before.
         let again = take(&ring);
         assert!(write(&ring, again));
         end(&ring, first);
-        assert!(!ring.next().expect("a line").missing);
+        assert!(!next(&mut ring).expect("a line").missing);
     }
 
     fn release(ring: &Ring, count: u64) {
@@ -305,7 +312,7 @@ mod tests {
     }
 
     fn lines(ring: &mut Ring) -> usize {
-        let lines = std::iter::from_fn(|| ring.next());
+        let lines = std::iter::from_fn(|| next(ring));
         lines
             .inspect(|line| assert_eq!((line.process, line.path.as_slice()), (7, &b"/a"[..])))
             .count()
@@ -357,7 +364,7 @@ mod tests {
         }
         let state = ring.word(slot(count));
         state.store(layout::written(count), SeqCst);
-        let line = ring.next().expect("a line");
+        let line = next(&mut ring).expect("a line");
         assert_eq!((line.kind, line.path.len()), (0, 0));
     }
 }

@@ -11,11 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::answers::Answers;
 use super::calls::{self, Act, Rule};
 use super::exec::Started;
 use super::hands_on::Handing;
 use super::listener::{self, Call, Listener, Next};
-use super::maps::{HashMap, HashSet};
+use super::maps::HashMap;
 use super::places::Special;
 use super::processes::{Process, Processes, Scope};
 use super::record::{Record, is_under, to_path};
@@ -54,7 +55,7 @@ pub(super) struct Supervisor {
     pub(super) handing: HashMap<Vec<u8>, Rc<Handing>>,
     pub(super) walk: Walk,
     /// Looks that would note what is noted.
-    pub(super) answered: HashSet<(Scope, u8, Vec<u8>)>,
+    pub(super) answered: Answers,
     /// Libraries that a program is known to have opened, and whether they are foreign to it.
     pub(super) loaded: HashMap<Loaded, bool>,
     /// Programs that have been started, by the part and the path that was named.
@@ -102,7 +103,7 @@ impl Supervisor {
             told_random: None,
             handing: HashMap::default(),
             walk: Walk::default(),
-            answered: HashSet::default(),
+            answered: Answers::default(),
             loaded: HashMap::default(),
             started: HashMap::default(),
             effort: Effort::default(),
@@ -194,20 +195,13 @@ impl Supervisor {
         }
         let seen = self.records.remove(&scope)?.into_observation();
         self.record(parent).add(&seen);
-        self.answered.clear();
-        self.loaded.clear();
-        self.started.clear();
+        self.forget_answers();
         Some(seen)
     }
 
     /// The record of a part; of the whole where that part has ended.
     pub(super) fn record(&mut self, scope: Scope) -> &mut Record {
-        let scope = if self.records.contains_key(&scope) {
-            scope
-        } else {
-            0
-        };
-        self.records.entry(scope).or_default()
+        record_in(&mut self.records, scope)
     }
 
     /// A process ends, or starts another program, without having said that it can be watched.
@@ -428,10 +422,15 @@ impl Supervisor {
     /// Follows a path and notes the links on the way.
     pub(super) fn follow(&mut self, who: Who, place: &[u8], follow: bool) -> Found {
         let found = self.walk.walk(place, follow);
+        self.note_links(who, &found);
+        found
+    }
+
+    /// Notes the links that led somewhere.
+    pub(super) fn note_links(&mut self, who: Who, found: &Found) {
         for link in &found.links {
             self.record(who.scope).note(link, Seen::LINK);
         }
-        found
     }
 
     /// Notes what a path was seen as. `opened` where its content is read.
@@ -523,6 +522,16 @@ impl Supervisor {
             self.seen(who, &found, opened);
         }
     }
+}
+
+/// See [`Supervisor::record`].
+pub(super) fn record_in(records: &mut BTreeMap<Scope, Record>, scope: Scope) -> &mut Record {
+    let scope = if records.contains_key(&scope) {
+        scope
+    } else {
+        0
+    };
+    records.entry(scope).or_default()
 }
 
 fn flags(call: &Call, act: Act) -> i32 {

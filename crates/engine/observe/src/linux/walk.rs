@@ -15,6 +15,10 @@ pub(super) struct Walk {
     real: HashSet<Vec<u8>>,
     /// The real path of what was missing where it was asked for, and no link on the way or in its place.
     missing: HashMap<Vec<u8>, Vec<u8>>,
+    /// Directories that were missing, by their real paths.
+    no_directories: HashSet<Vec<u8>>,
+    /// What was at real paths, links apart.
+    glances: HashMap<Vec<u8>, Kind>,
 }
 
 /// More than this are not remembered.
@@ -36,18 +40,41 @@ pub(super) struct Found {
 
 const MOST_LINKS: usize = 40;
 
+impl Found {
+    /// What is at a real path.
+    fn at(path: &[u8], kind: Option<Kind>) -> Self {
+        Self {
+            path: path.to_vec(),
+            kind,
+            links: Vec::new(),
+            special: false,
+        }
+    }
+}
+
 impl Walk {
     /// Forgets all, as the tree changed a directory or a link.
     pub(super) fn forget(&mut self) {
         self.known.clear();
         self.real.clear();
         self.missing.clear();
+        self.no_directories.clear();
+        self.forget_glances();
+    }
+
+    /// Forgets what was there, as the tree changed something.
+    pub(super) fn forget_glances(&mut self) {
+        self.glances.clear();
     }
 
     /// The real path of what the kernel said is missing, where it was missing before: nothing but a link in its place could
     /// make that another path, and whoever makes one makes this forget.
-    pub(super) fn still_missing(&self, path: &[u8]) -> Option<&[u8]> {
-        self.missing.get(path).map(Vec::as_slice)
+    pub(super) fn still_missing<'all>(&'all self, path: &'all [u8]) -> Option<&'all [u8]> {
+        if let Some(real) = self.missing.get(path) {
+            return Some(real);
+        }
+        let (above, _) = split(path)?;
+        self.no_directories.contains(above).then_some(path)
     }
 
     fn note_missing(&mut self, asked: &[u8], found: &Found) {
@@ -60,6 +87,22 @@ impl Walk {
         }
     }
 
+    /// As [`Self::walk`], for what only wants to know which type of file is there: its size and time may be those of
+    /// an earlier glance.
+    pub(super) fn glance(&mut self, path: &[u8], follow: bool) -> Found {
+        if let Some(kind) = self.glances.get(path) {
+            return Found::at(path, Some(*kind));
+        }
+        let found = self.walk(path, follow);
+        if let Some(kind) = found.kind
+            && !kind.is(libc::S_IFLNK)
+            && found == Found::at(path, Some(kind))
+        {
+            self.glances.insert(path.to_vec(), kind);
+        }
+        found
+    }
+
     /// Follows an absolute path; a link at its end only where `follow` says so.
     pub(super) fn walk(&mut self, path: &[u8], follow: bool) -> Found {
         let above = split(path);
@@ -68,18 +111,21 @@ impl Walk {
         {
             let kind = text(path).and_then(|path| sys::look(&path).ok());
             if !(follow && kind.is_some_and(|kind| kind.is(libc::S_IFLNK))) {
-                let found = Found {
-                    path: path.to_vec(),
-                    kind,
-                    links: Vec::new(),
-                    special: false,
-                };
+                let found = Found::at(path, kind);
                 self.note_missing(path, &found);
                 return found;
             }
         }
-        let found = self.walk_by(path, follow, &mut |_, _| {});
+        let mut is_cut = false;
+        let found = self.walk_by(path, follow, &mut |_, is_there| is_cut |= !is_there);
         self.note_missing(path, &found);
+        if is_cut
+            && let Some((above, _)) = above
+            && found == Found::at(path, None)
+            && self.no_directories.len() < MOST_MISSING
+        {
+            self.no_directories.insert(above.to_vec());
+        }
         if let Some((above, _)) = above
             && found.path == path
             && matches!(self.known.get(above), Some(None))
@@ -334,6 +380,58 @@ mod tests {
         }
         walk.forget();
         assert_eq!(walk.still_missing(&full("none")), None);
+    }
+
+    #[test]
+    fn what_is_below_a_missing_directory_needs_no_look_by_its_real_path() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a path");
+        let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
+        rekindle_fsx::create_dir_all(&base.join("real")).expect("a directory");
+        symlink("real", base.join("link")).expect("a link");
+        let mut walk = Walk::default();
+        for (asked, other, known) in [
+            ("no/such", "no/other", true),
+            ("deep/no/such", "deep/no/other", true),
+            ("real/none", "real/other", false),
+            ("link/no/such", "link/no/other", false),
+            ("real/./no/such", "real/./no/other", false),
+        ] {
+            walk.walk(&full(asked), true);
+            let other = full(other);
+            assert_eq!(
+                walk.still_missing(&other),
+                known.then_some(&*other),
+                "{asked}"
+            );
+        }
+        assert_eq!(walk.still_missing(&full("no/other/..")), None);
+        walk.forget();
+        assert_eq!(walk.still_missing(&full("no/other")), None);
+    }
+
+    #[test]
+    fn a_glance_holds_until_it_is_forgotten_and_none_of_links_is_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a path");
+        let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
+        let file = base.join("file");
+        rekindle_fsx::atomic::write(&file, b"x").expect("a file");
+        symlink("file", base.join("link")).expect("a link");
+        let is_file = |found: Found| found.kind.is_some_and(|kind| kind.is(libc::S_IFREG));
+        let mut walk = Walk::default();
+        assert!(is_file(walk.glance(&full("file"), true)));
+        assert_eq!(walk.glance(&full("link"), true).links, [full("link")]);
+        assert!(walk.glance(&full("link"), false).links.is_empty());
+        assert!(walk.glance(&full("none"), true).kind.is_none());
+        rekindle_fsx::remove_file(&file).expect("removed");
+        rekindle_fsx::create_dir_all(&file).expect("a directory");
+        rekindle_fsx::create_dir_all(&base.join("none")).expect("a directory");
+        assert!(is_file(walk.glance(&full("file"), true)));
+        assert!(!is_file(walk.walk(&full("file"), true)));
+        assert!(walk.glance(&full("none"), true).kind.is_some());
+        walk.forget_glances();
+        assert!(!is_file(walk.glance(&full("file"), true)));
     }
 
     #[test]

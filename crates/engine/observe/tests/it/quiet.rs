@@ -127,6 +127,10 @@ fn what_the_kernel_says_is_missing_again_may_be_a_link_by_then() {
     // What it leads to is asked for, too.
     let both = [("b", Seen::MISSING), ("nowhere", Seen::MISSING)];
     check(&lab, &words, &both);
+    let (first, second) = (["call", "stat", "./no/a"], ["call", "stat", "./no/b"]);
+    let words = [&first[..], &["symlink", "nowhere", "./no"], &second].concat();
+    let both = [("no/a", Seen::MISSING), ("nowhere/b", Seen::MISSING)];
+    check(&lab, &words, &both);
 }
 
 #[test]
