@@ -16,7 +16,7 @@ pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     let mut file = File::open(path)?;
     let mut hasher = DigestHasher::new();
-    let mut piece = vec![0; PIECE_BYTES.min(piece_for(&file))];
+    let mut piece = vec![0; piece_for(&file)];
     let mut size = 0u64;
     loop {
         let read = file.read(&mut piece)?;
@@ -28,11 +28,12 @@ pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     }
 }
 
-/// A small file needs no large buffer: most sources are a few KiB.
-fn piece_for(file: &File) -> usize {
+/// How many bytes of a file to read at once. A small file needs no large buffer, which would have to be filled with
+/// zeros: most sources are a few KiB.
+pub(crate) fn piece_for(file: &File) -> usize {
     let size = file.metadata().map_or(0, |data| data.len());
     usize::try_from(size)
         .unwrap_or(usize::MAX)
         .saturating_add(1)
-        .max(4096)
+        .clamp(4096, PIECE_BYTES)
 }

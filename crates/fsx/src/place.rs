@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use rekindle_base::{Digest, DigestHasher};
 use rustix::io::Errno;
 
-use crate::hash::PIECE_BYTES;
+use crate::hash::piece_for;
 use crate::{StatSig, failpoint};
 
 /// How the bytes came to be where they are.
@@ -239,7 +239,7 @@ fn hardlinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool 
 
 fn hash_open(file: &mut File) -> io::Result<Digest> {
     let mut hasher = DigestHasher::new();
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut piece = vec![0; piece_for(file)];
     loop {
         match file.read(&mut piece)? {
             0 => return Ok(hasher.finish()),
@@ -255,7 +255,7 @@ fn copy_open(file: &mut File, temporary: &Path, wish: Wish) -> io::Result<Digest
         options.open(temporary)
     })?;
     let mut hasher = DigestHasher::new();
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut piece = vec![0; piece_for(file)];
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rekindle_base::{Digest, DigestHasher};
 
-use crate::hash::PIECE_BYTES;
+use crate::hash::{PIECE_BYTES, piece_for};
 
 /// Which of `needles` stand somewhere in the file. The same one twice is looked for once.
 ///
@@ -23,7 +23,7 @@ pub fn find_any(path: &Path, needles: &[&[u8]]) -> io::Result<Vec<bool>> {
     let overlap = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
     let mut found = vec![false; unique.len()];
     let mut file = File::open(path)?;
-    let mut buffer = vec![0; PIECE_BYTES + overlap];
+    let mut buffer = vec![0; piece_for(&file) + overlap];
     let mut kept = 0;
     loop {
         let read = file.read(&mut buffer[kept..])?;

@@ -53,10 +53,31 @@ impl Present<'_> {
     /// The manifest with the values that the names of a path set have now.
     #[must_use]
     pub fn observe(&self, manifest: &Manifest, set: &PathSet) -> Manifest {
+        self.observe_after(manifest, set, |_| false)
+    }
+
+    /// The same for what has just run. Where it found nothing, nothing is what it was made from, whatever is there by now.
+    #[must_use]
+    pub fn observe_after(
+        &self,
+        manifest: &Manifest,
+        set: &PathSet,
+        was_missing: impl Fn(&Path) -> bool,
+    ) -> Manifest {
         self.fill_packages(set);
         let mut manifest = manifest.clone();
         for name in &set.names {
-            self.push(&mut manifest, name);
+            match name {
+                Name::Kind(path)
+                    if self
+                        .roots
+                        .resolve(path)
+                        .is_some_and(|path| was_missing(&path)) =>
+                {
+                    manifest.push(Tag::Looked, path, NOTHING);
+                }
+                _ => self.push(&mut manifest, name),
+            }
         }
         manifest
     }

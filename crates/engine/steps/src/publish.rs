@@ -10,6 +10,7 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::{Body, StepEntry, StepOutput};
 use rekindle_key::variables;
 use rekindle_key::{Manifest, Root};
+use rekindle_observe::Seen;
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 use std::os::unix::ffi::OsStrExt;
 
@@ -58,7 +59,9 @@ impl Engine<'_> {
             set.names.push(Name::Variables);
         }
         let said = step.manifest();
-        let manifest = self.present(step).observe(&said, &set);
+        let was_missing = |path: &Path| ran.observation.files.get(path) == Some(Seen::MISSING);
+        let present = self.present(step);
+        let manifest = present.observe_after(&said, &set, was_missing);
         // After the digests were taken: what was changed since is changed.
         self.check_unchanged(step, ran, &set)?;
         let stored = self.store(step, ran, &outputs, (&said, manifest, set));

@@ -56,3 +56,29 @@ fn where_the_directory_is_there_each_counts() {
     field.put("one/package/include/7.h", "x");
     assert_eq!(changes(&field), ["{package}/include/7.h"]);
 }
+
+#[test]
+fn what_appears_after_the_run_was_not_there() {
+    let field = Field::new();
+    let path = field.path("one/package/late");
+    let ran = ran(|observation| observation.files.add(path.clone(), Seen::MISSING));
+    field.put("one/package/late", "x");
+    field.publish(&ran, Policy::default()).unwrap();
+    assert_eq!(changes(&field), ["{package}/late"]);
+    rekindle_fsx::remove_file(&path).unwrap();
+    assert!(field.hits("one"));
+}
+
+#[test]
+fn what_appeared_while_it_ran_is_no_state_of_before() {
+    let field = Field::new();
+    let path = field.path("one/package/late");
+    let ran = ran(|observation| {
+        observation.files.add(path.clone(), Seen::MISSING);
+        observation.files.add(path.clone(), Seen::THERE);
+    });
+    field.put("one/package/late", "x");
+    field.publish(&ran, Policy::default()).unwrap();
+    rekindle_fsx::remove_file(&path).unwrap();
+    assert!(!field.hits("one"), "it was seen there, too");
+}
