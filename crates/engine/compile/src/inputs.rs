@@ -12,6 +12,7 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::variables::secret;
 use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
+use rekindle_observe::{Observation, Seen};
 use rekindle_outputs::environment::processor;
 use rekindle_outputs::files::Files;
 use rekindle_outputs::localise::mapped;
@@ -290,10 +291,35 @@ impl<'a> Unit<'a> {
     /// Adds the values that the names of a path set have now. `None` where a file is gone: such a set
     /// cannot match.
     pub(crate) fn observe(&self, manifest: &Manifest, set: &PathSet) -> Option<Manifest> {
-        self.present().fill_packages(set);
+        self.observe_by(self.present(), manifest, set)
+    }
+
+    /// The same of what has just been compiled and was seen as a whole.
+    pub(crate) fn observe_after(
+        &self,
+        whole: Option<&Observation>,
+        manifest: &Manifest,
+        set: &PathSet,
+    ) -> Option<Manifest> {
+        let was_missing =
+            |path: &Path| whole.is_some_and(|seen| seen.files.get(path) == Some(Seen::MISSING));
+        let present = Present {
+            was_missing: Some(&was_missing),
+            ..self.present()
+        };
+        self.observe_by(present, manifest, set)
+    }
+
+    fn observe_by(
+        &self,
+        present: Present<'_>,
+        manifest: &Manifest,
+        set: &PathSet,
+    ) -> Option<Manifest> {
+        present.fill_packages(set);
         let mut manifest = manifest.clone();
         for name in &set.names {
-            self.push_name(&mut manifest, name)?;
+            self.push_name(present, &mut manifest, name)?;
         }
         Some(manifest)
     }
@@ -304,10 +330,11 @@ impl<'a> Unit<'a> {
             environment: self.context.environment,
             roots: &self.roots,
             shown: &self.roots,
+            was_missing: None,
         }
     }
 
-    fn push_name(&self, manifest: &mut Manifest, name: &Name) -> Option<()> {
+    fn push_name(&self, present: Present<'_>, manifest: &mut Manifest, name: &Name) -> Option<()> {
         let environment = self.context.environment;
         match name {
             Name::Source(path) => {
@@ -351,7 +378,7 @@ impl<'a> Unit<'a> {
                 let width = self.invocation.diagnostic_width.as_deref();
                 manifest.push(Tag::DiagnosticWidth, "width", width.unwrap_or("none"));
             }
-            observed => self.present().push(manifest, observed),
+            observed => present.push(manifest, observed),
         }
         Some(())
     }

@@ -124,12 +124,12 @@ pub(crate) fn collect(
         observed::check_writes(unit, observation)?;
     }
     let set = PathSet { names };
-    let manifest =
-        unit.observe(&inputs.manifest, &set)
-            .ok_or_else(|| UncacheableReason::UnreadableInput {
-                file: "one of the inputs".into(),
-                error: "gone after the compile".into(),
-            })?;
+    let manifest = unit
+        .observe_after(whole, &inputs.manifest, &set)
+        .ok_or_else(|| UncacheableReason::UnreadableInput {
+            file: "one of the inputs".into(),
+            error: "gone after the compile".into(),
+        })?;
     let entry = Entry {
         outputs: Vec::new(),
         dep_info: canonical_dep_info(unit, &dep_info),

@@ -28,6 +28,8 @@ pub struct Present<'a> {
     pub roots: &'a Roots,
     /// What paths in variables are relative to.
     pub shown: &'a Roots,
+    /// Of what has just run: what it found missing. Nothing is what it was made from then, whatever is there by now.
+    pub was_missing: Option<&'a dyn Fn(&Path) -> bool>,
 }
 
 /// Where names of files of packages begin.
@@ -53,31 +55,10 @@ impl Present<'_> {
     /// The manifest with the values that the names of a path set have now.
     #[must_use]
     pub fn observe(&self, manifest: &Manifest, set: &PathSet) -> Manifest {
-        self.observe_after(manifest, set, |_| false)
-    }
-
-    /// The same for what has just run. Where it found nothing, nothing is what it was made from, whatever is there by now.
-    #[must_use]
-    pub fn observe_after(
-        &self,
-        manifest: &Manifest,
-        set: &PathSet,
-        was_missing: impl Fn(&Path) -> bool,
-    ) -> Manifest {
         self.fill_packages(set);
         let mut manifest = manifest.clone();
         for name in &set.names {
-            match name {
-                Name::Kind(path)
-                    if self
-                        .roots
-                        .resolve(path)
-                        .is_some_and(|path| was_missing(&path)) =>
-                {
-                    manifest.push(Tag::Looked, path, NOTHING);
-                }
-                _ => self.push(&mut manifest, name),
-            }
+            self.push(&mut manifest, name);
         }
         manifest
     }
@@ -160,6 +141,12 @@ impl Present<'_> {
         let Some(path) = self.roots.resolve(name) else {
             return NOTHING.to_owned();
         };
+        if self
+            .was_missing
+            .is_some_and(|was_missing| was_missing(&path))
+        {
+            return NOTHING.to_owned();
+        }
         match rekindle_fsx::stat(&path) {
             Ok(sig) => kind_of(&path, &sig),
             Err(error) => unread(&path, &error),

@@ -95,6 +95,7 @@ impl<'a> Sight<'a> {
             environment: self.environment,
             roots: &self.roots,
             shown: &self.shown,
+            was_missing: None,
         }
     }
 }
@@ -292,6 +293,7 @@ impl<'a> Recorder<'a> {
             environment: self.sight.environment,
             roots: &unit.roots,
             shown: &unit.shown,
+            was_missing: None,
         };
         if value(&present, name).as_ref() == Some(&item.value) {
             return Ok(());

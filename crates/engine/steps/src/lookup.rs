@@ -106,6 +106,7 @@ impl<'a> Engine<'a> {
             environment: step.environment,
             roots: &step.roots,
             shown: &step.shown,
+            was_missing: None,
         }
     }
 

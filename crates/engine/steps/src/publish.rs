@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::judge::{self, EnvironmentRead, Judged, Policy};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
 use crate::{Engine, Ran, Step, told};
-use rekindle_outputs::present::{HOST_NAME, is_machine_name, is_settled_place};
+use rekindle_outputs::present::{HOST_NAME, Present, is_machine_name, is_settled_place};
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,11 @@ impl Engine<'_> {
         }
         let said = step.manifest();
         let was_missing = |path: &Path| ran.observation.files.get(path) == Some(Seen::MISSING);
-        let present = self.present(step);
-        let manifest = present.observe_after(&said, &set, was_missing);
+        let present = Present {
+            was_missing: Some(&was_missing),
+            ..self.present(step)
+        };
+        let manifest = present.observe(&said, &set);
         // After the digests were taken: what was changed since is changed.
         self.check_unchanged(step, ran, &set)?;
         let stored = self.store(step, ran, &outputs, (&said, manifest, set));

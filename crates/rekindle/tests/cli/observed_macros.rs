@@ -97,6 +97,40 @@ fn a_missing_file_that_appears() {
     assert_eq!(after, "there\n");
 }
 
+/// Somebody makes it after the macro has looked and before the compile has ended.
+#[test]
+fn a_missing_file_that_appears_while_it_is_compiled() {
+    // A descriptor's state is none that is seen, so the macro waits for a change of a directory, once it has said that it looked.
+    let body = "{ let text = std::fs::read_to_string(\"DATA/late\").unwrap_or_default(); \
+        if text.is_empty() { \
+            let wait = std::fs::File::open(\"DATA/wait\").unwrap(); \
+            let state = || wait.metadata().unwrap().modified().unwrap(); \
+            let before = state(); \
+            std::fs::write(\"TARGET/looked\", \"\").unwrap(); \
+            while state() == before { std::thread::sleep(std::time::Duration::from_millis(5)); } \
+        } text }";
+    let lab = at(body);
+    let text = std::fs::read_to_string(lab.path("mac/src/lib.rs")).unwrap();
+    let target = lab.path("target").display().to_string();
+    lab.put("mac/src/lib.rs", &text.replace("TARGET", &target));
+    let (late, wait) = (path(&lab, "late"), path(&lab, "wait"));
+    std::fs::create_dir(&wait).unwrap();
+    let looked = lab.path("target/looked");
+    let other = std::thread::spawn(move || {
+        while !looked.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::fs::write(late, "there").unwrap();
+        std::fs::write(format!("{wait}/go"), "").unwrap();
+    });
+    built(&lab);
+    other.join().unwrap();
+    assert_eq!(lab.app(), "\n");
+    let run = lab.anew(&["build"]);
+    run.missed_for("app", ("looked", "data/late"));
+    assert_eq!(lab.app(), "there\n");
+}
+
 #[test]
 fn a_directory_that_a_macro_lists() {
     let mut lab = at("std::fs::read_dir(\"DATA\").unwrap().count()");
