@@ -14,9 +14,13 @@ pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 /// # Errors
 /// As opening and reading.
 pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
-    let mut file = File::open(path)?;
+    hash_open(&mut File::open(path)?)
+}
+
+/// The same of what is left of a file that is open.
+pub(crate) fn hash_open(file: &mut File) -> io::Result<(Digest, u64)> {
     let mut hasher = DigestHasher::new();
-    let mut piece = vec![0; piece_for(&file)];
+    let mut piece = vec![0; piece_for(file)];
     let mut size = 0u64;
     loop {
         let read = file.read(&mut piece)?;

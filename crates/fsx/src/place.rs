@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use rekindle_base::{Digest, DigestHasher};
 use rustix::io::Errno;
 
-use crate::hash::piece_for;
+use crate::hash::{hash_open, piece_for};
 use crate::{StatSig, failpoint};
 
 /// How the bytes came to be where they are.
@@ -112,9 +112,9 @@ fn place_inner(
         Err(error) => return Err(error.into()),
     };
     let (method, digest) = if reflinked(source, temporary, &file, wish) {
-        (Method::Reflink, hash_open(&mut file)?)
+        (Method::Reflink, hash_open(&mut file)?.0)
     } else if wish.hardlink && hardlinked(source, temporary, &file, wish) {
-        (Method::Hardlink, hash_open(&mut file)?)
+        (Method::Hardlink, hash_open(&mut file)?.0)
     } else {
         (Method::Copy, copy_open(&mut file, temporary, wish)?)
     };
@@ -235,17 +235,6 @@ fn hardlinked(source: &Path, temporary: &Path, file: &File, wish: Wish) -> bool 
         return false;
     }
     anew(temporary, || fs::hard_link(source, temporary)).is_ok()
-}
-
-fn hash_open(file: &mut File) -> io::Result<Digest> {
-    let mut hasher = DigestHasher::new();
-    let mut piece = vec![0; piece_for(file)];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(&piece[..read]),
-        };
-    }
 }
 
 fn copy_open(file: &mut File, temporary: &Path, wish: Wish) -> io::Result<Digest> {

@@ -12,7 +12,7 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::variables::secret;
 use rekindle_key::{Invocation, Manifest, Root, Roots, Tag, outdir, roots};
-use rekindle_observe::{Observation, Seen};
+use rekindle_observe::Observation;
 use rekindle_outputs::environment::processor;
 use rekindle_outputs::files::Files;
 use rekindle_outputs::localise::mapped;
@@ -301,8 +301,7 @@ impl<'a> Unit<'a> {
         manifest: &Manifest,
         set: &PathSet,
     ) -> Option<Manifest> {
-        let was_missing =
-            |path: &Path| whole.is_some_and(|seen| seen.files.get(path) == Some(Seen::MISSING));
+        let was_missing = |path: &Path| whole.is_some_and(|seen| seen.files.was_missing(path));
         let present = Present {
             was_missing: Some(&was_missing),
             ..self.present()

@@ -10,7 +10,6 @@ use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::step::{Body, StepEntry, StepOutput};
 use rekindle_key::variables;
 use rekindle_key::{Manifest, Root};
-use rekindle_observe::Seen;
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 use std::os::unix::ffi::OsStrExt;
 
@@ -59,7 +58,7 @@ impl Engine<'_> {
             set.names.push(Name::Variables);
         }
         let said = step.manifest();
-        let was_missing = |path: &Path| ran.observation.files.get(path) == Some(Seen::MISSING);
+        let was_missing = |path: &Path| ran.observation.files.was_missing(path);
         let present = Present {
             was_missing: Some(&was_missing),
             ..self.present(step)

@@ -271,13 +271,19 @@ pub(super) fn text(path: &[u8]) -> Option<CString> {
 mod tests {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
-    fn check(asked: &str, follow: bool, real: &str, there: bool, links: &[&str]) {
+    /// A directory and its real path.
+    fn directory() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a directory");
         let base = dir.path().canonicalize().expect("a path");
+        (dir, base)
+    }
+
+    fn check(asked: &str, follow: bool, real: &str, there: bool, links: &[&str]) {
+        let (_dir, base) = directory();
         rekindle_fsx::create_dir_all(&base.join("real/deep")).expect("directories");
         rekindle_fsx::atomic::write(&base.join("real/deep/file"), b"x").expect("a file");
         for (target, name) in [
@@ -339,8 +345,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_becomes_a_link_is_seen_once_it_is_forgotten() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let base = dir.path().canonicalize().expect("a path");
+        let (_dir, base) = directory();
         rekindle_fsx::create_dir_all(&base.join("a")).expect("a directory");
         rekindle_fsx::create_dir_all(&base.join("b")).expect("a directory");
         for name in ["a/file", "b/file"] {
@@ -367,8 +372,7 @@ mod tests {
 
     #[test]
     fn what_was_missing_is_remembered_until_a_link_may_be_there() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let base = dir.path().canonicalize().expect("a path");
+        let (_dir, base) = directory();
         let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
         symlink("nowhere", base.join("link")).expect("a link");
         let mut walk = Walk::default();
@@ -384,8 +388,7 @@ mod tests {
 
     #[test]
     fn what_is_below_a_missing_directory_needs_no_look_by_its_real_path() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let base = dir.path().canonicalize().expect("a path");
+        let (_dir, base) = directory();
         let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
         rekindle_fsx::create_dir_all(&base.join("real")).expect("a directory");
         symlink("real", base.join("link")).expect("a link");
@@ -412,8 +415,7 @@ mod tests {
 
     #[test]
     fn a_glance_holds_until_it_is_forgotten_and_none_of_links_is_kept() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let base = dir.path().canonicalize().expect("a path");
+        let (_dir, base) = directory();
         let full = |name: &str| base.join(name).as_os_str().as_bytes().to_vec();
         let file = base.join("file");
         rekindle_fsx::atomic::write(&file, b"x").expect("a file");
