@@ -18,6 +18,7 @@ use rekindle_outputs::files::Files;
 use rekindle_outputs::localise::mapped;
 use rekindle_outputs::present::Present;
 use rekindle_outputs::record::OutputRecord;
+use rekindle_steps::meanwhile;
 
 use crate::chain::Chain;
 use crate::context::Context;
@@ -301,7 +302,8 @@ impl<'a> Unit<'a> {
         manifest: &Manifest,
         set: &PathSet,
     ) -> Option<Manifest> {
-        let was_missing = |path: &Path| whole.is_some_and(|seen| seen.files.was_missing(path));
+        let was_missing =
+            |path: &Path| whole.is_some_and(|seen| meanwhile::was_missing(seen, path));
         let present = Present {
             was_missing: Some(&was_missing),
             ..self.present()
@@ -323,7 +325,7 @@ impl<'a> Unit<'a> {
         Some(manifest)
     }
 
-    fn present(&self) -> Present<'_> {
+    pub(crate) fn present(&self) -> Present<'_> {
         Present {
             files: self.files,
             environment: self.context.environment,

@@ -119,10 +119,6 @@ pub(crate) fn collect(
             names.extend(observed::values(unit, observation, (&outputs, &names))?);
         }
     }
-    check_unchanged(unit, inputs, ran, &names)?;
-    if let Some(observation) = whole {
-        observed::check_writes(unit, observation)?;
-    }
     let set = PathSet { names };
     let manifest = unit
         .observe_after(whole, &inputs.manifest, &set)
@@ -130,6 +126,11 @@ pub(crate) fn collect(
             file: "one of the inputs".into(),
             error: "gone after the compile".into(),
         })?;
+    check_unchanged(unit, inputs, ran, &set)?;
+    if let Some(observation) = whole {
+        observed::check_unchanged(unit, observation, (&ran.watch, &set))?;
+        observed::check_writes(unit, observation)?;
+    }
     let entry = Entry {
         outputs: Vec::new(),
         dep_info: canonical_dep_info(unit, &dep_info),
@@ -538,20 +539,16 @@ pub(crate) fn is_bound_to_home(unit: &Unit<'_>, entry: &Entry) -> bool {
     entry.path_bound && entry.manifest.items().iter().all(is_home)
 }
 
-/// Whether anything that was read was written meanwhile: what the compiler named since it started, what
-/// was hashed before it started since then.
+/// Whether anything that is declared was written meanwhile: what the compiler named since it started, what
+/// was hashed before it started since then. After values were taken: what was changed since is changed.
 fn check_unchanged(
     unit: &Unit<'_>,
     inputs: &Inputs,
     ran: &Ran,
-    names: &[Name],
+    set: &PathSet,
 ) -> Result<(), UncacheableReason> {
-    let named = names.iter().filter_map(|name| match name {
-        Name::Source(path)
-        | Name::LinkerFile(path)
-        | Name::Native(path)
-        | Name::File(path)
-        | Name::Program(path) => Some(path),
+    let named = set.names.iter().filter_map(|name| match name {
+        Name::Source(path) | Name::LinkerFile(path) | Name::Native(path) => Some(path),
         _ => None,
     });
     let hashed_before =

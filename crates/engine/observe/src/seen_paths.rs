@@ -28,12 +28,6 @@ impl SeenPaths {
         self.find(path).is_ok()
     }
 
-    /// Whether a path was looked for and never there.
-    #[must_use]
-    pub fn was_missing(&self, path: &Path) -> bool {
-        self.get(path) == Some(Seen::MISSING)
-    }
-
     /// Adds what was done with a path to what is known of it.
     pub fn add(&mut self, path: PathBuf, seen: Seen) {
         match self.find(&path) {

@@ -14,9 +14,10 @@ use rekindle_store::{LocalStore, Space, Store, StoreError};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::judge::{self, EnvironmentRead, Judged, Policy};
+use crate::meanwhile::{self, Meanwhile};
 use crate::outputs::{self, Made, Outputs, Wanted, What};
 use crate::{Engine, Ran, Step, told};
-use rekindle_outputs::present::{HOST_NAME, Present, is_machine_name, is_settled_place};
+use rekindle_outputs::present::{HOST_NAME, Present};
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +59,13 @@ impl Engine<'_> {
             set.names.push(Name::Variables);
         }
         let said = step.manifest();
-        let was_missing = |path: &Path| ran.observation.files.was_missing(path);
+        let was_missing = |path: &Path| meanwhile::was_missing(&ran.observation, path);
         let present = Present {
             was_missing: Some(&was_missing),
             ..self.present(step)
         };
         let manifest = present.observe(&said, &set);
-        // After the digests were taken: what was changed since is changed.
-        self.check_unchanged(step, ran, &set)?;
+        check_unchanged(present, ran, &set)?;
         let stored = self.store(step, ran, &outputs, (&said, manifest, set));
         stored.map_err(|error| Refusal::StoreUnavailable {
             error: error.to_string(),
@@ -87,40 +87,6 @@ impl Engine<'_> {
         let names = held.iter().chain(&judged.names.names);
         let names = names.filter(|name| seen.insert(*name)).cloned().collect();
         PathSet { names }
-    }
-
-    /// Whether anything that was read was written meanwhile.
-    fn check_unchanged(&self, step: &Step<'_>, ran: &Ran, set: &PathSet) -> Result<(), Refusal> {
-        for name in &set.names {
-            let (Name::File(name) | Name::Program(name)) = name else {
-                continue;
-            };
-            if is_machine_name(name) {
-                continue;
-            }
-            let Some(path) = step.roots.resolve(name) else {
-                continue;
-            };
-            let sig = if is_settled_place(name) {
-                self.files.signature(&path)
-            } else {
-                rekindle_fsx::stat_follow(&path)
-            };
-            let Ok(sig) = sig else {
-                return Err(changed(&path));
-            };
-            let is_made_up = path.starts_with("/proc");
-            if !is_made_up
-                && ran.watch.may_have_changed(sig.ctime_ns)
-                && !self.files.is_settled(&sig)
-            {
-                return Err(changed(&path));
-            }
-        }
-        if ran.watch.clock_was_set() {
-            return Err(Refusal::ClockWasSet);
-        }
-        Ok(())
     }
 
     fn store(
@@ -245,8 +211,20 @@ fn forget_chance(left_out: &[told::Variable<'_>], ran: &Ran, outputs: &mut Outpu
     told.is_all
 }
 
-fn changed(path: &Path) -> Refusal {
-    Refusal::ChangedDuringRun {
-        path: path.display().to_string(),
+/// Whether anything that was read was changed meanwhile by others. After values were taken: what was changed since is
+/// changed.
+fn check_unchanged(present: Present<'_>, ran: &Ran, set: &PathSet) -> Result<(), Refusal> {
+    let meanwhile = Meanwhile {
+        present,
+        watch: &ran.watch,
+        observation: &ran.observation,
+    };
+    if let Some(path) = meanwhile.changed(&set.names) {
+        let path = path.display().to_string();
+        return Err(Refusal::ChangedDuringRun { path });
     }
+    if ran.watch.clock_was_set() {
+        return Err(Refusal::ClockWasSet);
+    }
+    Ok(())
 }

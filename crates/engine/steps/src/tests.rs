@@ -17,6 +17,7 @@ use rekindle_store::LocalStore;
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
 mod machine;
+mod meanwhile;
 mod missing;
 mod signatures;
 mod walked;

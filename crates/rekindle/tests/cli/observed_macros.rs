@@ -1,6 +1,9 @@
 //! What a macro reads without telling anyone is an input: it misses when that changed, and only then.
 
-use crate::keys::Lab;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::keys::{Lab, Run};
 use crate::keys_macros::lab;
 
 /// A macro of which `$body` gives text, from a directory `dir` outside of every package.
@@ -98,37 +101,82 @@ fn a_missing_file_that_appears() {
 }
 
 /// Somebody makes it after the macro has looked and before the compile has ended.
-#[test]
-fn a_missing_file_that_appears_while_it_is_compiled() {
+/// Builds with a macro that looks at something in `DATA`, changes it before its compile ends where it is as it was `before`, and
+/// gives the run of another build after that.
+fn changed_meanwhile(look: &str, before: &str, prepare: fn(&Path), change: fn(&Path)) -> Run {
     // A descriptor's state is none that is seen, so the macro waits for a change of a directory, once it has said that it looked.
-    let body = "{ let text = std::fs::read_to_string(\"DATA/late\").unwrap_or_default(); \
-        if text.is_empty() { \
+    let body = "{ let seen = LOOK; \
+        if seen == \"BEFORE\" { \
             let wait = std::fs::File::open(\"DATA/wait\").unwrap(); \
             let state = || wait.metadata().unwrap().modified().unwrap(); \
             let before = state(); \
             std::fs::write(\"TARGET/looked\", \"\").unwrap(); \
-            while state() == before { std::thread::sleep(std::time::Duration::from_millis(5)); } \
-        } text }";
-    let lab = at(body);
+            let begin = std::time::Instant::now(); \
+            while state() == before && begin.elapsed().as_secs() < 60 { \
+                std::thread::sleep(std::time::Duration::from_millis(5)); \
+            } \
+        } seen }";
+    let lab = at(&body.replace("LOOK", look).replace("BEFORE", before));
     let text = std::fs::read_to_string(lab.path("mac/src/lib.rs")).unwrap();
     let target = lab.path("target").display().to_string();
     lab.put("mac/src/lib.rs", &text.replace("TARGET", &target));
-    let (late, wait) = (path(&lab, "late"), path(&lab, "wait"));
-    std::fs::create_dir(&wait).unwrap();
+    let data = lab.outside("data");
+    std::fs::create_dir(data.join("wait")).unwrap();
+    prepare(&data);
     let looked = lab.path("target/looked");
     let other = std::thread::spawn(move || {
-        while !looked.exists() {
+        let begin = Instant::now();
+        while !looked.exists() && begin.elapsed().as_secs() < 60 {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        std::fs::write(late, "there").unwrap();
-        std::fs::write(format!("{wait}/go"), "").unwrap();
+        change(&data);
+        std::fs::write(data.join("wait/go"), "").unwrap();
     });
     built(&lab);
     other.join().unwrap();
-    assert_eq!(lab.app(), "\n");
+    assert_eq!(lab.app(), format!("{before}\n"));
     let run = lab.anew(&["build"]);
+    assert_eq!(lab.app(), "after\n");
+    run
+}
+
+#[test]
+fn a_missing_file_that_appears_while_it_is_compiled() {
+    let run = changed_meanwhile(
+        "std::fs::read_to_string(\"DATA/late\").unwrap_or_default()",
+        "",
+        |_| {},
+        |data| std::fs::write(data.join("late"), "after").unwrap(),
+    );
     run.missed_for("app", ("looked", "data/late"));
-    assert_eq!(lab.app(), "there\n");
+}
+
+/// As the migrations that sqlx puts into a program.
+#[test]
+fn a_directory_that_changes_while_it_is_compiled() {
+    let look = "{ let mut names = std::fs::read_dir(\"DATA/listed\").unwrap(); \
+        names.next().map(|name| name.unwrap().file_name().into_string().unwrap()).unwrap_or_default() }";
+    let run = changed_meanwhile(
+        look,
+        "",
+        |data| std::fs::create_dir(data.join("listed")).unwrap(),
+        |data| std::fs::write(data.join("listed/after"), "").unwrap(),
+    );
+    assert_eq!(run.fate("app"), "miss");
+}
+
+#[test]
+fn a_link_that_changes_while_it_is_compiled() {
+    let run = changed_meanwhile(
+        "std::fs::read_link(\"DATA/link\").unwrap().into_os_string().into_string().unwrap()",
+        "before",
+        |data| std::os::unix::fs::symlink("before", data.join("link")).unwrap(),
+        |data| {
+            std::fs::remove_file(data.join("link")).unwrap();
+            std::os::unix::fs::symlink("after", data.join("link")).unwrap();
+        },
+    );
+    assert_eq!(run.fate("app"), "miss");
 }
 
 #[test]
