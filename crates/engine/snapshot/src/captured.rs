@@ -20,7 +20,7 @@ use rekindle_store::{LocalStore, Store, Stored};
 
 use crate::capture::Saw;
 use crate::fingerprint;
-use crate::inputs::{self, Breadth, Inputs, Where};
+use crate::inputs::{self, Breadth, Inputs, Newest, Where};
 use crate::layout::{Place, Profile, is_hash_name};
 use crate::model::{Body, File, Form, Home, Object, Unit};
 use crate::rehash;
@@ -98,6 +98,13 @@ pub(crate) struct Capture<'a> {
     home_bound: bool,
 }
 
+/// An input that it was made from.
+struct Used {
+    index: u32,
+    newest: Newest,
+    path: PathBuf,
+}
+
 impl<'a> Capture<'a> {
     pub(crate) fn new(all: &'a Capturing<'a>, profile: &'a Profile, place: &'a Place) -> Self {
         Self {
@@ -144,11 +151,14 @@ impl<'a> Capture<'a> {
             (Some(info), used)
         };
         let mut indices = Vec::with_capacity(used.len());
-        for (index, newest_ns, path) in used {
-            if newest_ns > invoked_ns {
-                return Err(LeftOut::Changed(path.display().to_string()));
+        for used in used {
+            // Of what was observed, the very contents are compared below.
+            let is_seen = self.all.saw.seen.contains_key(&self.place.id);
+            let changed_ns = used.newest.changed_ns;
+            if used.newest.written_ns > invoked_ns || (!is_seen && changed_ns > invoked_ns) {
+                return Err(LeftOut::Changed(used.path.display().to_string()));
             }
-            indices.push(index);
+            indices.push(used.index);
         }
         for entry in &entries {
             self.add(entry, is_script_run)?;
@@ -257,11 +267,7 @@ impl<'a> Capture<'a> {
     }
 
     /// What a compiler read, from its dep-info.
-    fn source_inputs(
-        &self,
-        info: &DepInfo,
-        inputs: &mut Inputs,
-    ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
+    fn source_inputs(&self, info: &DepInfo, inputs: &mut Inputs) -> Result<Vec<Used>, LeftOut> {
         let mut used = Vec::new();
         for input in &info.inputs {
             // cargo starts compilers in the workspace's root.
@@ -276,7 +282,7 @@ impl<'a> Capture<'a> {
         &mut self,
         fingerprint: &[DirEntry],
         inputs: &mut Inputs,
-    ) -> Result<Vec<(u32, i64, PathBuf)>, LeftOut> {
+    ) -> Result<Vec<Used>, LeftOut> {
         let output = rekindle_fsx::read(&self.printed())?;
         let out_dir = self.profile.path.join(self.place.out_dir());
         if self.mapped(&output).is_none() {
@@ -314,11 +320,15 @@ impl<'a> Capture<'a> {
         path: &Path,
         breadth: Breadth,
         inputs: &mut Inputs,
-        used: &mut Vec<(u32, i64, PathBuf)>,
+        used: &mut Vec<Used>,
     ) -> Result<(), LeftOut> {
         if let Some(place) = self.all.here.place(path) {
-            let (index, newest_ns) = inputs.add(place, path, breadth)?;
-            used.push((index, newest_ns, path.to_owned()));
+            let (index, newest) = inputs.add(place, path, breadth)?;
+            used.push(Used {
+                index,
+                newest,
+                path: path.to_owned(),
+            });
         }
         Ok(())
     }

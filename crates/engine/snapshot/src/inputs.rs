@@ -3,14 +3,14 @@
 //! Registry and git packages are left out: cargo does not look at their files again, and their
 //! versions are in the fingerprints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_base::{Digest, DigestHasher};
-use rekindle_fsx::FileKind;
+use rekindle_fsx::{FileKind, StatSig};
 use rekindle_key::directives;
 use rekindle_key::{Root, Roots};
 use rekindle_outputs::localise::{self, Replacements};
@@ -105,34 +105,102 @@ pub enum Breadth {
     Package,
 }
 
-/// What an input holds now, and the newest time in it: nanoseconds since 1970.
-///
-/// # Errors
-/// Where it cannot be read, or is too large to be watched.
-pub fn content(path: &Path) -> io::Result<(Content, i64)> {
-    let Some(sig) = rekindle_fsx::found(rekindle_fsx::stat_follow(path))? else {
-        return Ok((Content::Absent, i64::MIN));
+/// The newest times in an input: nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// When a file of it was written last, as it says itself: what cargo goes by.
+    pub written_ns: i64,
+    /// When anything of it was changed last, as the kernel says. What is moved into a place keeps the time of its writing.
+    pub changed_ns: i64,
+}
+
+impl Newest {
+    /// Of nothing.
+    const NONE: Self = Self {
+        written_ns: i64::MIN,
+        changed_ns: i64::MIN,
     };
-    match sig.kind() {
-        FileKind::Dir => directory(path, Breadth::All),
-        _ => Ok((
-            Content::File(rekindle_fsx::hash_file(path)?.0),
-            sig.mtime_ns,
-        )),
+
+    fn add(&mut self, sig: &StatSig) {
+        self.written_ns = self.written_ns.max(sig.mtime_ns);
+        self.changed_ns = self.changed_ns.max(sig.ctime_ns);
     }
 }
 
-/// The names and contents below a directory. Version control and outputs are left out.
+/// What an input holds now, and the newest times in it.
+///
+/// # Errors
+/// Where it cannot be read, or is too large to be watched.
+pub fn content(path: &Path) -> io::Result<(Content, Newest)> {
+    let Some(sig) = rekindle_fsx::found(rekindle_fsx::stat_follow(path))? else {
+        return Ok((Content::Absent, Newest::NONE));
+    };
+    match sig.kind() {
+        FileKind::Dir => directory(path, Breadth::All),
+        _ => {
+            let mut newest = Newest::NONE;
+            newest.add(&sig);
+            Ok((Content::File(rekindle_fsx::hash_file(path)?.0), newest))
+        }
+    }
+}
+
+/// The names and contents below a directory, also of what links in it lead to, as cargo looks at it. Version control and
+/// outputs are left out.
 ///
 /// # Errors
 /// As [`content`].
-pub fn directory(root: &Path, breadth: Breadth) -> io::Result<(Content, i64)> {
+pub fn directory(root: &Path, breadth: Breadth) -> io::Result<(Content, Newest)> {
+    let mut newest = Newest::NONE;
+    let files = files_below(root, breadth, &mut newest)?;
+    let mut hasher = DigestHasher::new();
+    for (path, link) in &files {
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        let digest = match link {
+            None => rekindle_fsx::hash_file(path)?.0,
+            Some(link) => Digest::of(link.as_os_str().as_bytes()),
+        };
+        hasher
+            .field(relative.as_os_str().as_bytes())
+            .field(digest.to_hex().as_bytes());
+    }
+    Ok((Content::Directory(hasher.finish()), newest))
+}
+
+/// Files below a directory in the order of their paths, and links with where they lead: before the file of the same path, if
+/// that is what it leads to.
+fn files_below(
+    root: &Path,
+    breadth: Breadth,
+    newest: &mut Newest,
+) -> io::Result<Vec<(PathBuf, Option<PathBuf>)>> {
     let mut files = Vec::new();
-    let mut newest = i64::MIN;
     let mut pending = vec![root.to_owned()];
+    // A link may lead to where it is.
+    let mut walked = HashSet::new();
     while let Some(dir) = pending.pop() {
-        for entry in rekindle_fsx::list_dir(&dir)? {
-            match entry.sig.kind() {
+        let sig = rekindle_fsx::stat_follow(&dir)?;
+        if !walked.insert((sig.dev, sig.ino)) {
+            continue;
+        }
+        newest.changed_ns = newest.changed_ns.max(sig.ctime_ns);
+        let mut entries = rekindle_fsx::list_dir(&dir)?;
+        // Of what several links lead to, the same is looked at everywhere.
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        for entry in entries {
+            let mut sig = entry.sig;
+            if sig.kind() == FileKind::Other {
+                let Ok(link) = rekindle_fsx::read_link(&entry.path) else {
+                    continue;
+                };
+                newest.add(&sig);
+                files.push((entry.path.clone(), Some(link)));
+                match rekindle_fsx::stat_follow(&entry.path) {
+                    Ok(to) => sig = to,
+                    Err(_) => continue,
+                }
+            }
+            match sig.kind() {
                 FileKind::Dir => {
                     let is_output = rekindle_fsx::exists(&entry.path.join("CACHEDIR.TAG"));
                     let is_other = breadth == Breadth::Package
@@ -141,10 +209,11 @@ pub fn directory(root: &Path, breadth: Breadth) -> io::Result<(Content, i64)> {
                         pending.push(entry.path);
                     }
                 }
-                _ => {
-                    newest = newest.max(entry.sig.mtime_ns);
-                    files.push(entry);
+                FileKind::File => {
+                    newest.add(&sig);
+                    files.push((entry.path, None));
                 }
+                FileKind::Other => {}
             }
         }
         if files.len() > FILES_MAX {
@@ -154,22 +223,8 @@ pub fn directory(root: &Path, breadth: Breadth) -> io::Result<(Content, i64)> {
             )));
         }
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut hasher = DigestHasher::new();
-    for entry in &files {
-        let relative = entry.path.strip_prefix(root).unwrap_or(&entry.path);
-        let digest = match entry.sig.kind() {
-            FileKind::File => rekindle_fsx::hash_file(&entry.path)?.0,
-            _ => match rekindle_fsx::read_link(&entry.path) {
-                Ok(link) => Digest::of(link.as_os_str().as_bytes()),
-                Err(_) => continue,
-            },
-        };
-        hasher
-            .field(relative.as_os_str().as_bytes())
-            .field(digest.to_hex().as_bytes());
-    }
-    Ok((Content::Directory(hasher.finish()), newest))
+    files.sort_by(|(one, link), (other, to)| (one, link.is_none()).cmp(&(other, to.is_none())));
+    Ok(files)
 }
 
 /// Distinct inputs, each read once. One path may be there with several contents: units that were not
@@ -178,16 +233,21 @@ pub fn directory(root: &Path, breadth: Breadth) -> io::Result<(Content, i64)> {
 pub struct Inputs {
     list: Vec<Input>,
     indices: HashMap<Input, u32>,
-    /// What is there now, and the newest time in it.
-    read: HashMap<(Place, Breadth), (u32, i64)>,
+    /// What is there now, and the newest times in it.
+    read: HashMap<(Place, Breadth), (u32, Newest)>,
 }
 
 impl Inputs {
-    /// What is there now: its index, and the newest time in it, in nanoseconds since 1970.
+    /// What is there now: its index, and the newest times in it.
     ///
     /// # Errors
     /// As [`content`].
-    pub fn add(&mut self, place: Place, path: &Path, breadth: Breadth) -> io::Result<(u32, i64)> {
+    pub fn add(
+        &mut self,
+        place: Place,
+        path: &Path,
+        breadth: Breadth,
+    ) -> io::Result<(u32, Newest)> {
         let key = (place, breadth);
         if let Some(known) = self.read.get(&key) {
             return Ok(*known);
@@ -290,6 +350,64 @@ mod tests {
         put("member/Cargo.toml", b"");
         assert_eq!(package(), alone, "another package's files do not count");
         assert_ne!(all(), first);
+    }
+
+    #[test]
+    fn what_links_lead_to_counts_with_where_they_lead() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        let put = |name: &str, text: &[u8]| {
+            let path = dir.path().join(name);
+            rekindle_fsx::create_dir_all(path.parent().unwrap()).unwrap();
+            rekindle_fsx::atomic::write(&path, text).unwrap();
+        };
+        let link = |to: &str, name: &str| {
+            let _ = rekindle_fsx::remove_file(&root.join(name));
+            rekindle_fsx::symlink(Path::new(to), &root.join(name)).unwrap();
+        };
+        put("root/own", b"");
+        put("other/file", b"1");
+        put("same/file", b"1");
+        link("../other/file", "file");
+        link("../other", "directory");
+        link("nowhere", "dangling");
+        link(".", "loop");
+        let now = || directory(&root, Breadth::All).unwrap();
+        let (first, before) = now();
+        put("other/file", b"2");
+        let (second, after) = now();
+        assert_ne!(second, first);
+        assert!(after.written_ns >= before.written_ns);
+        put("other/file", b"1");
+        assert_eq!(now().0, first);
+        link("../same/file", "file");
+        assert_ne!(now().0, first);
+        link("../other/file", "file");
+        put("other/more", b"");
+        assert_ne!(now().0, first, "in a directory that a link leads to");
+    }
+
+    /// As where an older version is moved there, or unpacked with its time.
+    #[test]
+    fn what_is_moved_there_is_changed_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, aside) = (dir.path().join("in/file"), dir.path().join("aside"));
+        rekindle_fsx::create_dir_all(file.parent().unwrap()).unwrap();
+        rekindle_fsx::atomic::write(&aside, b"old").unwrap();
+        rekindle_fsx::atomic::write(&file, b"new").unwrap();
+        rekindle_fsx::time::await_next_stamp();
+        let now_ns = rekindle_fsx::time::realtime_ns();
+        rekindle_fsx::time::await_next_stamp();
+        let is_changed = |path: &Path| content(path).unwrap().1.changed_ns >= now_ns;
+        assert!(!is_changed(&file) && !is_changed(file.parent().unwrap()));
+        rekindle_fsx::rename(&aside, &file).unwrap();
+        assert!(content(&file).unwrap().1.written_ns < now_ns);
+        assert!(is_changed(&file));
+        rekindle_fsx::remove_file(&file).unwrap();
+        assert!(
+            is_changed(file.parent().unwrap()),
+            "what is gone is a change, too"
+        );
     }
 
     #[test]

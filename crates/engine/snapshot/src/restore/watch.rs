@@ -109,7 +109,7 @@ impl Looking<'_> {
         let results = results.into_inner().unwrap_or_default();
         // Times in the future stay where they are: cargo finds such a source newer, and builds.
         let limit = began_ns + FUTURE_NS;
-        let times = results.iter().map(|(_, (_, newest))| *newest);
+        let times = results.iter().map(|(_, (_, newest_ns))| *newest_ns);
         let newest_ns = times.filter(|time| *time < limit).max();
         let contents = results.into_iter();
         Watched {
@@ -132,7 +132,8 @@ impl Looking<'_> {
         } else {
             inputs::content(&path)
         };
-        found.ok()
+        let (content, newest) = found.ok()?;
+        Some((content, newest.written_ns))
     }
 
     fn seen(

@@ -8,6 +8,7 @@ use rekindle_key::depinfo::DepInfo;
 use rekindle_key::entry::{Entry, Output};
 use rekindle_snapshot::LeftOut;
 use rekindle_snapshot::base::{Git, Wanted};
+use rekindle_snapshot::capture::Captured;
 use rekindle_snapshot::restore::{Invalid, Skipped};
 use rekindle_store::{Space, Store};
 
@@ -258,7 +259,20 @@ fn a_source_that_changes_during_the_build_is_not_captured() {
     let mut checkout = Checkout::new();
     assert!(checkout.cargo(&["build", "--offline"]).ok);
     checkout.write(&[("leaf/data", "later")]);
-    let captured = checkout.capture();
+    is_left_out(&checkout.capture());
+}
+
+/// It keeps the time of its writing, by which cargo takes it for what was there.
+#[test]
+fn a_source_that_is_moved_there_during_the_build_is_not_captured() {
+    let mut checkout = Checkout::new();
+    checkout.write(&[("aside", "of long ago")]);
+    assert!(checkout.cargo(&["build", "--offline"]).ok);
+    std::fs::rename(checkout.path("aside"), checkout.path("leaf/data")).unwrap();
+    is_left_out(&checkout.capture());
+}
+
+fn is_left_out(captured: &Captured) {
     let reasons: Vec<String> = captured
         .left_out
         .iter()
