@@ -1,12 +1,13 @@
 //! Whose number it is: the kernel hands the numbers of processes that have ended out again.
 //!
 //! It does so in turn, so that a number is safe until the turn comes round to it. Then the time decides at which the
-//! process began that has it now.
+//! process began that has it now: another one began after the first was seen. To ask for that of each process when it is
+//! seen would have the kernel make up a directory for each.
 
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
-use super::sys;
+use super::sys::{self, Reader};
 
 /// So many numbers may be handed out between two looks.
 const MARGIN: u64 = 4096;
@@ -20,8 +21,8 @@ const LOWEST: u64 = 300;
 /// Whose a number was when it was looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Holder {
-    /// When it began, in ticks of the kernel's clock; `None` where it had ended.
-    began: Option<u64>,
+    /// When it was seen first, in ticks of the kernel's clock.
+    seen: u64,
     /// The turn at which the number may be another's.
     until: u64,
 }
@@ -36,15 +37,20 @@ pub(super) struct Numbers {
     /// How many were handed out since the beginning.
     turn: u64,
     looked: Option<Instant>,
+    /// What tells it, once it was looked at. Another file tells it too, which containers have of their own making.
+    file: Option<Reader>,
 }
 
 impl Default for Numbers {
     fn default() -> Self {
+        let most = Reader::open(c"/proc/sys/kernel/pid_max").ok();
+        let most = most.as_ref().and_then(number);
         Self {
-            most: number(c"/proc/sys/kernel/pid_max").filter(|most| *most > LOWEST),
+            most: most.filter(|most| *most > LOWEST),
             last: 0,
             turn: 0,
             looked: None,
+            file: Reader::open(c"/proc/sys/kernel/ns_last_pid").ok(),
         }
     }
 }
@@ -59,8 +65,7 @@ impl Numbers {
 
     fn look_again(&mut self) {
         let since = self.looked.map(|looked| looked.elapsed());
-        // Another file tells it too, which containers have of their own making.
-        match number(c"/proc/sys/kernel/ns_last_pid") {
+        match self.file.as_ref().and_then(number) {
             Some(last) => self.saw(last, since),
             None => self.most = None,
         }
@@ -83,7 +88,7 @@ impl Numbers {
             self.look_again();
         }
         Holder {
-            began: began(number),
+            seen: now(),
             until: self.until(number),
         }
     }
@@ -103,8 +108,7 @@ impl Numbers {
         if !self.comes_soon(holder.until) {
             return true;
         }
-        let now = began(number);
-        if now.is_some() && now != holder.began {
+        if began(number).is_some_and(|began| began > holder.seen) {
             return false;
         }
         holder.until = self.until(number);
@@ -113,7 +117,7 @@ impl Numbers {
 
     /// Whether he still has it.
     pub(super) fn is_alive(number: i32, holder: Holder) -> bool {
-        holder.began.is_some() && began(number) == holder.began
+        began(number).is_some_and(|began| began <= holder.seen)
     }
 }
 
@@ -127,14 +131,23 @@ fn distance(from: u64, to: u64, most: u64) -> u64 {
     }
 }
 
-/// A file that holds a number.
-fn number(path: &std::ffi::CStr) -> Option<u64> {
+/// The number that a file holds.
+fn number(file: &Reader) -> Option<u64> {
     let mut text = [0; 32];
-    let read = sys::read_start(path, &mut text).ok()?;
+    let read = file.once(0, &mut text).ok()?;
     std::str::from_utf8(&text[..read]).ok()?.trim().parse().ok()
 }
 
-/// When a process or a thread began; `None` where there is none.
+/// Of these the kernel tells the time at which a process began.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What its clock says now.
+fn now() -> u64 {
+    let ticks = sys::since_boot().as_nanos() / TICK.as_nanos();
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// When a process or a thread began, in ticks; `None` where there is none.
 fn began(number: i32) -> Option<u64> {
     let path = CString::new(format!("/proc/{number}/stat")).ok()?;
     let mut text = [0; 1024];
@@ -157,6 +170,7 @@ mod tests {
             last,
             turn: 0,
             looked: None,
+            file: None,
         }
     }
 
@@ -209,7 +223,8 @@ mod tests {
     }
 
     #[test]
-    fn who_began_at_another_time_is_another() {
+    fn who_began_after_another_was_seen_is_another() {
+        let before = now();
         let child = Idle::new();
         let number = child.number();
         let mut numbers = at(1);
@@ -217,17 +232,27 @@ mod tests {
         let holder = numbers.holder(number);
         let mut same = Holder { until: 0, ..holder };
         assert!(numbers.is_still(number, &mut same));
-        let another = holder.began.map(|began| began + 1);
+        assert!(Numbers::is_alive(number, holder));
         let mut another = Holder {
-            began: another,
+            seen: before - 1,
             until: 0,
         };
         assert!(!numbers.is_still(number, &mut another));
-        assert!(Numbers::is_alive(number, holder));
         assert!(!Numbers::is_alive(number, another));
         drop(child);
         // Nobody's.
         assert!(numbers.is_still(number, &mut same));
         assert!(!Numbers::is_alive(number, holder));
+    }
+
+    /// What two clocks say, of which the kernel's own files have the one.
+    #[test]
+    fn a_process_begins_when_it_is_started() {
+        let (before, child, after) = (now(), Idle::new(), now());
+        let began = began(child.number()).expect("it runs");
+        assert!(
+            (before..=after).contains(&began),
+            "{before} {began} {after}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::time::Duration;
 
 /// What is at a path, links not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,20 @@ pub(super) fn may(path: &CStr, mode: i32) -> bool {
     unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) == 0 }
 }
 
+/// How long the machine has been up.
+pub(super) fn since_boot() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a place for a time.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let (seconds, rest) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), rest.unwrap_or(0))
+}
+
 /// A file that is open to be read.
+#[derive(Debug)]
 pub(super) struct Reader(i32);
 
 impl Reader {
@@ -75,7 +89,7 @@ impl Reader {
     }
 
     /// What one call reads.
-    fn once(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn once(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let offset =
             i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
         // SAFETY: a buffer of the length that is told.
