@@ -95,12 +95,15 @@ fn read_such(
     wanted: impl FnOnce(&[u8]) -> bool,
 ) -> io::Result<Option<Vec<u8>>> {
     let mut file = open(path)?;
-    let mut bytes = Vec::new();
+    // With no room to begin with it would be read by pieces of 32 bytes and their doubles.
+    let mut bytes = Vec::with_capacity(usize::try_from(head_bytes).unwrap_or(0));
     file.by_ref().take(head_bytes).read_to_end(&mut bytes)?;
     if !wanted(&bytes) {
         return Ok(None);
     }
-    file.read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == head_bytes {
+        file.read_to_end(&mut bytes)?;
+    }
     Ok(Some(bytes))
 }
 

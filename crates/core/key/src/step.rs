@@ -21,6 +21,9 @@ use crate::table::Tag;
 /// What stands for a name's value where nothing is at a path.
 pub const NOTHING: &str = "not there";
 
+/// The value of a path at which there is a directory, where that was only asked about.
+pub const DIRECTORY: &str = "directory";
+
 /// How the bytes of an output are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Form {

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use rekindle_events::{Refusal, UncacheableReason};
 use rekindle_fsx::scan;
 use rekindle_fsx::time::Watch;
-use rekindle_key::pathset::{Name, PathSet};
+use rekindle_key::pathset::Name;
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::variables::{NEVER_KEYED, is_among};
-use rekindle_key::{Roots, SearchKind, outdir};
+use rekindle_key::{Manifest, Roots, SearchKind, outdir};
 use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
 use rekindle_steps::meanwhile::Meanwhile;
 use rekindle_steps::{judge, told};
@@ -170,21 +170,21 @@ pub(crate) fn names(
     Ok(names)
 }
 
-/// Whether anything that was read without a word was changed meanwhile by others. After values were taken.
+/// Whether anything that was read without a word was changed meanwhile by others, once its values were taken.
 ///
 /// # Errors
 /// What was changed.
 pub(crate) fn check_unchanged(
     unit: &Unit<'_>,
     observation: &Observation,
-    (watch, set): (&Watch, &PathSet),
+    (watch, manifest): (&Watch, &Manifest),
 ) -> Result<(), UncacheableReason> {
     let meanwhile = Meanwhile {
         present: unit.present(),
         watch,
         observation,
     };
-    match meanwhile.changed(&set.names) {
+    match meanwhile.changed(manifest) {
         Some(path) => Err(UncacheableReason::ChangedDuringCompile {
             file: path.display().to_string(),
         }),

@@ -128,7 +128,7 @@ pub(crate) fn collect(
         })?;
     check_unchanged(unit, inputs, ran, &set)?;
     if let Some(observation) = whole {
-        observed::check_unchanged(unit, observation, (&ran.watch, &set))?;
+        observed::check_unchanged(unit, observation, (&ran.watch, &manifest))?;
         observed::check_writes(unit, observation)?;
     }
     let entry = Entry {

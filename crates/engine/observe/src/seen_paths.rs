@@ -28,6 +28,22 @@ impl SeenPaths {
         self.find(path).is_ok()
     }
 
+    /// Whether there is any in this directory, or further down.
+    #[must_use]
+    pub fn has_below(&self, directory: &Path) -> bool {
+        let directory = bytes(directory);
+        let is_before = |path: &Path| {
+            let path = bytes(path);
+            let (start, rest) = path.split_at(path.len().min(directory.len()));
+            start < directory
+                || (start == directory && rest.first().is_none_or(|byte| *byte < b'/'))
+        };
+        let at = self.0.partition_point(|(path, _)| is_before(path));
+        let path = self.0.get(at).map(|(path, _)| bytes(path));
+        let rest = path.and_then(|path| path.strip_prefix(directory));
+        rest.is_some_and(|rest| rest.first() == Some(&b'/'))
+    }
+
     /// Adds what was done with a path to what is known of it.
     pub fn add(&mut self, path: PathBuf, seen: Seen) {
         match self.find(&path) {
@@ -104,6 +120,30 @@ mod tests {
         all.iter()
             .map(|(path, seen)| (PathBuf::from(path), *seen))
             .collect()
+    }
+
+    #[test]
+    fn what_is_in_a_directory_is_below_it() {
+        let all = of(&[
+            ("/a/b", Seen::READ),
+            ("/a/b!/c", Seen::READ),
+            ("/a/b/c", Seen::READ),
+            ("/a/bc/d", Seen::READ),
+            ("/e0", Seen::READ),
+        ]);
+        for (directory, has) in [
+            ("/a", true),
+            ("/a/b", true),
+            ("/a/b!", true),
+            ("/a/bc", true),
+            ("/a/b/c", false),
+            ("/a/bcd", false),
+            ("/e", false),
+            ("/", false),
+            ("/z", false),
+        ] {
+            assert_eq!(all.has_below(Path::new(directory)), has, "{directory}");
+        }
     }
 
     #[test]

@@ -84,16 +84,17 @@ impl Environment {
             .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// The directories of `PATH` as they really are. Where it is not set, none is searched; an empty part of it
+    /// The directories of `PATH` as they really are, each once. Where it is not set, none is searched; an empty part of it
     /// is the process's own.
     #[must_use]
     pub fn searched(&self) -> &[PathBuf] {
         self.searched.get_or_init(|| {
             let path = self.get("PATH").into_iter();
-            path.flat_map(std::env::split_paths)
-                .map(|dir| self.cwd.join(dir))
-                .map(|dir| rekindle_fsx::canonicalize(&dir).unwrap_or(dir))
-                .collect()
+            let named = path.flat_map(std::env::split_paths);
+            let named = once_each(named.map(|dir| self.cwd.join(dir)));
+            let real = |dir: PathBuf| rekindle_fsx::canonicalize(&dir).unwrap_or(dir);
+            // As `/bin` and `/usr/bin`, and what a shell's start put before it twice.
+            once_each(named.into_iter().map(real))
         })
     }
 
@@ -114,6 +115,20 @@ impl Environment {
                 })
             })
     }
+}
+
+/// Paths without those that came before.
+fn once_each(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        if !all
+            .iter()
+            .any(|other| other.as_os_str() == path.as_os_str())
+        {
+            all.push(path);
+        }
+    }
+    all
 }
 
 /// What tells this processor's model and features from others.

@@ -7,17 +7,18 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rekindle_base::Digest;
-use rekindle_fsx::StatSig;
 use rekindle_fsx::lock::FileLock;
+use rekindle_fsx::{FileKind, StatSig};
 use rekindle_store::{LocalStore, Space};
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Environment;
 use crate::materialise::{self, Outcome};
 use crate::placeholder::{Known, Placeholder};
 use crate::record::{self, OutputRecord, Signature};
@@ -41,6 +42,38 @@ const MEMO_MIN_BYTES: u64 = 256 << 10;
 /// names of one file are not the same bytes, it is looked at twice.
 pub(crate) type Paths<T> = HashMap<OsString, T>;
 
+/// What a name on `PATH` leads to.
+#[derive(Clone, Debug, Default)]
+pub struct OnPath {
+    /// What is there first under that name.
+    pub first: Option<PathBuf>,
+    /// The first program, by its real path: a compiler finds its own files from where it lies.
+    pub program: Option<PathBuf>,
+}
+
+impl OnPath {
+    fn look(searched: &[PathBuf], name: &OsStr) -> Self {
+        let mut found = Self::default();
+        for path in searched.iter().map(|directory| directory.join(name)) {
+            let Ok(mut sig) = rekindle_fsx::stat(&path) else {
+                continue;
+            };
+            if sig.kind() == FileKind::Other {
+                sig = rekindle_fsx::stat_follow(&path).unwrap_or(sig);
+            }
+            let is_program = sig.kind() == FileKind::File && sig.is_executable();
+            if is_program {
+                found.program = rekindle_fsx::canonicalize(&path).ok();
+            }
+            found.first.get_or_insert(path);
+            if is_program {
+                break;
+            }
+        }
+        found
+    }
+}
+
 /// Digests of files, remembered for the life of the process and beyond.
 pub struct Files<'a> {
     store: &'a LocalStore,
@@ -56,6 +89,8 @@ pub struct Files<'a> {
     /// Signatures of files of the system that were looked at since the last run of a program: what is known of a file is
     /// known of the bytes that it had under its signature here.
     signatures: RefCell<Paths<StatSig>>,
+    /// What was looked for on `PATH` since then, and the directories of that.
+    on_path: RefCell<(Vec<PathBuf>, Paths<Rc<OnPath>>)>,
     /// Files that are read together, and the record that they are in.
     shelf: RefCell<Option<(Digest, Shelf)>>,
 }
@@ -73,6 +108,7 @@ impl<'a> Files<'a> {
             bytes: RefCell::default(),
             settled: RefCell::default(),
             signatures: RefCell::default(),
+            on_path: RefCell::default(),
             shelf: RefCell::default(),
         }
     }
@@ -184,6 +220,23 @@ impl<'a> Files<'a> {
         self.bytes.borrow_mut().clear();
         self.signatures.borrow_mut().clear();
         self.sources.borrow_mut().clear();
+        self.on_path.borrow_mut().1.clear();
+    }
+
+    /// What a name on `PATH` leads to.
+    pub fn on_path(&self, environment: &Environment, name: &OsStr) -> Rc<OnPath> {
+        let searched = environment.searched();
+        let mut on_path = self.on_path.borrow_mut();
+        let known = on_path.0.iter().map(|path| path.as_os_str());
+        if !known.eq(searched.iter().map(|path| path.as_os_str())) {
+            *on_path = (searched.to_vec(), Paths::default());
+        }
+        if let Some(known) = on_path.1.get(name) {
+            return Rc::clone(known);
+        }
+        let found = Rc::new(OnPath::look(searched, name));
+        on_path.1.insert(name.into(), Rc::clone(&found));
+        found
     }
 
     /// A file of the system: a linker, a library.
@@ -435,5 +488,37 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_nanos(settled));
         assert!(!is_kept());
         assert!(is_kept());
+    }
+
+    #[test]
+    fn what_is_on_path_is_looked_for_anew_after_a_run_and_on_another_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, mode: u32| {
+            let path = dir.path().join(name);
+            rekindle_fsx::create_dir_all(path.parent().unwrap()).unwrap();
+            rekindle_fsx::atomic::write(&path, b"x").unwrap();
+            rekindle_fsx::set_mode(&path, mode).unwrap();
+            rekindle_fsx::canonicalize(&path).unwrap()
+        };
+        let environment = |directories: &[&str]| {
+            let directories = directories.iter().map(|name| dir.path().join(name));
+            let path = std::env::join_paths(directories).unwrap();
+            Environment::new([("PATH".into(), path)], "/".into(), "/nowhere".into())
+        };
+        let store = LocalStore::open(&dir.path().join("store"));
+        let files = Files::new(&store);
+        let both = environment(&["one", "two"]);
+        let look = |environment: &Environment| {
+            let found = files.on_path(environment, OsStr::new("tool"));
+            (found.first.clone(), found.program.clone())
+        };
+        let two = put("two/tool", 0o755);
+        assert_eq!(look(&both), (Some(two.clone()), Some(two.clone())));
+        let one = put("one/tool", 0o644);
+        assert_eq!(look(&both), (Some(two.clone()), Some(two.clone())));
+        files.forget_sources();
+        assert_eq!(look(&both), (Some(one.clone()), Some(two)));
+        assert_eq!(look(&environment(&["one"])), (Some(one), None));
+        assert_eq!(look(&environment(&["three"])), (None, None));
     }
 }

@@ -12,7 +12,7 @@ use crate::sparse;
 use rekindle_base::DigestHasher;
 use rekindle_fsx::{FileKind, StatSig};
 use rekindle_key::pathset::{Name, PathSet};
-use rekindle_key::step::NOTHING;
+use rekindle_key::step::{DIRECTORY, NOTHING};
 use rekindle_key::variables::{self, NEVER_KEYED, NOT_KEYED_AS_A_WHOLE, value_of};
 use rekindle_key::words::Words;
 use rekindle_key::{Manifest, Roots, Tag, loader};
@@ -191,25 +191,22 @@ impl Present<'_> {
     }
 
     /// What a name on `PATH` leads to: where the first of that name is, and where the first program, with
-    /// its bytes. A compiler finds its own files from where it lies.
+    /// its bytes.
     fn lookup(&self, name: &[u8]) -> String {
-        let name = OsStr::from_bytes(name);
-        let first = search_path(self.environment)
-            .iter()
-            .map(|directory| directory.join(name))
-            .find(|path| rekindle_fsx::exists(path));
-        let Some(first) = first else {
+        let on_path = self
+            .files
+            .on_path(self.environment, OsStr::from_bytes(name));
+        let Some(first) = &on_path.first else {
             return NOTHING.to_owned();
         };
         let mut hasher = DigestHasher::new();
-        hasher.field(&self.roots.canonical(&first));
-        let program = self.environment.find_program(name);
-        if let Some(path) = program.and_then(|path| rekindle_fsx::canonicalize(&path).ok()) {
-            match self.files.tool(&path) {
+        hasher.field(&self.roots.canonical(first));
+        if let Some(path) = &on_path.program {
+            match self.files.tool(path) {
                 Ok(digest) => hasher
-                    .field(&self.roots.canonical(&path))
+                    .field(&self.roots.canonical(path))
                     .field(digest.as_bytes()),
-                Err(error) => return unread(&path, &error),
+                Err(error) => return unread(path, &error),
             };
         }
         hasher.finish().to_hex()
@@ -261,7 +258,7 @@ fn kind_of(path: &Path, sig: &StatSig) -> String {
         format!("{what} of {size} bytes")
     };
     match sig.kind() {
-        FileKind::Dir => "directory".to_owned(),
+        FileKind::Dir => DIRECTORY.to_owned(),
         FileKind::File => match stood_for() {
             Some(placeholder) => file(placeholder.size, placeholder.mode & 0o111 != 0),
             None => file(sig.size, sig.is_executable()),
@@ -279,7 +276,7 @@ fn unread(path: &Path, error: &std::io::Error) -> String {
     match error.kind() {
         NotFound | NotADirectory => NOTHING.to_owned(),
         _ if rekindle_fsx::stat_follow(path).is_ok_and(|sig| sig.kind() == FileKind::Dir) => {
-            "directory".to_owned()
+            DIRECTORY.to_owned()
         }
         kind => format!("unreadable: {kind}"),
     }

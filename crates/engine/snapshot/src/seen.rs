@@ -19,7 +19,7 @@ use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx::FileKind;
 use rekindle_key::entry::Entry;
 use rekindle_key::pathset::Name;
-use rekindle_key::step::{self, NOTHING, StepEntry};
+use rekindle_key::step::{self, DIRECTORY, NOTHING, StepEntry};
 use rekindle_key::variables::{SET_BY_CARGO, is_among, value_of};
 use rekindle_key::{Item, Manifest, Root, Roots, Tag};
 use rekindle_outputs::environment::Environment;
@@ -239,7 +239,7 @@ impl<'a> Recorder<'a> {
             }
         };
         let path = path.ok_or_else(|| text(&item.name))?;
-        let is_directory = item.tag == Tag::Looked && item.value == b"directory";
+        let is_directory = item.tag == Tag::Looked && item.value == DIRECTORY.as_bytes();
         let is_known = (is_directory && unit.is_of_all(&path)) || self.never_changes(&path);
         let is_output = path.starts_with(&self.here.build_dir);
         if is_known || (is_output && made.has(&path, is_directory)) {

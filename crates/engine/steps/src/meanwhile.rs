@@ -5,17 +5,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rekindle_fsx::StatSig;
 use rekindle_fsx::time::Watch;
-use rekindle_fsx::{FileKind, StatSig};
-use rekindle_key::loader;
-use rekindle_key::pathset::Name;
-
+use rekindle_key::step::{DIRECTORY, NOTHING};
+use rekindle_key::{Item, Manifest, Tag, loader};
 use rekindle_observe::{Observation, Seen};
-use rekindle_outputs::present::{Present, is_machine_name, is_settled_place, search_path};
+use rekindle_outputs::present::{Present, is_machine_name, is_settled_place};
 
 /// A run that is over.
 pub struct Meanwhile<'a> {
-    /// What the values of names were taken from, before this is asked.
+    /// What values were taken from.
     pub present: Present<'a>,
     /// From when on it ran.
     pub watch: &'a Watch,
@@ -24,65 +23,70 @@ pub struct Meanwhile<'a> {
 }
 
 impl Meanwhile<'_> {
-    /// The first of the paths behind names that may have been changed by another. Names of a unit's own kinds stand for none here.
-    pub fn changed<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> Option<PathBuf> {
-        names.into_iter().find_map(|name| self.changed_behind(name))
+    /// The first of the paths behind the names of a manifest that may have been changed by another before their values were
+    /// taken. Names of a unit's own kinds stand for none here.
+    #[must_use]
+    pub fn changed(&self, manifest: &Manifest) -> Option<PathBuf> {
+        let items = manifest.items();
+        let index = items.iter().any(|item| item.tag == Tag::Library);
+        let changed_index = index.then(|| self.changed_index()).flatten();
+        changed_index.or_else(|| items.iter().find_map(|item| self.changed_behind(item)))
     }
 
-    fn changed_behind(&self, name: &Name) -> Option<PathBuf> {
-        let (check, name): (fn(&Self, &Path) -> bool, _) = match name {
-            Name::File(name) | Name::Program(name) if is_settled_place(name) => {
-                (Self::is_settled_as_it_was, name)
-            }
-            Name::File(name) | Name::Program(name) => (Self::is_file_as_it_was, name),
-            Name::Kind(name) => (Self::is_what_it_was, name),
-            Name::Listing(name) => (Self::is_listed_as_it_was, name),
-            Name::Link(name) => (Self::is_link_as_it_was, name),
-            Name::Lookup(name) => return self.changed_on_path(OsStr::from_bytes(name)),
-            Name::Library(_) => {
-                let index = Path::new(OsStr::from_bytes(loader::INDEX));
-                let sig = rekindle_fsx::stat_follow(index);
-                let is_changed = sig.is_ok_and(|sig| !self.is_older(&sig));
-                return is_changed.then(|| index.to_owned());
-            }
+    fn changed_behind(&self, item: &Item) -> Option<PathBuf> {
+        let check: fn(&Self, &Item, &Path) -> bool = match item.tag {
+            Tag::ReadFile | Tag::RanProgram => Self::is_read_as_it_was,
+            Tag::Looked => Self::is_what_it_was,
+            Tag::Listing => Self::is_listed_as_it_was,
+            Tag::Link => Self::is_link_as_it_was,
+            Tag::Lookup => return self.changed_on_path(OsStr::from_bytes(&item.name)),
             _ => return None,
         };
-        if is_machine_name(name) {
+        if is_machine_name(&item.name) {
             return None;
         }
-        let path = self.present.roots.resolve(name)?;
-        (!check(self, &path)).then_some(path)
+        let path = self.present.roots.resolve(&item.name)?;
+        (!check(self, item, &path)).then_some(path)
     }
 
-    fn is_settled_as_it_was(&self, path: &Path) -> bool {
-        let sig = self.present.files.signature(path);
-        sig.is_ok_and(|sig| self.is_older(&sig))
+    /// The loader's index, in which it looked for libraries.
+    fn changed_index(&self) -> Option<PathBuf> {
+        let index = Path::new(OsStr::from_bytes(loader::INDEX));
+        let sig = rekindle_fsx::stat_follow(index);
+        sig.is_ok_and(|sig| !self.is_older(&sig))
+            .then(|| index.to_owned())
     }
 
-    fn is_file_as_it_was(&self, path: &Path) -> bool {
-        let sig = rekindle_fsx::stat_follow(path);
+    fn is_read_as_it_was(&self, item: &Item, path: &Path) -> bool {
+        let sig = if is_settled_place(&item.name) {
+            self.present.files.signature(path)
+        } else {
+            rekindle_fsx::stat_follow(path)
+        };
         // What the kernel makes up when somebody looks is always new.
         sig.is_ok_and(|sig| path.starts_with("/proc") || self.is_older(&sig))
     }
 
     /// Of what was asked about and not read. A directory that stays one changes with what is in it, which is not what was asked.
-    fn is_what_it_was(&self, path: &Path) -> bool {
-        let seen = seen(self.observation, path);
-        if is_made_up(path) || seen == Some(Seen::MISSING) {
+    fn is_what_it_was(&self, item: &Item, path: &Path) -> bool {
+        let Some(seen) = seen(self.observation, path) else {
+            return true;
+        };
+        if is_made_up(path) || seen == Seen::MISSING {
             return true;
         }
-        match rekindle_fsx::stat(path) {
-            // It stands for what was looked for in it in vain, and came since.
-            Ok(_) if seen.is_none() => false,
-            Ok(sig) if sig.kind() == FileKind::Dir => {
-                !seen.is_some_and(|seen| seen.has(Seen::MISSING)) || self.made(path)
-            }
-            Ok(sig) => self.is_older(&sig) || self.made(path),
-            Err(_) => seen.is_none() || self.made(path),
-        }
+        let is_same = if item.value == NOTHING.as_bytes() {
+            false
+        } else if item.value == DIRECTORY.as_bytes() {
+            !seen.has(Seen::MISSING)
+        } else {
+            rekindle_fsx::stat(path).is_ok_and(|sig| self.is_older(&sig))
+        };
+        // What it removed itself is for others to judge.
+        is_same || self.made(path)
     }
 
-    fn is_listed_as_it_was(&self, path: &Path) -> bool {
+    fn is_listed_as_it_was(&self, _: &Item, path: &Path) -> bool {
         let writes = &self.observation.writes;
         let wrote_in = |directory: PathBuf| {
             let mut above = writes.iter().filter_map(|path| path.parent());
@@ -93,7 +97,7 @@ impl Meanwhile<'_> {
         is_made_up(path) || is_older || wrote_in(real(path)) || self.made(path)
     }
 
-    fn is_link_as_it_was(&self, path: &Path) -> bool {
+    fn is_link_as_it_was(&self, _: &Item, path: &Path) -> bool {
         let sig = rekindle_fsx::stat(path);
         is_made_up(path) || sig.is_ok_and(|sig| self.is_older(&sig)) || self.made(path)
     }
@@ -101,20 +105,22 @@ impl Meanwhile<'_> {
     /// What is found first under this name on `PATH`, where it was put or changed meanwhile. That another was there before is
     /// known by that other's path.
     fn changed_on_path(&self, name: &OsStr) -> Option<PathBuf> {
-        let searched = search_path(self.present.environment).iter();
-        let first = searched
-            .map(|directory| directory.join(name))
-            .find_map(|path| {
-                let sig = rekindle_fsx::stat(&path).ok()?;
-                Some((path, sig))
-            });
-        let program = self.present.environment.find_program(name);
-        let program = program.and_then(|path| {
-            let sig = rekindle_fsx::stat_follow(&path).ok()?;
-            Some((path, sig))
-        });
+        let on_path = self.present.files.on_path(self.present.environment, name);
+        let first = on_path
+            .first
+            .as_ref()
+            .map(|path| (path, rekindle_fsx::stat(path)));
+        let files = self.present.files;
+        let program = on_path
+            .program
+            .as_ref()
+            .map(|path| (path, files.signature(path)));
         let mut found = first.into_iter().chain(program);
-        found.find_map(|(path, sig)| (!self.is_older(&sig) && !self.made(&path)).then_some(path))
+        let changed = found.find(|(path, sig)| {
+            let is_older = sig.as_ref().is_ok_and(|sig| self.is_older(sig));
+            !is_older && !self.made(path)
+        });
+        changed.map(|(path, _)| path.clone())
     }
 
     fn is_older(&self, sig: &StatSig) -> bool {
@@ -123,8 +129,8 @@ impl Meanwhile<'_> {
 
     /// Whether it changed the path, or a directory above: one that it moves brings along what is in it.
     fn made(&self, path: &Path) -> bool {
-        let path = real(path);
         let writes = &self.observation.writes;
+        let path = real(path);
         path.ancestors().any(|path| writes.contains(path))
     }
 }
@@ -135,10 +141,13 @@ pub fn was_missing(observation: &Observation, path: &Path) -> bool {
     seen(observation, path) == Some(Seen::MISSING)
 }
 
-/// What was done with a path, which a link above may lead to.
+/// What was done with a path, which a link above may lead to. A directory by itself stands for what was looked for in it in
+/// vain.
 fn seen(observation: &Observation, path: &Path) -> Option<Seen> {
     let files = &observation.files;
-    files.get(path).or_else(|| files.get(&real(path)))
+    let seen = files.get(path);
+    let for_others = || files.has_below(path).then_some(Seen::MISSING);
+    seen.or_else(for_others).or_else(|| files.get(&real(path)))
 }
 
 /// Whether the kernel makes up what is there when somebody looks, so that it is always new.

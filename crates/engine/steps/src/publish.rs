@@ -65,7 +65,7 @@ impl Engine<'_> {
             ..self.present(step)
         };
         let manifest = present.observe(&said, &set);
-        check_unchanged(present, ran, &set)?;
+        check_unchanged(present, ran, &manifest)?;
         let stored = self.store(step, ran, &outputs, (&said, manifest, set));
         stored.map_err(|error| Refusal::StoreUnavailable {
             error: error.to_string(),
@@ -211,15 +211,14 @@ fn forget_chance(left_out: &[told::Variable<'_>], ran: &Ran, outputs: &mut Outpu
     told.is_all
 }
 
-/// Whether anything that was read was changed meanwhile by others. After values were taken: what was changed since is
-/// changed.
-fn check_unchanged(present: Present<'_>, ran: &Ran, set: &PathSet) -> Result<(), Refusal> {
+/// Whether anything that was read was changed meanwhile by others, once its values were taken.
+fn check_unchanged(present: Present<'_>, ran: &Ran, manifest: &Manifest) -> Result<(), Refusal> {
     let meanwhile = Meanwhile {
         present,
         watch: &ran.watch,
         observation: &ran.observation,
     };
-    if let Some(path) = meanwhile.changed(&set.names) {
+    if let Some(path) = meanwhile.changed(manifest) {
         let path = path.display().to_string();
         return Err(Refusal::ChangedDuringRun { path });
     }

@@ -86,6 +86,7 @@ pub(crate) fn real(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rekindle_key::step::DIRECTORY;
     use rekindle_key::{Manifest, Root};
 
     #[test]
@@ -94,7 +95,7 @@ mod tests {
         manifest.push(Tag::ReadFile, "{workspace}/a.c", "00");
         manifest.push(Tag::RanProgram, "/usr/bin/as", "00");
         manifest.push(Tag::Looked, "/usr/local/include/x.h", NOTHING);
-        manifest.push(Tag::Looked, "/usr/include", "directory");
+        manifest.push(Tag::Looked, "/usr/include", DIRECTORY);
         manifest.push(Tag::Link, "/lib", "usr/lib");
         manifest.push(Tag::Listing, "/d", "00");
         manifest.push(Tag::Variable, "CPATH", "not set");
