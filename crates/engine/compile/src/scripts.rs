@@ -270,6 +270,11 @@ impl Call<'_> {
         };
         let options = options(settings, &step, self.launch.environment);
         step.own.extend(options.preload.clone());
+        let trusted = settings.trusted_scripts.contains(&event.package);
+        if !trusted && !step.places.iter().any(|place| goes_on(place.path())) {
+            // Where that fails it finds what is left, and says so.
+            let _ = engine.begin_anew(&step);
+        }
         let mut command = self.command(beside);
         if let Ok(frozen) = serde_json::to_string(settings) {
             // For the compilers that it starts, whoever found the settings.
@@ -279,7 +284,6 @@ impl Call<'_> {
         event.times.run_us = micros(ran.time);
         event.exit_code = ran.exit_code;
         let start = Instant::now();
-        let trusted = settings.trusted_scripts.contains(&event.package);
         let published = match always_runs(&ran.stdout, &self.launch.environment.cwd) {
             Some(path) if !trusted && ran.exit_code == 0 => Err(Refusal::AlwaysRuns { path }),
             _ => engine.publish(
@@ -294,6 +298,9 @@ impl Call<'_> {
                 },
             ),
         };
+        if published.as_ref().is_err_and(is_of_the_script) {
+            engine.forget(&step);
+        }
         verify(engine, expected.as_ref(), &published, &mut event);
         journal::stored(&mut event, published);
         event.times.publish_us = micros(start.elapsed());
@@ -452,6 +459,35 @@ fn options(settings: &Settings, step: &Step<'_>, environment: &Environment) -> O
         foreign_libraries: libraries.filter(|_| is_cargos).map(OsStr::to_owned),
         ..Options::default()
     }
+}
+
+/// Whether a run was refused for what the script does, and not for what befell it.
+fn is_of_the_script(refusal: &Refusal) -> bool {
+    !matches!(
+        refusal,
+        Refusal::Failed { .. }
+            | Refusal::ChangedDuringRun { .. }
+            | Refusal::ClockWasSet
+            | Refusal::StoreUnavailable { .. }
+    )
+}
+
+/// Whether a build system left its state there, and goes on from it: from nothing it would begin all anew.
+fn goes_on(directory: &Path) -> bool {
+    const STATES: [&str; 3] = ["CMakeCache.txt", "build.ninja", "CACHEDIR.TAG"];
+    const DEPTH: usize = 3;
+    let mut pending = vec![(directory.to_owned(), 0)];
+    while let Some((directory, depth)) = pending.pop() {
+        for entry in rekindle_fsx::list_dir(&directory).unwrap_or_default() {
+            if STATES.iter().any(|state| entry.name == *state) {
+                return true;
+            }
+            if entry.sig.kind() == rekindle_fsx::FileKind::Dir && depth < DEPTH {
+                pending.push((entry.path, depth + 1));
+            }
+        }
+    }
+    false
 }
 
 /// The path that a script declares and that is not there: cargo then runs it each time, and some ask for

@@ -70,6 +70,29 @@ impl Engine<'_> {
         })
     }
 
+    /// Removes what earlier runs left in a step's output directories, where the last of them was stored or would have been: it
+    /// began with nothing in them, as this one is to.
+    ///
+    /// # Errors
+    /// As removing; some of it may still be there.
+    pub fn begin_anew(&self, step: &Step<'_>) -> std::io::Result<()> {
+        let Some(name) = step.known_as.first() else {
+            return Ok(());
+        };
+        match self.store.get_record(Space::Latest, name) {
+            Ok(Some(_)) => emptied(&step.places),
+            _ => Ok(()),
+        }
+    }
+
+    /// A run of the step is not stored: another may make use of what it left.
+    pub fn forget(&self, step: &Step<'_>) {
+        if let Some(name) = step.known_as.first() {
+            // Else it begins with nothing, and is none the worse for it.
+            let _ = self.store.remove_record(Space::Latest, name);
+        }
+    }
+
     fn place(&self, step: &Step<'_>, output: &StepOutput) -> Result<u64, MissReason> {
         let at = |error: std::io::Error| failed(&format!("{}: {error}", name(output)));
         let place = step

@@ -134,38 +134,130 @@ fn one_that_fails_is_told_of_as_cargo_does() {
     assert_eq!(lab.app(), "well\n");
 }
 
-/// What an earlier run left may be what a later one finds: then it did not begin as a replayed one does.
-#[test]
-fn one_that_finds_its_earlier_output_is_not_stored() {
+/// A script that counts on from what it made before, and does something else besides.
+fn counting(besides: &str) -> Lab {
     let script = r#"fn main() {
+        BESIDES
         println!("cargo:rerun-if-changed=data");
         let data = fs::read_to_string("data").unwrap();
         let count = fs::read_to_string(out().join("made")).map_or(0, |text| text.len());
         make("x".repeat(count + data.len()));
     }"#;
-    let lab = lab_with(script, &[("data", "1")]);
+    lab_with(&script.replace("BESIDES", besides), &[("data", "1")])
+}
+
+/// A run that was stored began with nothing, as one that is replayed does: so does the next.
+#[test]
+fn one_that_was_stored_begins_with_nothing_again() {
+    let lab = counting("");
     lab.anew(&["build"]);
     assert_eq!(lab.app(), "x\n");
     lab.put("data", "12");
     later(&lab, "data");
-    refused(&lab.run(&["build"]), "found_earlier_output");
-    assert_eq!(lab.app(), "xxx\n");
-    refused_no_more(&lab);
+    let run = lab.run(&["build"]);
+    assert_eq!(step(&run, "app")["fate"], "miss", "{:#}", step(&run, "app"));
+    assert_eq!(lab.app(), "xx\n");
+    replayed(&lab.anew(&["build"]));
+    assert_eq!(lab.app(), "xx\n");
 }
 
-/// From nothing, the same inputs are stored, and replayed also over what is there.
-fn refused_no_more(lab: &Lab) {
+/// What an earlier run left may be what a later one finds, as what was downloaded: then it did not begin as a replayed one does.
+#[test]
+fn one_that_was_never_stored_finds_its_earlier_output() {
+    let lab = counting("let _ = std::net::TcpStream::connect(\"127.0.0.1:9\");");
+    refused(&lab.anew(&["build"]), "network");
+    assert_eq!(lab.app(), "x\n");
+    lab.put("data", "12");
+    later(&lab, "data");
+    refused(&lab.run(&["build"]), "network");
+    assert_eq!(lab.app(), "xxx\n");
+}
+
+/// Who vouches for one that downloads does not want it downloaded again.
+#[test]
+fn one_that_is_trusted_finds_its_earlier_output() {
+    let mut lab = counting("let _ = std::net::TcpStream::connect(\"127.0.0.1:9\");");
+    lab.set("REKINDLE_TRUSTED_SCRIPTS", "app");
+    lab.anew(&["build"]);
+    lab.put("data", "12");
+    later(&lab, "data");
+    refused(&lab.run(&["build"]), "found_earlier_output");
+    assert_eq!(lab.app(), "xxx\n");
+}
+
+/// Once it is not stored any more it is no longer one that was.
+#[test]
+fn one_that_begins_to_download_finds_its_earlier_output_from_then_on() {
+    let lab = counting("");
+    lab.anew(&["build"]);
+    let connect = "println!(\"cargo:rerun-if-changed=data\"); \
+        let _ = std::net::TcpStream::connect(\"127.0.0.1:9\");";
+    lab.edit(
+        "build.rs",
+        "println!(\"cargo:rerun-if-changed=data\");",
+        connect,
+    );
+    refused(&lab.run(&["build"]), "network");
+    assert_eq!(lab.app(), "x\n");
+    lab.put("data", "12");
+    later(&lab, "data");
+    refused(&lab.run(&["build"]), "network");
+    assert_eq!(lab.app(), "xxx\n");
+}
+
+/// As cmake's and ninja's, and a `target` directory.
+#[test]
+fn the_state_of_a_build_system_stays_and_what_finds_it_is_not_stored() {
+    let lab = counting(
+        "fs::create_dir_all(out().join(\"build\")).unwrap(); \
+        fs::write(out().join(\"build/CMakeCache.txt\"), \"\").unwrap();",
+    );
+    lab.anew(&["build"]);
+    lab.put("data", "12");
+    later(&lab, "data");
+    refused(&lab.run(&["build"]), "found_earlier_output");
+    assert_eq!(lab.app(), "xxx\n");
+    // From nothing, the same inputs are stored, and replayed also over what is there.
     let run = lab.anew(&["build"]);
     assert_eq!(step(&run, "app")["fate"], "miss");
     assert_eq!(lab.app(), "xx\n");
-    later(lab, "data");
+    later(&lab, "data");
     replayed(&lab.run(&["build"]));
     assert_eq!(lab.app(), "xx\n");
 }
 
-/// What only overwrites what it finds is stored, without what else lay there.
+/// cc leaves a file that it asks its compilers with.
 #[test]
-fn a_run_that_overwrites_is_stored_without_leftovers() {
+fn what_c_was_compiled_from_is_watched_after_each_of_its_runs() {
+    let script = r#"fn main() {
+        println!("cargo:rerun-if-env-changed=NO_SUCH");
+        let asked = out().join("flag_check.c");
+        if !asked.exists() {
+            fs::write(&asked, "").unwrap();
+        }
+        make(fs::read_to_string("data").unwrap());
+    }"#;
+    let mut lab = lab_with(script, &[("data", "one")]);
+    lab.set("REKINDLE_SNAPSHOT", "1");
+    lab.run(&["build"]);
+    for text in ["two", "three"] {
+        lab.put("data", text);
+        lab.run(&["build"]);
+        assert_eq!(lab.app(), format!("{text}\n"));
+    }
+    // Nor does one that fails change that.
+    std::fs::remove_file(lab.path("data")).unwrap();
+    lab.try_run(&["build"]);
+    for text in ["four", "five"] {
+        lab.put("data", text);
+        lab.run(&["build"]);
+        assert_eq!(lab.app(), format!("{text}\n"));
+    }
+}
+
+/// What lay there before a run that is stored is not there afterwards.
+#[test]
+fn a_run_is_stored_without_leftovers() {
     let script = r#"fn main() {
         println!("cargo:rerun-if-changed=data");
         let data = fs::read_to_string("data").unwrap();
@@ -178,7 +270,7 @@ fn a_run_that_overwrites_is_stored_without_leftovers() {
     later(&lab, "data");
     let run = lab.run(&["build"]);
     assert_eq!(step(&run, "app")["fate"], "miss", "{:#}", step(&run, "app"));
-    assert_eq!(made(&lab), ["made", "of-1", "of-2"]);
+    assert_eq!(made(&lab), ["made", "of-2"]);
     replayed(&lab.anew(&["build"]));
     assert_eq!(made(&lab), ["made", "of-2"]);
 }
