@@ -1,6 +1,6 @@
 //! Runs of build scripts that are not stored, each for a typed reason, and what makes them so.
 
-use crate::keys::Lab;
+use crate::keys::{Lab, Run};
 use crate::scripts::{lab, lab_with, refused, replayed, step, steps};
 
 /// Such a script runs each time, and its build is none the worse for it.
@@ -146,15 +146,20 @@ fn counting(besides: &str) -> Lab {
     lab_with(&script.replace("BESIDES", besides), &[("data", "1")])
 }
 
+/// The build after what it reads was changed.
+fn changed(lab: &Lab) -> Run {
+    lab.put("data", "12");
+    later(lab, "data");
+    lab.run(&["build"])
+}
+
 /// A run that was stored began with nothing, as one that is replayed does: so does the next.
 #[test]
 fn one_that_was_stored_begins_with_nothing_again() {
     let lab = counting("");
     lab.anew(&["build"]);
     assert_eq!(lab.app(), "x\n");
-    lab.put("data", "12");
-    later(&lab, "data");
-    let run = lab.run(&["build"]);
+    let run = changed(&lab);
     assert_eq!(step(&run, "app")["fate"], "miss", "{:#}", step(&run, "app"));
     assert_eq!(lab.app(), "xx\n");
     replayed(&lab.anew(&["build"]));
@@ -167,9 +172,7 @@ fn one_that_was_never_stored_finds_its_earlier_output() {
     let lab = counting("let _ = std::net::TcpStream::connect(\"127.0.0.1:9\");");
     refused(&lab.anew(&["build"]), "network");
     assert_eq!(lab.app(), "x\n");
-    lab.put("data", "12");
-    later(&lab, "data");
-    refused(&lab.run(&["build"]), "network");
+    refused(&changed(&lab), "network");
     assert_eq!(lab.app(), "xxx\n");
 }
 
@@ -179,9 +182,7 @@ fn one_that_is_trusted_finds_its_earlier_output() {
     let mut lab = counting("let _ = std::net::TcpStream::connect(\"127.0.0.1:9\");");
     lab.set("REKINDLE_TRUSTED_SCRIPTS", "app");
     lab.anew(&["build"]);
-    lab.put("data", "12");
-    later(&lab, "data");
-    refused(&lab.run(&["build"]), "found_earlier_output");
+    refused(&changed(&lab), "found_earlier_output");
     assert_eq!(lab.app(), "xxx\n");
 }
 
@@ -199,9 +200,7 @@ fn one_that_begins_to_download_finds_its_earlier_output_from_then_on() {
     );
     refused(&lab.run(&["build"]), "network");
     assert_eq!(lab.app(), "x\n");
-    lab.put("data", "12");
-    later(&lab, "data");
-    refused(&lab.run(&["build"]), "network");
+    refused(&changed(&lab), "network");
     assert_eq!(lab.app(), "xxx\n");
 }
 
@@ -213,9 +212,7 @@ fn the_state_of_a_build_system_stays_and_what_finds_it_is_not_stored() {
         fs::write(out().join(\"build/CMakeCache.txt\"), \"\").unwrap();",
     );
     lab.anew(&["build"]);
-    lab.put("data", "12");
-    later(&lab, "data");
-    refused(&lab.run(&["build"]), "found_earlier_output");
+    refused(&changed(&lab), "found_earlier_output");
     assert_eq!(lab.app(), "xxx\n");
     // From nothing, the same inputs are stored, and replayed also over what is there.
     let run = lab.anew(&["build"]);
