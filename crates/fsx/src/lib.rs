@@ -254,6 +254,17 @@ pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
+/// A path whose directory has no links in it; what is there need not be there yet, and may be one. As it stands where its
+/// directory has no real path.
+#[must_use]
+pub fn real_but_last(path: &Path) -> PathBuf {
+    let directory = path.parent().and_then(|dir| canonicalize(dir).ok());
+    match (directory, path.file_name()) {
+        (Some(directory), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
+    }
+}
+
 /// Where a symbolic link points.
 ///
 /// # Errors

@@ -81,7 +81,13 @@ pub fn await_next_stamp() {
 
 /// Wall-clock time less the time since boot: constant unless somebody sets the clock.
 fn offset_ns() -> i64 {
-    nanoseconds(clock_gettime(ClockId::Realtime)) - nanoseconds(clock_gettime(ClockId::Boottime))
+    realtime_ns() - since_boot_ns()
+}
+
+/// How long the machine has been up: nanoseconds.
+#[must_use]
+pub fn since_boot_ns() -> i64 {
+    nanoseconds(clock_gettime(ClockId::Boottime))
 }
 
 /// CPU time that this process has used itself, children apart, in microseconds.

@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rekindle_events::{Refusal, UncacheableReason};
-use rekindle_fsx::scan;
 use rekindle_fsx::time::Watch;
+use rekindle_fsx::{real_but_last, scan};
 use rekindle_key::pathset::Name;
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::variables::{NEVER_KEYED, is_among};
@@ -346,7 +346,7 @@ impl Rules {
                 continue;
             };
             if let Some(path) = unit.roots.resolve(path) {
-                files.insert(real_parent(&path));
+                files.insert(real_but_last(&path));
                 files.insert(real(&path));
             }
         }
@@ -375,7 +375,7 @@ impl Rules {
             shown: unit
                 .roots
                 .iter()
-                .map(|(_, path)| real_parent(path))
+                .map(|(_, path)| real_but_last(path))
                 .collect(),
             loader,
             natives: natives::searched(unit.invocation)
@@ -432,7 +432,7 @@ fn tools(unit: &Unit<'_>) -> BTreeSet<PathBuf> {
     let driver = unit.asked_link().map(LinkPlan::driver);
     let mut next = driver.and_then(|driver| environment.find_program(driver));
     while let Some(path) = next {
-        let path = real_parent(&path);
+        let path = real_but_last(&path);
         let to = rekindle_fsx::read_link(&path).ok();
         next = to.and_then(|to| Some(path.parent()?.join(to)));
         // A chain that comes back to itself leads nowhere.
@@ -467,12 +467,4 @@ fn is_loaders_directory(name: &[u8]) -> bool {
             b"atomics",
         ]
         .contains(&name)
-}
-
-/// A path as it is seen where its last part is a link.
-fn real_parent(path: &Path) -> PathBuf {
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => real(parent).join(name),
-        _ => path.to_owned(),
-    }
 }

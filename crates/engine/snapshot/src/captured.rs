@@ -150,12 +150,15 @@ impl<'a> Capture<'a> {
             }
             (Some(info), used)
         };
+        // Of what was observed, the very contents are compared below.
+        let is_seen = self.all.saw.seen.contains_key(&self.place.id);
         let mut indices = Vec::with_capacity(used.len());
         for used in used {
-            // Of what was observed, the very contents are compared below.
-            let is_seen = self.all.saw.seen.contains_key(&self.place.id);
-            let changed_ns = used.newest.changed_ns;
-            if used.newest.written_ns > invoked_ns || (!is_seen && changed_ns > invoked_ns) {
+            let Newest {
+                written_ns,
+                changed_ns,
+            } = used.newest;
+            if written_ns > invoked_ns || (!is_seen && changed_ns > invoked_ns) {
                 return Err(LeftOut::Changed(used.path.display().to_string()));
             }
             indices.push(used.index);

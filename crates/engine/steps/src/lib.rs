@@ -9,8 +9,8 @@
 //! 2. [`Engine::restore`]: a hit's outputs are placed; the caller prints what the run had printed. No
 //!    program starts.
 //! 3. [`Engine::run`]: a miss runs observed, its output passed on as it comes.
-//! 4. [`Engine::publish`]: what was seen is judged ([`judge`]), and refused where others changed it [`meanwhile`]; then outputs are stored, the entry, and
-//!    the path set. Or a typed [`rekindle_events::Refusal`] says why not.
+//! 4. [`Engine::publish`]: what was seen is judged ([`judge`]), and refused where others changed it ([`meanwhile`]); then
+//!    outputs are stored, the entry, and the path set. Or a typed [`rekindle_events::Refusal`] says why not.
 //!
 //! Callers are in `rekindle-compile`. Nothing here decides what a build does: a fault is a miss.
 

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rekindle_fsx::StatSig;
 use rekindle_fsx::time::Watch;
+use rekindle_fsx::{StatSig, real_but_last};
 use rekindle_key::step::{DIRECTORY, NOTHING};
 use rekindle_key::{Item, Manifest, Tag, loader};
 use rekindle_observe::{Observation, Seen};
@@ -94,7 +94,7 @@ impl Meanwhile<'_> {
         };
         let sig = rekindle_fsx::stat_follow(path);
         let is_older = sig.is_ok_and(|sig| self.is_older(&sig));
-        is_made_up(path) || is_older || wrote_in(real(path)) || self.made(path)
+        is_made_up(path) || is_older || wrote_in(real_but_last(path)) || self.made(path)
     }
 
     fn is_link_as_it_was(&self, _: &Item, path: &Path) -> bool {
@@ -130,7 +130,7 @@ impl Meanwhile<'_> {
     /// Whether it changed the path, or a directory above: one that it moves brings along what is in it.
     fn made(&self, path: &Path) -> bool {
         let writes = &self.observation.writes;
-        let path = real(path);
+        let path = real_but_last(path);
         path.ancestors().any(|path| writes.contains(path))
     }
 }
@@ -147,7 +147,8 @@ fn seen(observation: &Observation, path: &Path) -> Option<Seen> {
     let files = &observation.files;
     let seen = files.get(path);
     let for_others = || files.has_below(path).then_some(Seen::MISSING);
-    seen.or_else(for_others).or_else(|| files.get(&real(path)))
+    seen.or_else(for_others)
+        .or_else(|| files.get(&real_but_last(path)))
 }
 
 /// Whether the kernel makes up what is there when somebody looks, so that it is always new.
@@ -155,13 +156,4 @@ fn is_made_up(path: &Path) -> bool {
     ["/proc", "/sys", "/dev"]
         .iter()
         .any(|place| path.starts_with(place))
-}
-
-/// A path as it really is, but for its last part.
-fn real(path: &Path) -> PathBuf {
-    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
-        return path.to_owned();
-    };
-    let above = rekindle_fsx::canonicalize(above);
-    above.map_or_else(|_| path.to_owned(), |above| above.join(name))
 }

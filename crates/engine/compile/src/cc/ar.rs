@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use rekindle_key::cc::{Archive, NotACompile};
 use rekindle_outputs::environment::Environment;
 
-use super::around::real;
 use super::{Job, What, other};
 
 /// A thin archive holds no members, only their paths.
@@ -21,7 +20,7 @@ pub(super) fn job(
     if archive.determinism() == Some(false) {
         return Err(other("times and owners of files go into the archive"));
     }
-    let path = real(&environment.cwd.join(&archive.archive));
+    let path = rekindle_fsx::real_but_last(&environment.cwd.join(&archive.archive));
     let there = match rekindle_fsx::read_if_exists(&path) {
         Ok(there) => there,
         // The archiver says why.

@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rekindle_key::step::{NOTHING, StepEntry};
 use rekindle_key::{Roots, Tag};
@@ -72,19 +72,10 @@ fn stood_for(entry: &StepEntry, roots: &Roots, outputs: &[PathBuf]) -> Observati
     seen
 }
 
-/// A path whose directory has no links in it; the file may not be there yet.
-pub(crate) fn real(path: &Path) -> PathBuf {
-    let directory = path
-        .parent()
-        .and_then(|dir| rekindle_fsx::canonicalize(dir).ok());
-    match (directory, path.file_name()) {
-        (Some(directory), Some(name)) => directory.join(name),
-        _ => path.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use rekindle_key::step::DIRECTORY;
     use rekindle_key::{Manifest, Root};

@@ -37,7 +37,6 @@ use crate::observed::LIBRARY_PATH;
 use crate::publish::micros;
 use crate::scripts;
 use crate::settings::Settings;
-use around::real;
 use family::Identity;
 pub(crate) use places::library_path;
 
@@ -273,7 +272,11 @@ impl Call<'_> {
 
     fn absolute(&self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
         let of = |path: PathBuf| self.environment.cwd.join(path);
-        paths.into_iter().map(of).map(|path| real(&path)).collect()
+        paths
+            .into_iter()
+            .map(of)
+            .map(|path| rekindle_fsx::real_but_last(&path))
+            .collect()
     }
 
     fn step<'s>(&'s self, job: &Job, program: Digest) -> Step<'s> {

@@ -138,13 +138,12 @@ fn number(file: &Reader) -> Option<u64> {
     std::str::from_utf8(&text[..read]).ok()?.trim().parse().ok()
 }
 
-/// Of these the kernel tells the time at which a process began.
-const TICK: Duration = Duration::from_millis(10);
+/// In these, of nanoseconds, the kernel tells when a process began.
+const TICK_NS: i64 = 10_000_000;
 
 /// What its clock says now.
 fn now() -> u64 {
-    let ticks = sys::since_boot().as_nanos() / TICK.as_nanos();
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+    (rekindle_fsx::time::since_boot_ns() / TICK_NS).unsigned_abs()
 }
 
 /// When a process or a thread began, in ticks; `None` where there is none.

@@ -3,7 +3,6 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::time::Duration;
 
 /// What is at a path, links not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +48,6 @@ pub(super) fn read_link(path: &CStr) -> io::Result<Vec<u8>> {
 pub(super) fn may(path: &CStr, mode: i32) -> bool {
     // SAFETY: a string.
     unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) == 0 }
-}
-
-/// How long the machine has been up.
-pub(super) fn since_boot() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: a place for a time.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    let (seconds, rest) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
-    Duration::new(seconds.unwrap_or(0), rest.unwrap_or(0))
 }
 
 /// A file that is open to be read.
