@@ -92,8 +92,8 @@ impl Kind {
     pub(super) const fn remote_note(self) -> &'static str {
         match self {
             Self::RustCache => {
-                "what Swatinem/rust-cache does with the target directory, by tar, zstd and curl; sent only \
-                 when the key changed; `CARGO_INCREMENTAL=0`, as it sets"
+                "what Swatinem/rust-cache does, with `CARGO_HOME` and the target directory, by tar, zstd and curl; \
+                 sent only when the key changed; `CARGO_INCREMENTAL=0`, as it sets"
             }
             Self::Kache => {
                 "`RUSTC_WRAPPER`; daemon started beforehand; `kache sync --pull` and, of all it has, `kache sync \

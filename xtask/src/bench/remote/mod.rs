@@ -1,8 +1,9 @@
 //! `cargo xtask bench remote`: machines that are born empty and share a store over a slow link.
 //!
 //! [`link`] makes two machines of network namespaces, [`server`] runs a real S3 server at the far one, [`player`] takes a
-//! tool through one job at the near one. A job's machine has no local store and no target directory; `CARGO_HOME`
-//! holds all packages for all tools alike, so that what crosses the link is what a cache sends.
+//! tool through one job at the near one. A job's machine has no local store, no target directory and an empty `CARGO_HOME`;
+//! packages that nobody saved come for nothing, so that what crosses the link is what a cache sends. Tools that do not look
+//! after packages have all of them.
 
 pub(super) mod link;
 pub(super) mod page;
@@ -11,6 +12,7 @@ pub(super) mod record;
 pub(super) mod relay;
 mod server;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::projects::{Registry, make_dir};
@@ -197,13 +199,14 @@ impl Story {
         let _server = Server::start(&link, &self.bucket)?;
         let player = Player { stage, link: &link };
         let mut failed = Vec::new();
+        let mut saved = HashSet::new();
         for job in Job::ALL {
             for tool in tools.iter_mut() {
                 let kind = tool.kind;
                 if failed.contains(&kind) || !applies(job, kind, distance) {
                     continue;
                 }
-                let outcome = player.play(tool, job, self.tag(job), self.round);
+                let outcome = player.play(tool, job, self.tag(job), self.round, &mut saved);
                 let place = format!("{} · {} · {}", stage.name, distance.name(), job.name());
                 match outcome {
                     Ok(run) => {

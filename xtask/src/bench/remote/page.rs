@@ -9,10 +9,10 @@ use crate::bench::page::{Bar, quotient, ratio, render_bars, render_tools, second
 const ABOUT: &str = "
 # Shared stores
 
-Machines that are born empty: no local store, no target directory, a checkout made anew by git; what they share is
-a bucket of a real S3 server (s3s-fs) at the far end of a link. Near and far are network namespaces, `tc tbf` keeps the rate at
-both ends. `CARGO_HOME` holds all packages for all tools alike, so neither cargo's downloads nor rust-cache's archive of them
-count. The wall time is that of everything a job waits for, fetching and sending included; bytes are those of the near end's
+Machines that are born empty: no local store, no target directory, nothing in `CARGO_HOME`, a checkout made anew by git; what they
+share is a bucket of a real S3 server (s3s-fs) at the far end of a link. Near and far are network namespaces, `tc tbf` keeps the rate
+at both ends. Packages that nobody has saved are there without a download, unpacked by nobody; for sccache, kache and mbx, which leave
+packages to others, all are there and unpacked, before the clock runs. The wall time is that of everything a job waits for, fetching and sending included; bytes are those of the near end's
 device, with all headers, until the tool's daemon has ended. Each job starts from what the one before saved.
 ";
 

@@ -1,5 +1,6 @@
 //! One job of one tool, over a link.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::link::{Distance, Link};
@@ -7,16 +8,16 @@ use super::record::{Job, Run};
 use super::server::{BUCKET, credentials, curl, endpoint, loopback_endpoint};
 use crate::Failure;
 use crate::bench::measure::{self, Taken};
-use crate::bench::projects::make_dir;
+use crate::bench::projects::{make_dir, remove};
 use crate::bench::replay::player::Stage;
-use crate::bench::replay::rust_cache::RustCache;
+use crate::bench::replay::rust_cache::{Locked, Packages, RustCache};
 use crate::bench::said::{Said, packages_built};
 use crate::bench::tools::{Far, Kind, Tool};
 use crate::process;
 
 /// What the tarball's parts are called, in the store and in the bucket.
 const TARBALL_JOB: &str = "build";
-const TARBALL_FILES: [&str; 2] = ["target.tzst", "key"];
+const TARBALL_FILES: [&str; 3] = ["home.tzst", "target.tzst", "key"];
 
 /// Who plays, and over what.
 pub(super) struct Player<'a> {
@@ -25,13 +26,15 @@ pub(super) struct Player<'a> {
 }
 
 impl Player<'_> {
-    /// Plays a job on a machine that is born empty, but for [`Job::Warm`].
+    /// Plays a job on a machine that is born empty, but for the local store of [`Job::Warm`]. `saved` are the packages that a
+    /// save of Rekindle's holds.
     pub(super) fn play(
         &self,
         tool: &mut Tool,
         job: Job,
         tag: &str,
         round: u64,
+        saved: &mut HashSet<Locked>,
     ) -> Result<Run, Failure> {
         let checkout = tool.checkout("here").join(self.stage.name);
         if job != Job::Warm {
@@ -40,6 +43,7 @@ impl Player<'_> {
         tool.forget_checkout(&checkout)?;
         let stage = self.stage;
         stage.repository.check_out(tag, &checkout, stage.depth)?;
+        let home = self.home(tool, &checkout, job, saved)?;
         tool.far = Some(Far {
             namespace: self.link.near.clone(),
             environment: match job {
@@ -49,9 +53,9 @@ impl Player<'_> {
         });
         let log = self.log(tool, job)?;
         let before = self.link.counted()?;
-        let taken = self.measure(tool, &checkout, &log)?;
+        let taken = self.measure(tool, &checkout, &home, &log)?;
         let counted = self.link.counted()?.since(before);
-        let said = Said::read(tool.statistics(&checkout, stage.home));
+        let said = Said::read(tool.statistics(&checkout, &home));
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         tool.forget_checkout(&checkout)?;
         Ok(Run {
@@ -70,11 +74,40 @@ impl Player<'_> {
         })
     }
 
-    fn measure(&self, tool: &Tool, checkout: &Path, log: &Path) -> Result<Taken, Failure> {
+    /// The `CARGO_HOME` of a job. Rekindle's is empty but for packages that no save has: what cargo would download comes for
+    /// nothing, as it does for rust-cache. Of tools that leave packages to others, all are there.
+    fn home(
+        &self,
+        tool: &Tool,
+        checkout: &Path,
+        job: Job,
+        saved: &mut HashSet<Locked>,
+    ) -> Result<PathBuf, Failure> {
+        let all = self.stage.home;
+        if tool.kind != Kind::Rekindle {
+            return Ok(all.to_owned());
+        }
+        let home = tool.cargo_home();
+        remove(&home)?;
+        make_dir(&home)?;
+        let packages = Packages::of(checkout, all)?;
+        packages.provide(all, &home, saved)?;
+        if job != Job::Alone {
+            saved.extend(packages.into_locked());
+        }
+        Ok(home)
+    }
+
+    fn measure(
+        &self,
+        tool: &Tool,
+        checkout: &Path,
+        home: &Path,
+        log: &Path,
+    ) -> Result<Taken, Failure> {
         if tool.kind == Kind::RustCache {
             return self.tarball(tool, checkout, log);
         }
-        let home = self.stage.home;
         tool.start(checkout, home)?;
         let log_of = |what: &str| log.with_extension(format!("{what}.log"));
         let all = || -> Result<Taken, Failure> {
@@ -120,7 +153,6 @@ impl Player<'_> {
         let action = RustCache {
             tool,
             registry: self.stage.home,
-            own_home: false,
         };
         taken += action.build(checkout, TARBALL_JOB, &["build"], log)?.0;
         if std::fs::read(&key_file).ok() != before {

@@ -157,7 +157,6 @@ impl<'a> Player<'a> {
             let action = RustCache {
                 tool: self.tool,
                 registry: self.stage.home,
-                own_home: true,
             };
             let job = format!("{:?}", step.act).to_lowercase();
             let measured = action.build(&checkout, &job, step.act.arguments(), log)?;

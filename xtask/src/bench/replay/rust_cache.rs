@@ -28,8 +28,6 @@ pub(in crate::bench) struct RustCache<'a> {
     pub(in crate::bench) tool: &'a Tool,
     /// The `CARGO_HOME` that holds everything: packages are taken from it, not downloaded.
     pub(in crate::bench) registry: &'a Path,
-    /// Whether a job has a `CARGO_HOME` of its own, packed as well; else all packages are there.
-    pub(in crate::bench) own_home: bool,
 }
 
 /// What a build took, its parts in their order.
@@ -62,7 +60,7 @@ impl RustCache<'_> {
         let cache = self.tool.store().join(job);
         make_dir(&cache)?;
         let packages = Packages::of(checkout, self.registry)?;
-        let all = [
+        let parts = [
             (
                 "CARGO_HOME",
                 cache.join("home.tzst"),
@@ -76,19 +74,15 @@ impl RustCache<'_> {
                 &["target"][..],
             ),
         ];
-        // The home is the first.
-        let parts = &all[usize::from(!self.own_home)..];
         let mut clock = Clock::default();
         let tar_log = log.with_extension("tar.log");
-        for (name, archive, dir, _) in parts {
+        for (name, archive, dir, _) in &parts {
             if archive.exists() {
                 let taken = measure::build(&mut unpack(archive, dir), checkout, &tar_log)?;
                 clock.add(&format!("unpack {name}"), taken);
             }
         }
-        if self.own_home {
-            packages.provide(self.registry, &home)?;
-        }
+        packages.provide(self.registry, &home, &HashSet::new())?;
         let mut build = self.tool.build(checkout, &home, arguments);
         clock.add("build", measure::build(&mut build, checkout, log)?);
 
@@ -98,9 +92,7 @@ impl RustCache<'_> {
         }
         let began = Instant::now();
         packages.prune_target(&checkout.join("target"))?;
-        if self.own_home {
-            packages.prune_home(&home)?;
-        }
+        packages.prune_home(&home)?;
         let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         clock.add(
             "prune",
@@ -109,7 +101,7 @@ impl RustCache<'_> {
                 ..Taken::default()
             },
         );
-        for (name, archive, dir, wanted) in parts {
+        for (name, archive, dir, wanted) in &parts {
             remove(archive)?;
             let there: Vec<&str> = wanted
                 .iter()
@@ -127,9 +119,6 @@ impl RustCache<'_> {
     }
 
     fn home(&self) -> Result<PathBuf, Failure> {
-        if !self.own_home {
-            return Ok(self.registry.to_owned());
-        }
         let home = self.tool.cargo_home();
         remove(&home)?;
         make_dir(&home)?;
@@ -157,13 +146,16 @@ fn pack(archive: &Path, dir: &Path, names: &[&str]) -> Command {
 }
 
 /// What a workspace is built from.
-struct Packages {
+pub(in crate::bench) struct Packages {
     /// Those for this host that are not the workspace's own.
     outside: Vec<Outside>,
-    /// The names of all in the lock file, other systems' too.
-    locked: HashSet<String>,
+    /// All in the lock file, other systems' too.
+    locked: HashSet<Locked>,
     key: String,
 }
+
+/// A package's name and version.
+pub(in crate::bench) type Locked = (String, String);
 
 #[derive(Deserialize)]
 struct Outside {
@@ -184,7 +176,7 @@ struct Metadata {
 }
 
 impl Packages {
-    fn of(checkout: &Path, cargo_home: &Path) -> Result<Self, Failure> {
+    pub(in crate::bench) fn of(checkout: &Path, cargo_home: &Path) -> Result<Self, Failure> {
         let mut metadata = cargo();
         metadata.current_dir(checkout).env("CARGO_HOME", cargo_home);
         metadata.args(["metadata", "--format-version", "1", "--offline", "--locked"]);
@@ -199,13 +191,19 @@ impl Packages {
                 .into_iter()
                 .filter(|one| one.source.is_some())
                 .collect(),
-            locked: locked_names(&lock),
+            locked: locked(&lock),
             key: key(&lock),
         })
     }
 
-    /// Brings what a build needs and the cache lacked, as a download would.
-    fn provide(&self, from: &Path, to: &Path) -> Result<(), Failure> {
+    /// Brings what a build needs and is not in its home yet, as a download would, but for what is `known`: a cache has that.
+    pub(in crate::bench) fn provide(
+        &self,
+        from: &Path,
+        to: &Path,
+        known: &HashSet<Locked>,
+    ) -> Result<(), Failure> {
+        let wanted = || self.locked.difference(known);
         for registry in entries(&from.join("registry/index"))? {
             let own = to
                 .join("registry/index")
@@ -213,7 +211,7 @@ impl Packages {
             for file in entries(&registry)?.iter().filter(|path| path.is_file()) {
                 copy_missing(file, &own.join(file.file_name().unwrap_or_default()))?;
             }
-            for name in &self.locked {
+            for (name, _) in wanted() {
                 let place = index_place(name);
                 copy_missing(&registry.join(&place), &own.join(&place))?;
             }
@@ -222,12 +220,17 @@ impl Packages {
             let own = to
                 .join("registry/cache")
                 .join(registry.file_name().unwrap_or_default());
-            for package in &self.outside {
-                let file = format!("{}-{}.crate", package.name, package.version);
+            // Those of other systems were not downloaded: there is nothing to copy.
+            for (name, version) in wanted() {
+                let file = format!("{name}-{version}.crate");
                 copy_missing(&registry.join(&file), &own.join(&file))?;
             }
         }
         Ok(())
+    }
+
+    pub(in crate::bench) fn into_locked(self) -> HashSet<Locked> {
+        self.locked
     }
 
     /// Leaves the outputs of the packages outside the workspace.
@@ -285,11 +288,20 @@ impl Packages {
     }
 }
 
-/// The names in a lock file.
-fn locked_names(lock: &str) -> HashSet<String> {
-    lock.lines()
-        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
-        .map(str::to_owned)
+/// The packages in a lock file.
+fn locked(lock: &str) -> HashSet<Locked> {
+    let value = |package: &str, name: &str| {
+        let mut lines = package.lines();
+        let found = lines.find_map(|line| line.strip_prefix(name)?.strip_suffix('"'));
+        found.map(str::to_owned)
+    };
+    lock.split("[[package]]\n")
+        .filter_map(|package| {
+            Some((
+                value(package, "name = \"")?,
+                value(package, "version = \"")?,
+            ))
+        })
         .collect()
 }
 
@@ -439,7 +451,34 @@ mod tests {
         };
         assert_eq!(key(&lock("1", "1")), key(&lock("2", "1")));
         assert_ne!(key(&lock("1", "1")), key(&lock("1", "2")));
-        assert_eq!(locked_names(&lock("1", "1")).len(), 2);
+        let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        let expected = [pair("app", "1"), pair("b", "2")].into();
+        assert_eq!(locked(&lock("1", "2")), expected);
+    }
+
+    #[test]
+    fn what_a_cache_has_is_not_provided() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for name in ["known-1.0.0", "known-2.0.0", "new-1.0.0", "other-1.0.0"] {
+            touch(&from.join(format!("registry/cache/r/{name}.crate")));
+        }
+        touch(&from.join("registry/index/r/config.json"));
+        for name in ["known", "new", "other"] {
+            touch(&from.join("registry/index/r").join(index_place(name)));
+        }
+        let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        let wanted = Packages {
+            locked: [pair("known", "1.0.0"), pair("new", "1.0.0")].into(),
+            ..packages()
+        };
+        let known = [pair("known", "1.0.0")].into();
+        wanted.provide(&from, &to, &known).unwrap();
+        let there = |name: &str| to.join("registry").join(name).exists();
+        assert!(there("cache/r/new-1.0.0.crate") && there("index/r/.cache/3/n/new"));
+        assert!(!there("cache/r/known-1.0.0.crate") && !there("index/r/.cache/kn/ow/known"));
+        assert!(!there("cache/r/other-1.0.0.crate"));
+        assert!(there("index/r/config.json"));
     }
 
     #[test]
