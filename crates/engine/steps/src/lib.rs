@@ -14,6 +14,7 @@
 //!
 //! Callers are in `rekindle-compile`. Nothing here decides what a build does: a fault is a miss.
 
+mod autoconf;
 pub mod judge;
 mod lookup;
 pub mod meanwhile;

@@ -15,7 +15,7 @@ use rekindle_key::roots::{TEXT_MAX_BYTES, is_text};
 use rekindle_key::step::{Form, NOTHING};
 use rekindle_key::{Root, Roots};
 
-use crate::{Place, Ran, Step};
+use crate::{Place, Ran, Step, autoconf};
 use rekindle_outputs::present::HOST_NAME;
 
 /// One output, before it is stored.
@@ -88,9 +88,6 @@ pub(crate) struct Wanted<'a> {
     /// Texts that tell the day or the time of the run.
     pub(crate) dates: Vec<String>,
 }
-
-/// What autoconf's scripts write for people, the host's name among it. Nothing reads it.
-const AUTOCONFS_LOG: &str = "config.log";
 
 impl Wanted<'_> {
     /// What is looked for in a log.
@@ -235,7 +232,7 @@ impl Seek<'_> {
         }
         let executable = sig.is_executable();
         let unlogged;
-        let wanted = if file.file_name() == Some(OsStr::new(AUTOCONFS_LOG)) {
+        let wanted = if file.file_name() == Some(OsStr::new(autoconf::LOG)) {
             unlogged = self.wanted.of_log();
             &unlogged
         } else {
@@ -243,7 +240,7 @@ impl Seek<'_> {
         };
         let text = if sig.size <= TEXT_MAX_BYTES {
             let bytes = rekindle_fsx::read_unless_binary(file).map_err(failed)?;
-            bytes.and_then(|bytes| self.text_with_paths(bytes))
+            bytes.and_then(|bytes| self.text_with_paths(file, bytes))
         } else {
             None
         };
@@ -257,7 +254,8 @@ impl Seek<'_> {
     }
 
     /// The bytes, where they are text that holds the real path of a root.
-    fn text_with_paths(&self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    fn text_with_paths(&self, file: &Path, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let bytes = autoconf::in_one_piece(file, bytes, self.roots.iter().map(|(_, real)| *real));
         let holds = |real: &Path| memmem::find(&bytes, real.as_os_str().as_bytes()).is_some();
         let mut roots = self.roots.iter();
         (is_text(&bytes) && roots.any(|(_, real)| holds(real))).then_some(bytes)

@@ -16,6 +16,7 @@ use rekindle_store::LocalStore;
 
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
+mod autoconf;
 mod machine;
 mod meanwhile;
 mod missing;
@@ -105,6 +106,21 @@ impl Field {
             files: &files,
         };
         engine.look_up(&self.step(site, &environment))
+    }
+
+    /// What a hit there gives.
+    fn restore(&self, site: &str) -> crate::Restored {
+        let environment = self.environment(site);
+        let files = Files::new(&self.store);
+        let engine = Engine {
+            store: &self.store,
+            files: &files,
+        };
+        let step = self.step(site, &environment);
+        let LookedUp::Hit(found) = engine.look_up(&step) else {
+            panic!("no hit");
+        };
+        engine.restore(&step, &found).unwrap()
     }
 
     fn hits(&self, site: &str) -> bool {
@@ -273,17 +289,7 @@ fn what_is_restored_is_what_was_made() {
     run.stdout = format!("cargo:root={}\n", out.display()).into_bytes();
     field.publish(&run, Policy::default()).unwrap();
     field.put("two/out/left/over", "from before");
-    let environment = field.environment("two");
-    let files = Files::new(&field.store);
-    let engine = Engine {
-        store: &field.store,
-        files: &files,
-    };
-    let step = field.step("two", &environment);
-    let LookedUp::Hit(found) = engine.look_up(&step) else {
-        panic!("no hit");
-    };
-    let restored = engine.restore(&step, &found).unwrap();
+    let restored = field.restore("two");
     let two = field.path("two/out");
     let root = format!("cargo:root={}\n", two.display());
     assert_eq!(String::from_utf8(restored.stdout).unwrap(), root);
