@@ -41,6 +41,16 @@ pub const MACHINE_NAMES: &[&str] = &[
     "domainname",
 ];
 
+/// Lets this thread, and those that it starts, have little of what others want: 19 leaves them nearly all. Where the system refuses, they
+/// wait a little longer.
+pub fn yield_to_others(niceness: i32) {
+    // Elsewhere this would be the whole process, whose children inherit it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, niceness);
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
+}
+
 /// What `uname` says, by the name of the file in `/proc/sys/kernel` that says the same; `None` for another
 /// name. Old kernels have not all of these files.
 #[must_use]

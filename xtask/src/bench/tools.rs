@@ -342,6 +342,8 @@ impl Tool {
             .env("HOME", self.dir.join("home"))
             .env("CARGO_HOME", cargo_home)
             .env("CARGO_TERM_COLOR", "never")
+            // As a shell sets it: scripts and their shells ask for it.
+            .env("PWD", dir)
             // Build scripts that ask git must not find the repository around the scratch directory.
             .env("GIT_CEILING_DIRECTORIES", &self.dir);
         self.set_up(&mut command);

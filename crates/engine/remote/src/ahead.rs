@@ -20,6 +20,9 @@ use crate::push::{self, RAW_BYTES};
 
 /// How often the notes are looked at: a look reads a file of some ten thousand bytes.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How little its packing counts beside compilers, as `nice` has it: it takes the time that they leave. After the last of them, when the
+/// program that they made is packed and the run's end waits for it, that is all of it.
+const NICENESS: i32 = 10;
 
 /// What sends, until it is stopped.
 #[derive(Debug)]
@@ -56,7 +59,11 @@ impl Ahead {
             known,
         };
         let thread = std::thread::Builder::new().name("ahead".to_owned());
-        let thread = thread.spawn(move || sender.run()).ok()?;
+        let run = move || {
+            rekindle_fsx::yield_to_others(NICENESS);
+            sender.run()
+        };
+        let thread = thread.spawn(run).ok()?;
         Some(Self { over, thread })
     }
 
@@ -83,9 +90,8 @@ impl Sender {
                 continue;
             }
             bytes = 0;
-            // Compilers have the other cores.
             let waiting = std::mem::take(&mut waiting);
-            match push::pack_share((&self.client, &self.store), &waiting, 1) {
+            match push::pack_share((&self.client, &self.store), &waiting, push::threads()) {
                 Ok(made) => packs.extend(made),
                 // The save at the end says so, if it fails as well.
                 Err(_) => break,

@@ -270,6 +270,11 @@ fn in_order(mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Digest> {
 /// The packs that a share of the objects became, with its place among the shares.
 type Share = (usize, Vec<PackEntry>);
 
+/// Threads for one large object.
+pub(crate) fn threads() -> usize {
+    parallel::cores().min(OBJECT_THREADS_MAX)
+}
+
 /// Packs objects and writes the packs, a few at once.
 fn upload(
     client: &Client,
@@ -281,7 +286,7 @@ fn upload(
     progress().expect(objects.len() as u64);
     let next = AtomicUsize::new(0);
     let done: Mutex<Result<Vec<Share>, PushError>> = Mutex::new(Ok(Vec::new()));
-    let threads = parallel::cores().min(OBJECT_THREADS_MAX);
+    let threads = threads();
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);

@@ -43,7 +43,8 @@ impl Beforehand {
                     return;
                 }
             }
-            yield_to_others();
+            // Only what no compiler wants.
+            rekindle_fsx::yield_to_others(19);
             let _ = registry::capture(&store, &cargo_home, &lock, SystemClock::default().now());
         });
         Self { waiting, thread }
@@ -55,11 +56,4 @@ impl Beforehand {
         // A panic there is told by the thread itself, and costs what is done again.
         let _ = self.thread.join();
     }
-}
-
-/// Gives this thread, and those that it starts, only what no compiler wants.
-fn yield_to_others() {
-    // Elsewhere this would be the whole process, whose children inherit it.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 19);
 }
