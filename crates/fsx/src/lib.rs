@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 pub use hash::hash_file;
 pub use stat::{FileKind, StatSig, stat, stat_follow};
+pub use std::fs::FileType;
 
 /// The names that `uname` gives, as files of these names in `/proc/sys/kernel` hold them.
 pub const MACHINE_NAMES: &[&str] = &[

@@ -109,6 +109,8 @@ mod scripts;
 mod scripts_dated;
 #[path = "cli/scripts_killed.rs"]
 mod scripts_killed;
+#[path = "cli/scripts_listed.rs"]
+mod scripts_listed;
 #[path = "cli/scripts_refused.rs"]
 mod scripts_refused;
 #[path = "cli/scripts_system.rs"]

@@ -180,6 +180,11 @@ pub enum Refusal {
         /// Where.
         path: String,
     },
+    /// It listed what cargo had built so far, and something that it made names it, or may.
+    ListedOutputs {
+        /// What was listed.
+        path: String,
+    },
     /// It looked at what an earlier run of it had left.
     FoundEarlierOutput {
         /// What.
@@ -269,6 +274,10 @@ impl fmt::Display for Refusal {
             Self::ShellsDirectory { path } => write!(
                 f,
                 "it uses `PWD`, the directory that cargo was started in, in `{path}`"
+            ),
+            Self::ListedOutputs { path } => write!(
+                f,
+                "it lists what cargo has built so far, in `{path}`, and what it makes may name that"
             ),
             Self::FoundEarlierOutput { path } => {
                 write!(f, "it looked at `{path}`, which an earlier run had left")

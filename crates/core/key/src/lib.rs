@@ -23,6 +23,7 @@ mod options;
 pub mod outdir;
 pub mod pathset;
 pub mod plain;
+pub mod profile;
 pub mod roots;
 mod split_debug;
 pub mod step;

@@ -246,6 +246,10 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "it names the directories by it in which it tries compilers; a script has to ask for a number, by `string(RANDOM …)`",
     },
     Exclusion {
+        what: "of steps: in a profile's directory and its `deps`, where they were listed, what cargo puts there: its subdirectories, names with a unit's hash, files with a `.d` beside them",
+        reason: "it is what happened to be built by then; of what is opened there the content counts, and a run is not stored whose outputs name a file in `deps`",
+    },
+    Exclusion {
         what: "of steps: where programs of the system's would find libraries in cargo's LD_LIBRARY_PATH",
         reason: "they are loaded without it, and given it back before they begin",
     },

@@ -18,7 +18,7 @@ use rekindle_fsx::{real_but_last, scan};
 use rekindle_key::pathset::Name;
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
 use rekindle_key::variables::{NEVER_KEYED, is_among};
-use rekindle_key::{Manifest, Roots, SearchKind, outdir};
+use rekindle_key::{Manifest, Roots, SearchKind, outdir, profile};
 use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
 use rekindle_steps::meanwhile::Meanwhile;
 use rekindle_steps::{judge, told};
@@ -158,6 +158,11 @@ pub(crate) fn names(
     let rules = Rules::new(unit, declared);
     for (path, seen) in observation.files.iter() {
         if !rules.leave_out(path, seen) {
+            // What a script made of such names is looked for in its outputs. Of a program's text nobody could say.
+            if seen.has(Seen::LISTED) && profile::is_filled(&rules.roots.canonical(path)) {
+                let path = path.display().to_string();
+                return Err(refused(Refusal::ListedOutputs { path }));
+            }
             judge::push_path(&rules.roots, path, seen, &observation.programs, &mut names);
         }
     }

@@ -22,6 +22,7 @@ pub mod files;
 pub mod incremental;
 pub mod launch;
 pub mod layout;
+pub mod listing;
 pub mod localise;
 pub mod lost;
 pub mod materialise;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::{self, Environment};
 use crate::files::Files;
+use crate::listing;
 use crate::placeholder::Placeholder;
 use crate::sparse;
 use rekindle_base::DigestHasher;
@@ -157,26 +158,10 @@ impl Present<'_> {
         let Some(path) = self.roots.resolve(name) else {
             return NOTHING.to_owned();
         };
-        let mut entries = match rekindle_fsx::list_in_order(&path) {
-            Ok(entries) => entries,
-            Err(error) => return unread(&path, &error),
-        };
-        entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        let mut hasher = DigestHasher::new();
-        for (name, kind) in entries {
-            let stands_for_file = || matches!(Placeholder::read(&path.join(&name)), Ok(Some(_)));
-            let kind: &[u8] = if kind.is_dir() {
-                b"directory"
-            } else if kind.is_file() || (kind.is_symlink() && stands_for_file()) {
-                b"file"
-            } else if kind.is_symlink() {
-                b"link"
-            } else {
-                b"other"
-            };
-            hasher.field(name.as_bytes()).field(kind);
+        match listing::counted(name, &path) {
+            Ok(entries) => listing::value(&path, &entries),
+            Err(error) => unread(&path, &error),
         }
-        hasher.finish().to_hex()
     }
 
     fn link(&self, name: &[u8]) -> Vec<u8> {

@@ -21,9 +21,10 @@ use rekindle_key::entry::Entry;
 use rekindle_key::pathset::Name;
 use rekindle_key::step::{self, DIRECTORY, NOTHING, StepEntry};
 use rekindle_key::variables::{SET_BY_CARGO, is_among, value_of};
-use rekindle_key::{Item, Manifest, Root, Roots, Tag};
+use rekindle_key::{Item, Manifest, Root, Roots, Tag, profile};
 use rekindle_outputs::environment::Environment;
 use rekindle_outputs::files::Files;
+use rekindle_outputs::listing;
 use rekindle_outputs::present::Present;
 use rekindle_outputs::record::Signature;
 use rekindle_store::{LocalStore, Space, Store};
@@ -243,6 +244,11 @@ impl<'a> Recorder<'a> {
         let is_known = (is_directory && unit.is_of_all(&path)) || self.never_changes(&path);
         let is_output = path.starts_with(&self.here.build_dir);
         if is_known || (is_output && made.has(&path, is_directory)) {
+            return Ok(None);
+        }
+        // Of what cargo fills nothing counts that comes with a build; nothing else was there, and it is not before one begins.
+        let is_filled = item.tag == Tag::Listing && profile::is_filled(&item.name);
+        if is_output && is_filled && item.value == listing::value(&path, &[]).as_bytes() {
             return Ok(None);
         }
         // What is nowhere when a build begins is made by one of its units, and none vouches for it.

@@ -11,6 +11,7 @@ use rekindle_key::Roots;
 use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::plain;
+use rekindle_key::profile;
 use rekindle_key::variables::{self, NEVER_KEYED, is_among};
 use rekindle_key::words::Words;
 use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
@@ -30,8 +31,8 @@ use contacts::{Contacted, contact_of, is_of_kind};
 pub struct Policy {
     /// The user's word that what it talks to does not change what it makes.
     pub trusted: bool,
-    /// Whether it is of a package that somebody else wrote: the day on which it runs may stand in what it makes, which is then the
-    /// day on which that was made, and interpreters may be started. cargo keeps both with the target directory.
+    /// Whether it is of a package that somebody else wrote: the time at which it runs may stand in what it makes, which is then the
+    /// time at which that was made, and interpreters may be started. cargo keeps both with the target directory.
     pub of_dependency: bool,
     /// Whether its outputs are its inputs, too: what was there before is keyed by the caller, among the
     /// arguments.
@@ -55,6 +56,9 @@ pub(crate) struct Judged {
     pub(crate) host_name: Option<Vec<u8>>,
     /// Where `PWD` leads, if that is not to stand in anything that was made.
     pub(crate) elsewhere: Option<PathBuf>,
+    /// How paths in a `deps` begin that it listed, from the profile on: what cargo put there does not count, unless it stands in
+    /// something that was made.
+    pub(crate) deps: Option<Vec<u8>>,
 }
 
 /// Which variables were read beside those that were asked for by name.
@@ -102,8 +106,10 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             Contacted::Stamp => may_be_dated = true,
             Contacted::Drawn(_) | Contacted::Refused(_) if policy.trusted => {}
             Contacted::Drawn(_) if !contacts::draws(observation) => {}
-            Contacted::Seeded(_) if policy.trusted || policy.of_dependency => {}
-            Contacted::Drawn(refusal)
+            Contacted::Seeded(_) | Contacted::Timed(_)
+                if policy.trusted || policy.of_dependency => {}
+            Contacted::Timed(refusal)
+            | Contacted::Drawn(refusal)
             | Contacted::Seeded(refusal)
             | Contacted::Refused(refusal) => return Err(refusal),
         }
@@ -159,6 +165,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
         environment,
         host_name,
         elsewhere,
+        deps: listed_deps(step, &observation.files),
     })
 }
 
@@ -278,6 +285,17 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
     let value = step.environment.value(name)?;
     let is_it = variables::shells_directory(Some(value), &step.shown) == variables::ELSEWHERE;
     (is_it && env.names.contains(name)).then(|| PathBuf::from(value))
+}
+
+/// How paths in the `deps` of a profile begin, where that was listed.
+fn listed_deps(step: &Step<'_>, files: &SeenPaths) -> Option<Vec<u8>> {
+    let mut files = files.iter();
+    files.find_map(|(path, seen)| {
+        let profile = path.parent()?.file_name()?.as_bytes();
+        let is_deps = seen.has(Seen::LISTED) && path.file_name() == Some(OsStr::new("deps"));
+        let is_it = is_deps && profile::is_filled(&step.roots.canonical(path));
+        is_it.then(|| [profile, b"/deps/"].concat())
+    })
 }
 
 /// The directories above a root, where each of them was looked at: who resolves a path asks whether one is a

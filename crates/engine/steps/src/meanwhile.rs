@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rekindle_fsx::time::Watch;
 use rekindle_fsx::{StatSig, real_but_last};
 use rekindle_key::step::{DIRECTORY, NOTHING};
-use rekindle_key::{Item, Manifest, Tag, loader};
+use rekindle_key::{Item, Manifest, Tag, loader, profile};
 use rekindle_observe::{Observation, Seen};
+use rekindle_outputs::listing;
 use rekindle_outputs::present::{Present, is_machine_name, is_settled_place};
 
 /// A run that is over.
@@ -86,7 +87,10 @@ impl Meanwhile<'_> {
         is_same || self.made(path)
     }
 
-    fn is_listed_as_it_was(&self, _: &Item, path: &Path) -> bool {
+    fn is_listed_as_it_was(&self, item: &Item, path: &Path) -> bool {
+        if profile::is_filled(&item.name) {
+            return self.is_filled_as_it_was(item, path);
+        }
         let writes = &self.observation.writes;
         let wrote_in = |directory: PathBuf| {
             let mut above = writes.iter().filter_map(|path| path.parent());
@@ -95,6 +99,19 @@ impl Meanwhile<'_> {
         let sig = rekindle_fsx::stat_follow(path);
         let is_older = sig.is_ok_and(|sig| self.is_older(&sig));
         is_made_up(path) || is_older || wrote_in(real_but_last(path)) || self.made(path)
+    }
+
+    /// cargo puts things there all the time. What else is there has to be older; that nothing else was removed is not known, but
+    /// nobody does that while a build goes on.
+    fn is_filled_as_it_was(&self, item: &Item, path: &Path) -> bool {
+        let counted = listing::counted(&item.name, path);
+        counted.is_ok_and(|entries| {
+            entries.iter().all(|(name, _)| {
+                let entry = path.join(name);
+                let sig = rekindle_fsx::stat(&entry);
+                sig.is_ok_and(|sig| self.is_older(&sig)) || self.made(&entry)
+            })
+        })
     }
 
     fn is_link_as_it_was(&self, _: &Item, path: &Path) -> bool {

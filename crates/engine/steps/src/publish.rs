@@ -30,6 +30,9 @@ pub struct Published {
     pub path_bound: bool,
 }
 
+/// Under which name paths in a `deps` are looked for in outputs. No variable has it.
+const LISTED_DEPS: &[u8] = b"deps/";
+
 impl Engine<'_> {
     /// Judges a run and stores it.
     ///
@@ -51,6 +54,13 @@ impl Engine<'_> {
         {
             return Err(Refusal::ShellsDirectory {
                 path: path.display().to_string(),
+            });
+        }
+        if let Some(deps) = &judged.deps
+            && outputs.held.values.contains(LISTED_DEPS)
+        {
+            return Err(Refusal::ListedOutputs {
+                path: String::from_utf8_lossy(deps).into_owned(),
             });
         }
         let mut set = self.names(&judged, &outputs);
@@ -177,8 +187,9 @@ fn wanted<'a>(
     let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let left_out = left_out.iter().copied();
     let host = judged.host_name.iter().map(|name| (HOST_NAME, &**name));
+    let deps = judged.deps.iter().map(|deps| (LISTED_DEPS, &**deps));
     Wanted {
-        values: own.chain(left_out).chain(host).collect(),
+        values: own.chain(left_out).chain(host).chain(deps).collect(),
         dates: if judged.may_be_dated {
             outputs::dates(ran.seconds)
         } else {
@@ -199,7 +210,13 @@ fn left_out<'a>(step: &'a Step<'_>, judged: &Judged) -> Vec<told::Variable<'a>> 
 /// Keeps of the variables that do not count those that something was made of. Whether that is as if all had been taken.
 fn forget_chance(left_out: &[told::Variable<'_>], ran: &Ran, outputs: &mut Outputs) -> bool {
     let counts = |name: &Vec<u8>| {
-        [HOST_NAME, variables::SEARCHED, variables::SHELLS_DIRECTORY].contains(&name.as_slice())
+        let counting = [
+            HOST_NAME,
+            LISTED_DEPS,
+            variables::SEARCHED,
+            variables::SHELLS_DIRECTORY,
+        ];
+        counting.contains(&name.as_slice())
     };
     let (mut kept, found): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(&mut outputs.held.values)
         .into_iter()

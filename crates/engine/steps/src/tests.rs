@@ -17,6 +17,7 @@ use rekindle_store::LocalStore;
 use crate::{Engine, LookedUp, Place, Policy, Published, Ran, Step};
 
 mod autoconf;
+mod listed;
 mod machine;
 mod meanwhile;
 mod missing;
@@ -342,6 +343,7 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
     check(Contact::LeftBehind, true);
     check(clock("/t/build-script-build"), true);
     check(clock("/usr/lib/gcc/x86_64-linux-gnu/12/cc1"), false);
+    check(clock("/usr/bin/python3.11"), true);
     check(Contact::Random { by: "/t/x".into() }, true);
     check(
         Contact::Random {
@@ -349,6 +351,31 @@ fn contacts_refuse_unless_they_are_harmless_or_trusted() {
         },
         false,
     );
+}
+
+/// cargo keeps what it made for as long as it keeps the target directory.
+#[test]
+fn a_dependency_has_the_time_of_its_build() {
+    let of = |of_dependency: bool, contact: Contact| {
+        let field = Field::new();
+        let run = ran(|observation| {
+            observation.contacts.insert(contact);
+        });
+        let policy = Policy {
+            of_dependency,
+            ..Policy::default()
+        };
+        field.publish(&run, policy).is_ok()
+    };
+    for by in ["/t/build-script-build", "/usr/bin/python3.11"] {
+        let clock = || Contact::Clock { by: by.into() };
+        assert!(of(true, clock()) && !of(false, clock()), "{by}");
+    }
+    let network = Contact::Network {
+        family: 2,
+        peer: None,
+    };
+    assert!(!of(true, network));
 }
 
 /// cmake names the directories at random in which it tries compilers. A script of its own may ask for a random number.

@@ -333,6 +333,11 @@ fn what_cannot_be_keyed_is_not_stored() {
             "std::fs::write(\"DATA/log\", \"x\").is_ok()",
             "wrote_outside",
         ),
+        (
+            "std::env::split_paths(&std::env::var_os(\"LD_LIBRARY_PATH\").unwrap())\
+             .any(|dir| std::fs::read_dir(dir.join(\"..\")).is_ok_and(|dir| dir.count() == 99))",
+            "listed_outputs",
+        ),
     ] {
         let lab = at(body);
         for _ in 0..2 {

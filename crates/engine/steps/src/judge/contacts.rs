@@ -20,6 +20,8 @@ pub(super) enum Contacted<'a> {
     HostName,
     /// The time was read by a program that writes it only on request.
     Stamp,
+    /// The time was read by another program.
+    Timed(Refusal),
     /// Something random was read by a program that writes it only where its sources ask for that: see [`draws`].
     Drawn(Refusal),
     /// Something random was read by a program that does so at each start: see [`SEEDED`].
@@ -114,9 +116,10 @@ pub fn contacted(contact: &Contact) -> Result<Option<Name>, Refusal> {
         Contacted::Keyed(path) => Ok(Some(Name::File(path.to_vec()))),
         // Not every caller looks for it in outputs.
         Contacted::HostName => Ok(Some(Name::File(HOST_NAME.to_vec()))),
-        Contacted::Drawn(refusal) | Contacted::Seeded(refusal) | Contacted::Refused(refusal) => {
-            Err(refusal)
-        }
+        Contacted::Timed(refusal)
+        | Contacted::Drawn(refusal)
+        | Contacted::Seeded(refusal)
+        | Contacted::Refused(refusal) => Err(refusal),
     }
 }
 
@@ -154,9 +157,10 @@ pub(super) fn contact_of(contact: &Contact) -> Contacted<'_> {
             what: what.display().to_string(),
         },
         Contact::Clock { by } if stamps(by) => return Contacted::Stamp,
-        Contact::Clock { by } => Refusal::Clock {
-            program: launch::known_as(by).display().to_string(),
-        },
+        Contact::Clock { by } => {
+            let program = launch::known_as(by).display().to_string();
+            return Contacted::Timed(Refusal::Clock { program });
+        }
         Contact::Random { by } if names_at_random(by) => return Contacted::Harmless,
         Contact::Random { by } => {
             let program = launch::known_as(by).display().to_string();
