@@ -206,18 +206,16 @@ impl Roots {
         self.with_real(text, json_escaped)
     }
 
-    /// As [`Roots::canonical_text`], for text that is no JSON: paths stand in it as they are.
+    /// As [`Roots::canonical_text`], for text that is no JSON: paths stand in it as they are, and a token's frame, which may stand in it
+    /// as well, is doubled.
     #[must_use]
-    pub fn canonical_plain(&self, text: &[u8]) -> Option<Vec<u8>> {
-        if memchr::memchr(TOKEN, text).is_some() {
-            return None;
-        }
-        let mut text = text.to_vec();
+    pub fn canonical_plain(&self, text: &[u8]) -> Vec<u8> {
+        let mut plain = in_plain(text).into_owned();
         for (root, path) in self.iter().filter(|root| is_telling(*root)) {
             let token = [TOKEN, root as u8, TOKEN];
-            text = replace_paths(&text, path.as_os_str().as_bytes(), &token);
+            plain = replace_paths(&plain, &in_plain(path.as_os_str().as_bytes()), &token);
         }
-        Some(text)
+        plain
     }
 
     /// The other way round, for text from [`Roots::canonical_plain`].
@@ -231,6 +229,11 @@ impl Roots {
         let mut rest = text;
         while let Some(at) = memchr::memchr(TOKEN, rest) {
             real.extend_from_slice(&rest[..at]);
+            if rest.get(at + 1) == Some(&TOKEN) {
+                real.push(TOKEN);
+                rest = &rest[at + 2..];
+                continue;
+            }
             let [_, byte, TOKEN, ..] = rest[at..] else {
                 return None;
             };
@@ -240,6 +243,20 @@ impl Roots {
         real.extend_from_slice(rest);
         Some(real)
     }
+}
+
+/// How bytes stand in text from [`Roots::canonical_plain`] where no root's path is in them: to look for them there.
+#[must_use]
+pub fn in_plain(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(TOKEN, bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut plain = Vec::with_capacity(bytes.len() + 1);
+    for piece in bytes.split_inclusive(|byte| *byte == TOKEN) {
+        plain.extend_from_slice(piece);
+        plain.extend(piece.last().filter(|byte| **byte == TOKEN));
+    }
+    Cow::Owned(plain)
 }
 
 /// A text up to this size is looked at for paths of roots.
@@ -341,15 +358,24 @@ mod tests {
         );
         let odd = PathBuf::from(OsStr::from_bytes(b"/w/\xff\""));
         assert_eq!(json_escaped(&odd), "/w/\u{fffd}\\\"".as_bytes());
-        let plain = roots("/w/p")
-            .canonical_plain(b"/w/p/a /w/p/target")
-            .unwrap();
+        let plain = roots("/w/p").canonical_plain(b"/w/p/a /w/p/target");
         assert_eq!(
             roots("/\"q/r").real_plain(&plain).unwrap(),
             b"/\"q/r/a /\"q/r/target"
         );
-        assert_eq!(roots("/w/p").canonical_plain(b"a\x01b"), None);
-        assert_eq!(roots("/app").canonical_plain(b"/app/x").unwrap(), b"/app/x");
+        assert_eq!(roots("/app").canonical_plain(b"/app/x"), b"/app/x");
+        for framed in [
+            &b"a\x01b"[..],
+            b"\x01/w/p\x01\x01/w/p",
+            b"\x01W\x01",
+            b"\x01\x01\x01",
+        ] {
+            let plain = roots("/w/p").canonical_plain(framed);
+            assert_eq!(roots("/w/p").real_plain(&plain).unwrap(), framed);
+        }
+        assert_eq!(roots("/w/p").real_plain(b"a\x01"), None);
+        let odd = roots("/w/\x01p").canonical_plain(b"in /w/\x01p/x");
+        assert_eq!(roots("/w/p").real_plain(&odd).unwrap(), b"in /w/p/x");
         assert_eq!(roots("/w/p").canonical_text(b"a\x01b"), None);
         assert_eq!(roots("/w/p").real_text(b"a\x01S\x01"), None);
     }

@@ -11,7 +11,7 @@ use memchr::memmem;
 use rekindle_base::parallel;
 use rekindle_events::Refusal;
 use rekindle_fsx::{FileKind, scan};
-use rekindle_key::roots::{TEXT_MAX_BYTES, is_text};
+use rekindle_key::roots::{TEXT_MAX_BYTES, in_plain, is_text};
 use rekindle_key::step::{Form, NOTHING};
 use rekindle_key::{Root, Roots};
 
@@ -106,7 +106,7 @@ impl Wanted<'_> {
 
     /// Looks for values and dates in text whose roots are tokens.
     fn look(&self, text: &[u8], name: &str, values: &mut BTreeSet<Vec<u8>>) -> Result<(), Refusal> {
-        let holds = |needle: &[u8]| memmem::find(text, needle).is_some();
+        let holds = |needle: &[u8]| memmem::find(text, &in_plain(needle)).is_some();
         for (variable, value) in &self.values {
             if holds(value) {
                 values.insert(variable.to_vec());
@@ -224,7 +224,6 @@ impl Seek<'_> {
                     .map_err(|_| odd(file, "it is neither file, link nor directory"))?;
                 let target = target.as_os_str().as_bytes();
                 let text = self.shown.canonical_plain(target);
-                let text = text.ok_or_else(|| odd(file, "it leads to control characters"))?;
                 self.bind(&text, &mut held.bound);
                 return Ok((What::Link(text), held));
             }
@@ -244,7 +243,7 @@ impl Seek<'_> {
         } else {
             None
         };
-        if let Some(text) = text.and_then(|text| self.shown.canonical_plain(&text)) {
+        if let Some(text) = text.map(|text| self.shown.canonical_plain(&text)) {
             wanted.look(&text, &file.display().to_string(), &mut held.values)?;
             self.bind(&text, &mut held.bound);
             return Ok((What::Text { executable, text }, held));
@@ -316,12 +315,7 @@ impl Seek<'_> {
         name: &str,
         held: &mut Held,
     ) -> Result<Vec<u8>, Refusal> {
-        let text = roots
-            .canonical_plain(bytes)
-            .ok_or_else(|| Refusal::OddOutput {
-                path: name.to_owned(),
-                detail: "it has control characters".to_owned(),
-            })?;
+        let text = roots.canonical_plain(bytes);
         self.wanted.look(&text, name, &mut held.values)?;
         self.bind(&text, &mut held.bound);
         Ok(text)
@@ -330,7 +324,7 @@ impl Seek<'_> {
     /// Notes the roots whose real paths are still in a canonical text.
     fn bind(&self, text: &[u8], bound: &mut BTreeSet<Root>) {
         for (root, real) in &self.roots {
-            if memmem::find(text, real.as_os_str().as_bytes()).is_some() {
+            if memmem::find(text, &in_plain(real.as_os_str().as_bytes())).is_some() {
                 bound.insert(*root);
             }
         }

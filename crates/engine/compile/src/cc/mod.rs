@@ -265,7 +265,7 @@ impl Call<'_> {
     fn anywhere(&self, word: &OsStr) -> OsString {
         let mut text = word.as_bytes().to_vec();
         for roots in [&self.shown, &self.roots] {
-            text = roots.canonical_plain(&text).unwrap_or(text);
+            text = roots.canonical_plain(&text);
         }
         OsString::from_vec(text)
     }

@@ -1,12 +1,13 @@
 //! Which paths of this site what a unit made holds: where it does, it may be of no use in another directory, or with another
 //! home of cargo's.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rekindle_key::depinfo::DepInfo;
-use rekindle_key::roots::is_text;
+use rekindle_key::roots::{in_plain, is_text};
 
 use super::Capture;
 
@@ -25,8 +26,9 @@ impl Capture<'_> {
         if !self.is_portable() || !holds(bytes) || !is_text(bytes) {
             return None;
         }
-        let text = self.all.roots.canonical_plain(bytes)?;
-        (!holds(&text)).then_some(text)
+        let text = self.all.roots.canonical_plain(bytes);
+        // Where a path has such bytes it would not be found.
+        (!holds(&text) && matches!(in_plain(bytes), Cow::Borrowed(_))).then_some(text)
     }
 
     pub(super) fn is_portable(&self) -> bool {
