@@ -3,15 +3,14 @@
 //! cargo names both in the library path of each build script, and who looks for a library lists them, as `clang-sys` does for
 //! libclang. What it finds there is what happened to be built by then. So in such a list only names count that cargo does not give.
 
-/// What cargo has beside profiles, and what it has in one: neither is a profile, nor a name that anybody else gave.
+/// What cargo has beside profiles.
+const BESIDE: &[&[u8]] = &[b"doc", b"package", b"tmp"];
+/// What cargo has in one, beside what it makes.
 const PARTS: &[&[u8]] = &[
     b"build",
     b"deps",
-    b"doc",
     b"examples",
     b"incremental",
-    b"package",
-    b"tmp",
     b".fingerprint",
     b".cargo-lock",
     b".cargo-build-lock",
@@ -33,17 +32,38 @@ pub fn is_filled(directory: &[u8]) -> bool {
     let below = below.strip_suffix(b"/deps").unwrap_or(below);
     // A profile, perhaps below a target's triple.
     let parts: Vec<&[u8]> = below.split(|byte| *byte == b'/').collect();
-    parts.len() <= 2 && !parts.iter().any(|part| PARTS.contains(part))
+    let is_other = |part: &&[u8]| PARTS.contains(part) || BESIDE.contains(part);
+    parts.len() <= 2 && !parts.iter().any(is_other)
 }
 
 /// Whether cargo or rustc gives this name in such a directory. `is_there` says of another name whether it is beside it.
 #[must_use]
 pub fn is_given(name: &[u8], is_there: impl Fn(&[u8]) -> bool) -> bool {
-    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let stem = stem(name);
     PARTS.contains(&name)
         || has_hash(stem)
         || is_temporary(name)
-        || has_dep_info(name, stem, is_there)
+        || is_dep_info(name)
+        || is_found(name, is_there)
+}
+
+/// Whether it is what people find under a name without a hash, `app` or `libx.so`: a file beside it says what it was made from, `app.d`
+/// or, in `deps`, `x.d`.
+#[must_use]
+pub fn is_found(name: &[u8], is_there: impl Fn(&[u8]) -> bool) -> bool {
+    let stem = stem(name);
+    let of_crate = stem.strip_prefix(b"lib").filter(|of| !of.is_empty());
+    let mut stems = [Some(stem), of_crate].into_iter().flatten();
+    let is_one = !stem.is_empty() && !is_dep_info(name);
+    is_one && stems.any(|stem| is_there(&[stem, b".d"].concat()))
+}
+
+fn is_dep_info(name: &[u8]) -> bool {
+    name.strip_suffix(b".d").is_some_and(|of| !of.is_empty())
+}
+
+fn stem(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == b'.').next().unwrap_or_default()
 }
 
 /// `libserde-0123456789abcdef`.
@@ -56,17 +76,6 @@ fn has_hash(stem: &[u8]) -> bool {
 fn is_temporary(name: &[u8]) -> bool {
     let drawn = TEMPORARY.iter().find_map(|begin| name.strip_prefix(*begin));
     drawn.is_some_and(|drawn| drawn.len() == DRAWN && drawn.iter().all(u8::is_ascii_alphanumeric))
-}
-
-/// What people find under a name without a hash has a file beside it that says what it was made from: `app` and `app.d`,
-/// `libx.so` and, in `deps`, `x.d`.
-fn has_dep_info(name: &[u8], stem: &[u8], is_there: impl Fn(&[u8]) -> bool) -> bool {
-    if let Some(of) = name.strip_suffix(b".d") {
-        return !of.is_empty();
-    }
-    let of_crate = stem.strip_prefix(b"lib").filter(|of| !of.is_empty());
-    let mut stems = [Some(stem), of_crate].into_iter().flatten();
-    !stem.is_empty() && stems.any(|stem| is_there(&[stem, b".d"].concat()))
 }
 
 #[cfg(test)]
@@ -90,6 +99,8 @@ mod tests {
             "{target}/debug/build",
             "{target}/debug/build/x-0123456789abcdef/out",
             "{target}/debug/examples",
+            "{target}/doc",
+            "{target}/tmp/deps",
             "{target}/x/debug/native",
             "{package}/debug/deps",
             "/target/debug/deps",
@@ -128,6 +139,7 @@ mod tests {
             "0123456789abcdef",
             "rmetadata",
             "helper",
+            "tmp",
             ".d",
             "",
         ] {

@@ -247,7 +247,7 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     },
     Exclusion {
         what: "of steps: in a profile's directory and its `deps`, where they were listed, what cargo puts there: its subdirectories, names with a unit's hash, files with a `.d` beside them",
-        reason: "it is what happened to be built by then; of what is opened there the content counts, and a run is not stored whose outputs name a file in `deps`",
+        reason: "it is what happened to be built by then; of what is opened there the content counts, and a run is not stored whose outputs name such a file",
     },
     Exclusion {
         what: "of steps: where programs of the system's would find libraries in cargo's LD_LIBRARY_PATH",

@@ -24,16 +24,38 @@ pub fn counted(name: &[u8], path: &Path) -> io::Result<Vec<(OsString, FileType)>
         listed => listed?,
     };
     if is_filled {
-        let all: HashSet<OsString> = entries.iter().map(|(name, _)| name.clone()).collect();
-        let is_there = |name: &[u8]| all.contains(OsStr::from_bytes(name));
+        let all = Names::of(&entries);
         entries.retain(|(name, _)| {
             let name = name.as_bytes();
             let is_ours = name.starts_with(rekindle_fsx::atomic::TEMPORARY_PREFIX.as_bytes());
-            !is_ours && !profile::is_given(name, is_there)
+            !is_ours && !profile::is_given(name, |other| all.has(other))
         });
     }
     entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     Ok(entries)
+}
+
+/// The names in the directory of a profile under which people find what cargo made.
+#[must_use]
+pub fn found_by_people(path: &Path) -> Vec<OsString> {
+    let entries = rekindle_fsx::list_in_order(path).unwrap_or_default();
+    let all = Names::of(&entries);
+    let names = entries.into_iter().map(|(name, _)| name);
+    names
+        .filter(|name| profile::is_found(name.as_bytes(), |other| all.has(other)))
+        .collect()
+}
+
+struct Names(HashSet<OsString>);
+
+impl Names {
+    fn of(entries: &[(OsString, FileType)]) -> Self {
+        Self(entries.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        self.0.contains(OsStr::from_bytes(name))
+    }
 }
 
 /// What stands for these entries of a directory.

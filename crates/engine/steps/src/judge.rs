@@ -19,6 +19,7 @@ use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
 use crate::told::WORDS_STAND_WHOLE;
 use crate::{Ran, Step};
 use rekindle_outputs::elf;
+use rekindle_outputs::listing;
 use rekindle_outputs::present::{HOST_NAME, search_path};
 
 mod contacts;
@@ -56,9 +57,9 @@ pub(crate) struct Judged {
     pub(crate) host_name: Option<Vec<u8>>,
     /// Where `PWD` leads, if that is not to stand in anything that was made.
     pub(crate) elsewhere: Option<PathBuf>,
-    /// How paths in a `deps` begin that it listed, from the profile on: what cargo put there does not count, unless it stands in
+    /// Paths of what cargo had put into directories that it listed, from the profile on: they do not count, unless they stand in
     /// something that was made.
-    pub(crate) deps: Option<Vec<u8>>,
+    pub(crate) built: Vec<Vec<u8>>,
 }
 
 /// Which variables were read beside those that were asked for by name.
@@ -165,7 +166,7 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
         environment,
         host_name,
         elsewhere,
-        deps: listed_deps(step, &observation.files),
+        built: listed_of_cargos(step, &observation.files),
     })
 }
 
@@ -287,15 +288,24 @@ fn elsewhere(step: &Step<'_>, env: &EnvReads) -> Option<PathBuf> {
     (is_it && env.names.contains(name)).then(|| PathBuf::from(value))
 }
 
-/// How paths in the `deps` of a profile begin, where that was listed.
-fn listed_deps(step: &Step<'_>, files: &SeenPaths) -> Option<Vec<u8>> {
-    let mut files = files.iter();
-    files.find_map(|(path, seen)| {
-        let profile = path.parent()?.file_name()?.as_bytes();
-        let is_deps = seen.has(Seen::LISTED) && path.file_name() == Some(OsStr::new("deps"));
-        let is_it = is_deps && profile::is_filled(&step.roots.canonical(path));
-        is_it.then(|| [profile, b"/deps/"].concat())
-    })
+/// Paths of what cargo puts into directories that were listed, each from the profile on. In `deps` they begin alike, in a profile's own there
+/// is much else.
+fn listed_of_cargos(step: &Step<'_>, files: &SeenPaths) -> Vec<Vec<u8>> {
+    let listed = files.iter().filter(|(path, seen)| {
+        seen.has(Seen::LISTED) && profile::is_filled(&step.roots.canonical(path))
+    });
+    let mut paths = Vec::new();
+    for (path, _) in listed {
+        let last = |path: &Path| path.file_name().unwrap_or_default().as_bytes().to_vec();
+        if path.file_name() == Some(OsStr::new("deps")) {
+            let profile = path.parent().map(last).unwrap_or_default();
+            paths.push([&profile[..], b"/deps/"].concat());
+        } else {
+            let found = listing::found_by_people(path).into_iter();
+            paths.extend(found.map(|name| [&last(path)[..], b"/", name.as_bytes()].concat()));
+        }
+    }
+    paths
 }
 
 /// The directories above a root, where each of them was looked at: who resolves a path asks whether one is a

@@ -30,8 +30,8 @@ pub struct Published {
     pub path_bound: bool,
 }
 
-/// Under which name paths in a `deps` are looked for in outputs. No variable has it.
-const LISTED_DEPS: &[u8] = b"deps/";
+/// Under which name paths of what cargo had built are looked for in outputs. No variable has it.
+const BUILT: &[u8] = b"built/";
 
 impl Engine<'_> {
     /// Judges a run and stores it.
@@ -56,11 +56,11 @@ impl Engine<'_> {
                 path: path.display().to_string(),
             });
         }
-        if let Some(deps) = &judged.deps
-            && outputs.held.values.contains(LISTED_DEPS)
+        if let Some(built) = judged.built.first()
+            && outputs.held.values.contains(BUILT)
         {
             return Err(Refusal::ListedOutputs {
-                path: String::from_utf8_lossy(deps).into_owned(),
+                path: String::from_utf8_lossy(built).into_owned(),
             });
         }
         let mut set = self.names(&judged, &outputs);
@@ -187,9 +187,9 @@ fn wanted<'a>(
     let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let left_out = left_out.iter().copied();
     let host = judged.host_name.iter().map(|name| (HOST_NAME, &**name));
-    let deps = judged.deps.iter().map(|deps| (LISTED_DEPS, &**deps));
+    let built = judged.built.iter().map(|path| (BUILT, &**path));
     Wanted {
-        values: own.chain(left_out).chain(host).chain(deps).collect(),
+        values: own.chain(left_out).chain(host).chain(built).collect(),
         dates: if judged.may_be_dated {
             outputs::dates(ran.seconds)
         } else {
@@ -212,7 +212,7 @@ fn forget_chance(left_out: &[told::Variable<'_>], ran: &Ran, outputs: &mut Outpu
     let counts = |name: &Vec<u8>| {
         let counting = [
             HOST_NAME,
-            LISTED_DEPS,
+            BUILT,
             variables::SEARCHED,
             variables::SHELLS_DIRECTORY,
         ];

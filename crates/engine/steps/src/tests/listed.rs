@@ -60,8 +60,17 @@ fn what_cargo_puts_there_meanwhile_is_no_change_and_another_file_is() {
 #[test]
 fn no_output_may_name_what_cargo_built() {
     let field = field();
+    for name in ["app", "app.d"] {
+        field.put(&format!("one/target/debug/{name}"), "");
+    }
     let deps = field.path("one/target/debug/deps/libx-0123456789abcdef.rlib");
-    for text in [deps.to_str().unwrap(), "\0debug/deps/libx"] {
+    let app = field.path("one/target/debug/app");
+    for text in [
+        deps.to_str().unwrap(),
+        app.to_str().unwrap(),
+        "\0debug/deps/libx",
+        "\0debug/app",
+    ] {
         field.put("one/out/made", text);
         let refused = field.publish(&listed(&field), Policy::default());
         assert!(
