@@ -238,6 +238,14 @@ impl Tool {
         self.dir.join("cargo-home")
     }
 
+    /// The same with nothing in it.
+    pub(super) fn empty_cargo_home(&self) -> Result<PathBuf, Failure> {
+        let home = self.cargo_home();
+        remove(&home)?;
+        make_dir(&home)?;
+        Ok(home)
+    }
+
     fn managed_targets(&self) -> PathBuf {
         self.dir.join("targets")
     }

@@ -73,7 +73,9 @@ fn has_hash(stem: &[u8]) -> bool {
     hash.len() == HASH_DIGITS && hash.len() < stem.len() && hash.iter().all(is_digit)
 }
 
-fn is_temporary(name: &[u8]) -> bool {
+/// Whether it is a directory that rustc makes beside its output for the time of a compile, under a name that it draws: `rmetaX5DIhb`.
+#[must_use]
+pub fn is_temporary(name: &[u8]) -> bool {
     let drawn = TEMPORARY.iter().find_map(|begin| name.strip_prefix(*begin));
     drawn.is_some_and(|drawn| drawn.len() == DRAWN && drawn.iter().all(u8::is_ascii_alphanumeric))
 }

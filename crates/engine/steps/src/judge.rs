@@ -259,13 +259,8 @@ fn check_writes(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<(), Refusa
 /// Whether it lies in a directory that rustc makes beside its output for the time of a compile, under a name
 /// that it draws: `rmetaX5DIhb/full.rmeta`. A directory that was there before would be another one.
 fn is_compilers_temporary(path: &Path) -> bool {
-    path.components().any(|part| {
-        let name = part.as_os_str().as_bytes();
-        let drawn = [b"rmeta".as_slice(), b"rustc"]
-            .iter()
-            .find_map(|begin| name.strip_prefix(*begin));
-        drawn.is_some_and(|drawn| drawn.len() == 6 && drawn.iter().all(u8::is_ascii_alphanumeric))
-    })
+    path.components()
+        .any(|part| profile::is_temporary(part.as_os_str().as_bytes()))
 }
 
 /// A run that begins with nothing in its directories, as a replayed one does, finds nothing there.

@@ -8,7 +8,7 @@ use super::record::{Job, Run};
 use super::server::{BUCKET, credentials, curl, endpoint, loopback_endpoint};
 use crate::Failure;
 use crate::bench::measure::{self, Taken};
-use crate::bench::projects::{make_dir, remove};
+use crate::bench::projects::make_dir;
 use crate::bench::replay::player::Stage;
 use crate::bench::replay::rust_cache::{Locked, Packages, RustCache};
 use crate::bench::said::{Said, packages_built};
@@ -87,9 +87,7 @@ impl Player<'_> {
         if tool.kind != Kind::Rekindle {
             return Ok(all.to_owned());
         }
-        let home = tool.cargo_home();
-        remove(&home)?;
-        make_dir(&home)?;
+        let home = tool.empty_cargo_home()?;
         let packages = Packages::of(checkout, all)?;
         packages.provide(all, &home, saved)?;
         if job != Job::Alone {

@@ -56,7 +56,7 @@ impl RustCache<'_> {
         arguments: &[&str],
         log: &Path,
     ) -> Result<(Taken, Vec<Phase>), Failure> {
-        let home = self.home()?;
+        let home = self.tool.empty_cargo_home()?;
         let cache = self.tool.store().join(job);
         make_dir(&cache)?;
         let packages = Packages::of(checkout, self.registry)?;
@@ -116,13 +116,6 @@ impl RustCache<'_> {
         }
         write(&key_file, &packages.key)?;
         Ok((clock.taken, clock.phases))
-    }
-
-    fn home(&self) -> Result<PathBuf, Failure> {
-        let home = self.tool.cargo_home();
-        remove(&home)?;
-        make_dir(&home)?;
-        Ok(home)
     }
 }
 
