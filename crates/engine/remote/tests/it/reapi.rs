@@ -34,6 +34,8 @@ impl Casd {
         drop(port);
         let mut child = Command::new(program)
             .args(["--log-level=info", "--bind", &authority])
+            // Where less than this is free it cleans up instead of taking writes; the default is 2 GiB.
+            .args(["--reserved", "1M"])
             .args(words)
             .arg(dir.path())
             .stdin(Stdio::null())
