@@ -597,9 +597,11 @@ fn add_filled(event: &mut UnitEvent, filled: Filled) {
 
 /// Removes libraries that share their inode with the store, before a compiler could write into them.
 fn remove_shared_outputs(unit: &Unit<'_>, out_dir: &Path) {
-    let library = out_dir.join(format!("lib{}.rlib", unit.invocation.file_stem()));
-    if rekindle_fsx::stat(&library).is_ok_and(|sig| sig.nlink > 1) {
-        let _ = rekindle_fsx::remove_file(&library);
+    for ending in ["rlib", "rmeta"] {
+        let library = out_dir.join(format!("lib{}.{ending}", unit.invocation.file_stem()));
+        if rekindle_fsx::stat(&library).is_ok_and(|sig| sig.nlink > 1) {
+            let _ = rekindle_fsx::remove_file(&library);
+        }
     }
 }
 

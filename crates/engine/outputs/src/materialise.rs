@@ -3,8 +3,8 @@
 //! Called by the wrapper before a compiler starts, by the launcher before a program does, and by the
 //! command for what a person collects. The bytes come from the store that the placeholder names, with
 //! their digest checked, by reflink or copy. By checked hardlink only a library whose metadata lies
-//! beside it: cargo takes the newer of the two times, which the metadata keeps. Everything else has the
-//! placeholder's modification time and mode, so that cargo sees no change. A file appears by rename, whole; whoever dies half-way leaves the placeholder.
+//! beside it (cargo takes the newer of the two times, which the metadata keeps), and metadata that nobody else
+//! shares. Everything but the library has the placeholder's modification time and mode, so that cargo sees no change. A file appears by rename, whole; whoever dies half-way leaves the placeholder.
 //!
 //! Several processes may do it at once, and to one file: the placeholder itself is locked meanwhile
 //! (for a link, its directory), and the second finds it done. Names that share a placeholder's inode
@@ -401,6 +401,15 @@ fn fill(
     Ok(Materialised { files: 1, bytes })
 }
 
+/// How a file may share its inode with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// With whoever has it, so it has the object's time: a library, beside metadata that has the unit's.
+    WithOthers,
+    /// With the store alone, whose object then gets the placeholder's time: metadata.
+    WithTheStore,
+}
+
 /// Puts the store's own inode at `temporary`, where that does as well. How many bytes it has.
 fn shared(
     store: &LocalStore,
@@ -409,32 +418,46 @@ fn shared(
     temporary: &Path,
     names: &[PathBuf],
 ) -> Result<Option<u64>, StoreError> {
-    if !may_share(placeholder, names) {
+    let digest = &placeholder.digest;
+    let Some(sharing) = sharing(placeholder, names) else {
+        return Ok(None);
+    };
+    if sharing == Sharing::WithTheStore && !store.is_unshared(digest) {
         return Ok(None);
     }
     let wish = Wish {
         hardlink: true,
         executable: placeholder.mode & 0o111 != 0,
     };
-    let placed = store.place_object(&placeholder.digest, temporary, wish)?;
+    let placed = store.place_object(digest, temporary, wish)?;
     if placed.method != Method::Hardlink {
         rekindle_fsx::set_mode(temporary, placeholder.mode)?;
         rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
         return Ok(Some(placed.sig.size));
     }
-    // A later time than the metadata's would be the unit's, and what depends on it out of date.
-    let fits =
-        placed.sig.mtime_ns <= sig.mtime_ns && placed.sig.mode & 0o777 == placeholder.mode & 0o777;
+    let has_mode = placed.sig.mode & 0o777 == placeholder.mode & 0o777;
+    let fits = match sharing {
+        // A later time than the metadata's would be the unit's, and what depends on it out of date.
+        Sharing::WithOthers => has_mode && placed.sig.mtime_ns <= sig.mtime_ns,
+        // Who linked it at the same moment has another time in mind.
+        Sharing::WithTheStore => has_mode && placed.sig.nlink == 2,
+    };
+    if fits && sharing == Sharing::WithTheStore {
+        rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
+    }
     Ok(fits.then_some(placed.sig.size))
 }
 
-/// Whether a file may share its inode with the store, and so have another time: a library that people
-/// have no second name of, beside metadata that has the unit's time.
-fn may_share(placeholder: &Placeholder, names: &[PathBuf]) -> bool {
-    let [name] = names else { return false };
-    placeholder.replacements.is_empty()
-        && name.extension() == Some(OsStr::new("rlib"))
-        && rekindle_fsx::exists(&name.with_extension("rmeta"))
+/// Whether and how a file may share its inode with the store: one that people have no second name of, and that compilers
+/// replace as a whole.
+fn sharing(placeholder: &Placeholder, names: &[PathBuf]) -> Option<Sharing> {
+    let [name] = names else { return None };
+    let ending = name.extension().and_then(OsStr::to_str);
+    match ending.filter(|_| placeholder.replacements.is_empty())? {
+        "rlib" if rekindle_fsx::exists(&name.with_extension("rmeta")) => Some(Sharing::WithOthers),
+        "rmeta" => Some(Sharing::WithTheStore),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -100,6 +100,13 @@ impl LocalStore {
         (sig.kind() == fsx::FileKind::File).then_some(sig.size)
     }
 
+    /// Whether an object is on this disk and nobody shares its inode.
+    #[must_use]
+    pub fn is_unshared(&self, digest: &Digest) -> bool {
+        let sig = fsx::stat(&self.layout.object(digest));
+        sig.is_ok_and(|sig| sig.kind() == fsx::FileKind::File && sig.nlink == 1)
+    }
+
     /// Brings those of some objects from [`beyond`] that are not here: several at once take less time than one after
     /// the other. What cannot be brought is found out when it is placed.
     pub fn bring_objects(&self, objects: &[(Digest, u64)]) {
@@ -464,11 +471,14 @@ impl Store for LocalStore {
     }
 }
 
+/// Modification time of an object, in seconds since 1970: what cargo gives to the files of packages. Whoever shares its inode
+/// has this time too, and a library that came after its place was made would be newer than what was made of it.
+const MADE_ELSEWHERE_S: u64 = 1_153_704_088;
+
 /// Mode and time of a new file, from which an object is made.
 fn arriving(executable: bool) -> (u32, u64) {
     let mode = if executable { 0o777 } else { 0o666 };
-    let now_s = u64::try_from(fsx::time::realtime_ns() / SECOND_NS).unwrap_or(0);
-    (mode, now_s)
+    (mode, MADE_ELSEWHERE_S)
 }
 
 /// Bytes on their way, hashed, and no more of them than there should be by more than one.

@@ -105,6 +105,81 @@ fn a_library_shares_its_inode_where_its_metadata_has_the_later_time() {
 }
 
 #[test]
+fn a_library_that_came_from_elsewhere_shares_its_inode_though_its_place_is_older() {
+    let field = Field::new();
+    let placeholder = field.placeholder(b"bytes");
+    let path = field.text("deps/libx.rlib", &placeholder);
+    field.text("deps/libx.rmeta", &placeholder);
+    let far = b"from far".as_slice();
+    let come = |digest: Digest, name: &str| {
+        let placeholder = Placeholder {
+            digest,
+            size: far.len() as u64,
+            mode: 0o644,
+            ..placeholder.clone()
+        };
+        rekindle_fsx::atomic::write(&path, &placeholder.to_text(None)).unwrap();
+        rekindle_fsx::set_mtime(&path, TIME_NS).unwrap();
+        materialise(&path).unwrap();
+        let sig = rekindle_fsx::stat(&path).unwrap();
+        // A copy, or what shares blocks, has its place's time.
+        let is_copied = sig.mtime_ns == TIME_NS && !never_shares_blocks(&field);
+        assert!(sig.nlink == 2 || is_copied, "{name}: {sig:?}");
+        assert!(sig.mtime_ns <= TIME_NS, "{name}: {sig:?}");
+        rekindle_fsx::remove_file(&field.object(&digest)).unwrap();
+    };
+    let digest = Digest::of(far);
+    field.store.put_object_of(&digest, far, false).unwrap();
+    come(digest, "bytes");
+    let size = far.len() as u64;
+    let (store, mut reader) = (&field.store, far);
+    store
+        .put_object_from((&digest, size), false, &mut reader)
+        .unwrap();
+    come(digest, "a reader");
+}
+
+/// Whether the file system has no reflinks.
+fn never_shares_blocks(field: &Field) -> bool {
+    let (from, to) = (field.path("from"), field.path("to"));
+    rekindle_fsx::atomic::write(&from, b"x").unwrap();
+    let wish = Wish {
+        hardlink: true,
+        executable: false,
+    };
+    let placed = rekindle_fsx::place::place(&from, &to, &field.path("temporary"), None, wish);
+    placed.unwrap().method != Method::Reflink
+}
+
+#[test]
+fn metadata_shares_its_inode_with_the_store_alone_and_has_its_places_time() {
+    let field = Field::new();
+    let mut placeholder = field.placeholder(b"bytes");
+    placeholder.mode = 0o644;
+    let expected_links = if never_shares_blocks(&field) { 2 } else { 1 };
+    let first = field.text("deps/libx.rmeta", &placeholder);
+    materialise(&first).unwrap();
+    let sig = rekindle_fsx::stat(&first).unwrap();
+    assert_eq!((sig.nlink, sig.mtime_ns), (expected_links, TIME_NS));
+    // Another directory has another time, which must not become the first one's.
+    let second = field.text("deps/liby.rmeta", &placeholder);
+    rekindle_fsx::set_mtime(&second, TIME_NS + 5).unwrap();
+    materialise(&second).unwrap();
+    let sig = rekindle_fsx::stat(&second).unwrap();
+    assert_eq!((sig.nlink, sig.mtime_ns), (1, TIME_NS + 5));
+    let sig = rekindle_fsx::stat(&first).unwrap();
+    assert_eq!((sig.nlink, sig.mtime_ns), (expected_links, TIME_NS));
+    // Once nobody has it, it may be lent again; a mode that is not the object's is not given to it.
+    rekindle_fsx::remove_file(&first).unwrap();
+    placeholder.mode = 0o640;
+    let third = field.text("deps/libz.rmeta", &placeholder);
+    materialise(&third).unwrap();
+    let sig = rekindle_fsx::stat(&third).unwrap();
+    assert_eq!((sig.nlink, sig.mode & 0o777), (1, 0o640));
+    assert_eq!(sig.mtime_ns, TIME_NS);
+}
+
+#[test]
 fn time_mode_bytes_and_what_is_known_stay() {
     let field = Field::new();
     let placeholder = field.placeholder(b"bytes");
