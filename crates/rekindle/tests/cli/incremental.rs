@@ -34,7 +34,7 @@ fn changed(project: &Project) {
     commit(project, "second");
 }
 
-fn has_reflinks(project: &Project) -> bool {
+pub(crate) fn has_reflinks(project: &Project) -> bool {
     project.put("from", "bytes");
     let wish = Wish {
         hardlink: true,

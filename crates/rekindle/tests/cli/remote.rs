@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::incremental::has_reflinks;
 use crate::project::{Done, Project};
 use crate::snapshots::{commit, git, workspace};
 
@@ -239,6 +240,35 @@ fn incremental_state_comes_to_the_compile_that_can_begin_with_it() {
     let without = materialised(&elsewhere);
     // A session's graph, its results, its products and at least one object.
     assert!(with_state >= without + 4, "{without} and {with_state}");
+}
+
+#[test]
+fn libraries_from_afar_are_linked_to_their_places_and_fresh() {
+    let project = workspace();
+    let cargo_home = project.path("cargo").display().to_string();
+    let machine = |name| Machine::new(&project, name, "src").with("CARGO_HOME", &cargo_home);
+    machine("first").build();
+    project.put(
+        "ws/app/src/main.rs",
+        "fn main() { println!(\"{}{}2\", lib::word(), env!(\"MADE\")); }",
+    );
+    commit(&project, "second");
+    let second = machine("second");
+    second.build();
+    let deps = rekindle_fsx::list_dir(&second.checkout.join("target/debug/deps")).unwrap();
+    for ending in ["rlib", "rmeta"] {
+        let is_library = |file: &&rekindle_fsx::DirEntry| {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("liblib-") && name.ends_with(ending)
+        };
+        let library = deps.iter().find(is_library).unwrap();
+        let links = if has_reflinks(&project) { 1 } else { 2 };
+        assert_eq!(library.sig.nlink, links, "{}", library.path.display());
+    }
+    second.build();
+    let [_, hits, misses, uncacheable] = fates(&second.stats());
+    assert_eq!((hits, misses, uncacheable), (0, 0, 0));
+    assert_eq!(second.output(), "one!2\n");
 }
 
 #[test]
