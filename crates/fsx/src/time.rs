@@ -2,6 +2,10 @@
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+/// The time that cargo gives to the files that it makes when it packs, in seconds since 1970: old enough for whoever
+/// compares times, and not zero, which some tools take for none.
+pub const PACKED_S: u64 = 1_153_704_088;
+
 fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec
         .saturating_mul(1_000_000_000)

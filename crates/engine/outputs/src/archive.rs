@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
+use rekindle_fsx::time::PACKED_S;
 
 /// What cargo allows a `.crate` to unpack to, whatever its own size.
 const MAX_BYTES: u64 = 512 << 20;
@@ -17,10 +18,8 @@ const MAX_RATIO: u64 = 20;
 /// The file that says that cargo has unpacked everything; cargo takes none from an archive.
 pub const CARGO_OK: &str = ".cargo-ok";
 
-/// Files that cargo made when it packed, whose times some versions left out.
+/// Files that cargo made when it packed, whose times some versions left out. They are given [`PACKED_S`].
 const GENERATED: &[&str] = &["Cargo.lock", "Cargo.toml", ".cargo_vcs_info.json"];
-/// The time that cargo gives to those: seconds since 1970.
-const GENERATED_S: u64 = 1_153_704_088;
 
 /// Why an archive is not unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +132,7 @@ fn member<R: Read>(
             .iter()
             .any(|generated| path == Path::new(generated))
     {
-        mtime_s = GENERATED_S;
+        mtime_s = PACKED_S;
     }
     Ok(Some(Member {
         path: path.to_owned(),
@@ -267,6 +266,6 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        assert_eq!(times, [GENERATED_S, 1]);
+        assert_eq!(times, [PACKED_S, 1]);
     }
 }

@@ -436,12 +436,13 @@ fn shared(
         return Ok(Some(placed.sig.size));
     }
     let has_mode = placed.sig.mode & 0o777 == placeholder.mode & 0o777;
-    let fits = match sharing {
+    let may_stay = match sharing {
         // A later time than the metadata's would be the unit's, and what depends on it out of date.
-        Sharing::WithOthers => has_mode && placed.sig.mtime_ns <= sig.mtime_ns,
+        Sharing::WithOthers => placed.sig.mtime_ns <= sig.mtime_ns,
         // Who linked it at the same moment has another time in mind.
-        Sharing::WithTheStore => has_mode && placed.sig.nlink == 2,
+        Sharing::WithTheStore => placed.sig.nlink == 2,
     };
+    let fits = has_mode && may_stay;
     if fits && sharing == Sharing::WithTheStore {
         rekindle_fsx::set_mtime(temporary, sig.mtime_ns)?;
     }

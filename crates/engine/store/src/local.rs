@@ -193,8 +193,8 @@ impl LocalStore {
     /// Writes bytes whose digest this is. Whether the object is new.
     fn write_object(&self, digest: Digest, bytes: &[u8], executable: bool) -> io::Result<bool> {
         let arrival = self.layout.temporary();
-        let (mode, now_s) = arriving(executable);
-        let write = || fsx::write_file_bytes(&arrival, bytes, mode, now_s);
+        let (mode, mtime_s) = arriving(executable);
+        let write = || fsx::write_file_bytes(&arrival, bytes, mode, mtime_s);
         fsx::with_dir(&self.layout.temporaries(), write).map_err(at("write", &arrival))?;
         self.settle_written(&arrival, digest)
     }
@@ -230,8 +230,8 @@ impl LocalStore {
         fsx::create_dir_all(&temporaries).map_err(at("make", &temporaries))?;
         let arrival = self.layout.temporary();
         let mut checked = Checked::new(bytes, size);
-        let (mode, now_s) = arriving(executable);
-        let refused = match fsx::write_file(&arrival, &mut checked, mode, now_s) {
+        let (mode, mtime_s) = arriving(executable);
+        let refused = match fsx::write_file(&arrival, &mut checked, mode, mtime_s) {
             Ok(_) if checked.is(digest) => {
                 self.settle_written(&arrival, *digest)?;
                 return Ok(());
@@ -471,14 +471,11 @@ impl Store for LocalStore {
     }
 }
 
-/// Modification time of an object, in seconds since 1970: what cargo gives to the files of packages. Whoever shares its inode
-/// has this time too, and a library that came after its place was made would be newer than what was made of it.
-const MADE_ELSEWHERE_S: u64 = 1_153_704_088;
-
-/// Mode and time of a new file, from which an object is made.
+/// Mode and time of a new file, from which an object is made. Whoever shares its inode has this time too, and a library that came
+/// after its place was made would be newer than what was made of it.
 fn arriving(executable: bool) -> (u32, u64) {
     let mode = if executable { 0o777 } else { 0o666 };
-    (mode, MADE_ELSEWHERE_S)
+    (mode, fsx::time::PACKED_S)
 }
 
 /// Bytes on their way, hashed, and no more of them than there should be by more than one.

@@ -1,7 +1,5 @@
 //! Incremental state in a fresh checkout: it waits until the compile that reads it.
 
-use rekindle_fsx::place::{Method, Wish, place};
-
 use crate::project::{Done, Project};
 use crate::snapshots::{assert_fresh, commit, fresh_clone, git, manifest, program, workspace};
 
@@ -35,16 +33,7 @@ fn changed(project: &Project) {
 }
 
 pub(crate) fn has_reflinks(project: &Project) -> bool {
-    project.put("from", "bytes");
-    let wish = Wish {
-        hardlink: true,
-        executable: false,
-    };
-    let names = ["from", "to", "on-the-way"].map(|name| project.path(name));
-    place(&names[0], &names[1], &names[2], None, wish)
-        .unwrap()
-        .method
-        == Method::Reflink
+    rekindle_fsx::disk::can_reflink(&project.path("")).unwrap()
 }
 
 #[test]

@@ -117,11 +117,8 @@ fn note_crate(location: &Location, marker: &Marker) -> io::Result<()> {
     fsx::atomic::write_via(&fsx::atomic::beside(&path), &path, &note.to_bytes()?)
 }
 
-/// Old enough for whoever compares times: cargo's own for what it generates.
-const STUB_MTIME_S: u64 = 1_153_704_088;
-
 fn write(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
-    fsx::write_file(path, &mut bytes, 0o644, STUB_MTIME_S)?;
+    fsx::write_file(path, &mut bytes, 0o644, fsx::time::PACKED_S)?;
     Ok(())
 }
 
