@@ -167,7 +167,11 @@ fn machine(scratch: &Path) -> Machine {
     Machine {
         cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64),
         memory_gib: (memory_kib + (1 << 19)) >> 20,
-        file_system: said("stat", &["--file-system", "--format=%T", &scratch]),
+        // `stat --file-system` has one name for ext2, ext3 and ext4.
+        file_system: said(
+            "findmnt",
+            &["--noheadings", "--output=FSTYPE", "--target", &scratch],
+        ),
         rustc: rustc.split(' ').nth(1).unwrap_or("unknown").to_owned(),
     }
 }

@@ -422,7 +422,14 @@ fn shared(
     let Some(sharing) = sharing(placeholder, names) else {
         return Ok(None);
     };
-    if sharing == Sharing::WithTheStore && !store.is_unshared(digest) {
+    // Asked before, since to link an object is to read all of it.
+    let is_in_vain = match (sharing, store.object_sig(digest)) {
+        (Sharing::WithOthers, object) => {
+            object.is_some_and(|object| object.mtime_ns > sig.mtime_ns)
+        }
+        (Sharing::WithTheStore, object) => object.is_none_or(|object| object.nlink != 1),
+    };
+    if is_in_vain {
         return Ok(None);
     }
     let wish = Wish {

@@ -96,15 +96,14 @@ impl LocalStore {
     /// The size in bytes of an object that is on this disk; its bytes are not looked at.
     #[must_use]
     pub fn object_size(&self, digest: &Digest) -> Option<u64> {
-        let sig = fsx::stat(&self.layout.object(digest)).ok()?;
-        (sig.kind() == fsx::FileKind::File).then_some(sig.size)
+        Some(self.object_sig(digest)?.size)
     }
 
-    /// Whether an object is on this disk and nobody shares its inode.
+    /// The signature of an object's file, where it is on this disk: who shares it, and since when it is as it is.
     #[must_use]
-    pub fn is_unshared(&self, digest: &Digest) -> bool {
-        let sig = fsx::stat(&self.layout.object(digest));
-        sig.is_ok_and(|sig| sig.kind() == fsx::FileKind::File && sig.nlink == 1)
+    pub fn object_sig(&self, digest: &Digest) -> Option<fsx::StatSig> {
+        let sig = fsx::stat(&self.layout.object(digest)).ok()?;
+        (sig.kind() == fsx::FileKind::File).then_some(sig)
     }
 
     /// Brings those of some objects from [`beyond`] that are not here: several at once take less time than one after
