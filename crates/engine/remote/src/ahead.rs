@@ -41,6 +41,13 @@ struct Sender {
     known: HashSet<Digest>,
 }
 
+/// The objects that one record refers to and no pack has: a library and its metadata, say.
+#[derive(Debug, Default)]
+struct Published {
+    objects: Vec<Digest>,
+    bytes: u64,
+}
+
 impl Ahead {
     /// Begins to send what a run notes, but for objects that are `known` to be there. `None` where there is no thread for it.
     #[must_use]
@@ -79,19 +86,14 @@ impl Ahead {
 impl Sender {
     fn run(mut self) -> Vec<PackEntry> {
         let mut packs = Vec::new();
-        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        let mut waiting = Vec::new();
         while !self.over.load(Ordering::SeqCst) {
-            for (digest, size) in self.published() {
-                waiting.push(digest);
-                bytes += size;
-            }
-            if bytes < RAW_BYTES {
+            waiting.extend(self.published());
+            let Some(share) = share_of(&mut waiting) else {
                 std::thread::park_timeout(PAUSE);
                 continue;
-            }
-            bytes = 0;
-            let waiting = std::mem::take(&mut waiting);
-            match push::pack_share((&self.client, &self.store), &waiting, push::threads()) {
+            };
+            match push::pack_share((&self.client, &self.store), &share, push::threads()) {
                 Ok(made) => packs.extend(made),
                 // The save at the end says so, if it fails as well.
                 Err(_) => break,
@@ -101,7 +103,7 @@ impl Sender {
     }
 
     /// What was published since the last look.
-    fn published(&mut self) -> Vec<(Digest, u64)> {
+    fn published(&mut self) -> Vec<Published> {
         let mut new = Vec::new();
         for record in beyond::noted(&self.run_dir) {
             if !self.seen.insert(record) {
@@ -110,13 +112,49 @@ impl Sender {
             let Ok(Some(found)) = self.store.get_record(record.0, &record.1) else {
                 continue;
             };
+            let mut published = Published::default();
             for digest in found.refs {
                 let size = self.store.object_size(&digest);
                 if let Some(size) = size.filter(|_| self.known.insert(digest)) {
-                    new.push((digest, size));
+                    published.objects.push(digest);
+                    published.bytes += size;
                 }
             }
+            new.push(published);
         }
         new
+    }
+}
+
+/// Takes what is enough for a pack off the front; `None` where there is too little. While one pack is made, enough for several may
+/// come: in one share some libraries would be in another pack than the metadata that they repeat.
+fn share_of(waiting: &mut Vec<Published>) -> Option<Vec<Digest>> {
+    let mut bytes = 0;
+    let last = waiting.iter().position(|published| {
+        bytes += published.bytes;
+        bytes >= RAW_BYTES
+    })?;
+    let share = waiting.drain(..=last);
+    Some(share.flat_map(|published| published.objects).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_what_one_pack_takes_and_parts_no_record() {
+        let published = |name: u8| Published {
+            objects: vec![Digest::of(&[name, 1]), Digest::of(&[name, 2])],
+            bytes: RAW_BYTES / 2,
+        };
+        let mut waiting: Vec<Published> = (0..5).map(published).collect();
+        for first in [0, 2] {
+            let both = [published(first), published(first + 1)];
+            let expected: Vec<Digest> = both.into_iter().flat_map(|one| one.objects).collect();
+            assert_eq!(share_of(&mut waiting), Some(expected));
+        }
+        assert_eq!(share_of(&mut waiting), None);
+        assert_eq!(waiting.len(), 1);
     }
 }

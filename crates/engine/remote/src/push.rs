@@ -327,11 +327,18 @@ fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
     let sizes: Vec<u64> = objects.iter().map(size).collect();
     let share = sizes.iter().sum::<u64>() / AT_ONCE as u64;
     let share = share.clamp(RAW_BYTES_MIN, RAW_BYTES);
+    // Of one record metadata comes first.
+    let parts = |at: usize| match (objects.get(at), objects.get(at + 1)) {
+        (Some(one), Some(next)) => {
+            class_of(store, one) == Class::Metadata && class_of(store, next) == Class::Library
+        }
+        _ => false,
+    };
     let mut shares = Vec::new();
     let (mut from, mut bytes) = (0, 0);
     for (at, size) in sizes.iter().enumerate() {
         bytes += size;
-        if bytes >= share {
+        if bytes >= share && !parts(at) {
             shares.extend(objects.get(from..=at));
             (from, bytes) = (at + 1, 0);
         }
@@ -349,42 +356,57 @@ pub(crate) fn pack_share(
     let mut packs = Vec::new();
     let empty = || Builder::with_threads(threads);
     let mut builder = empty();
-    for digest in &libraries_last(store, objects) {
-        // One that was evicted or damaged meanwhile is a miss for whoever reads the record.
-        let Ok((bytes, executable)) = store.object_bytes(digest) else {
-            continue;
-        };
-        if bytes.len() as u64 > crate::pack::MAX_OBJECT_BYTES {
-            continue;
-        }
-        builder.add(*digest, &bytes, executable)?;
-        if builder.len() >= PACK_BYTES {
+    for (class, digest) in libraries_last(store, objects) {
+        // A library stays in the pack of the metadata that it repeats.
+        if builder.len() >= PACK_BYTES && class != Class::Library {
             packs.extend(write_pack(
                 client,
                 std::mem::replace(&mut builder, empty()),
             )?);
         }
+        // One that was evicted or damaged meanwhile is a miss for whoever reads the record.
+        let Ok((bytes, executable)) = store.object_bytes(&digest) else {
+            continue;
+        };
+        if bytes.len() as u64 > crate::pack::MAX_OBJECT_BYTES {
+            continue;
+        }
+        builder.add(digest, &bytes, executable)?;
     }
     packs.extend(write_pack(client, builder)?);
     Ok(packs)
 }
 
+/// What an object is, in the order in which a pack has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Other,
+    Metadata,
+    Library,
+}
+
+fn class_of(store: &LocalStore, digest: &Digest) -> Class {
+    match store.object_begin(digest, 8) {
+        Some((size, _)) if size <= crate::pack::SMALL_BYTES => Class::Other,
+        Some((_, begin)) if is_metadata(&begin) => Class::Metadata,
+        Some((_, begin)) if begin == ARCHIVE => Class::Library,
+        _ => Class::Other,
+    }
+}
+
 /// The same objects, large metadata and what is no library before libraries: these repeat it, and where it lies together less
 /// is read by who wants nothing else.
-fn libraries_last(store: &LocalStore, objects: &[Digest]) -> Vec<Digest> {
-    const OTHERS: u8 = 0;
-    const METADATA: u8 = 1;
-    const LIBRARIES: u8 = 2;
+fn libraries_last(store: &LocalStore, objects: &[Digest]) -> Vec<(Class, Digest)> {
     let class = |digest: &Digest| match store.object_begin(digest, 8) {
-        Some((size, _)) if size <= crate::pack::SMALL_BYTES => OTHERS,
-        Some((_, begin)) if is_metadata(&begin) => METADATA,
-        Some((_, begin)) if begin == ARCHIVE => LIBRARIES,
-        _ => OTHERS,
+        Some((size, _)) if size <= crate::pack::SMALL_BYTES => Class::Other,
+        Some((_, begin)) if is_metadata(&begin) => Class::Metadata,
+        Some((_, begin)) if begin == ARCHIVE => Class::Library,
+        _ => Class::Other,
     };
-    let mut objects: Vec<(u8, Digest)> = objects.iter().map(|one| (class(one), *one)).collect();
+    let mut objects: Vec<(Class, Digest)> = objects.iter().map(|one| (class(one), *one)).collect();
     // Stable: those of one record stay together, and those that were to be first are.
     objects.sort_by_key(|(class, _)| *class);
-    objects.into_iter().map(|(_, digest)| digest).collect()
+    objects
 }
 
 fn write_pack(client: &Client, builder: Builder) -> Result<Option<PackEntry>, PushError> {

@@ -90,6 +90,21 @@ fn a_library_is_sent_without_the_metadata_that_it_repeats() {
 }
 
 #[test]
+fn a_full_pack_is_not_closed_between_metadata_and_the_library_that_repeats_it() {
+    let lab = Lab::new();
+    let here = lab.store("here");
+    let full = usize::try_from(push::PACK_BYTES).unwrap();
+    let metadata = [b"rust\0\0\0\x0a", &noise(1, full)[..]].concat();
+    let used = [put(&here, "unit", &[&metadata, &library(&metadata, 2)])];
+    save(&lab.client(), &here, None, &used).unwrap();
+    let found = find(&lab.client(), &lab.store("there"));
+    let [pack] = &found.index.packs[..] else {
+        panic!("{} packs", found.index.packs.len())
+    };
+    assert!(pack.bytes < push::PACK_BYTES + 200_000, "{}", pack.bytes);
+}
+
+#[test]
 fn a_library_alone_brings_what_it_refers_to() {
     let saves = saved();
     let client = saves.lab.client();
