@@ -397,13 +397,8 @@ fn class_of(store: &LocalStore, digest: &Digest) -> Class {
 /// The same objects, large metadata and what is no library before libraries: these repeat it, and where it lies together less
 /// is read by who wants nothing else.
 fn libraries_last(store: &LocalStore, objects: &[Digest]) -> Vec<(Class, Digest)> {
-    let class = |digest: &Digest| match store.object_begin(digest, 8) {
-        Some((size, _)) if size <= crate::pack::SMALL_BYTES => Class::Other,
-        Some((_, begin)) if is_metadata(&begin) => Class::Metadata,
-        Some((_, begin)) if begin == ARCHIVE => Class::Library,
-        _ => Class::Other,
-    };
-    let mut objects: Vec<(Class, Digest)> = objects.iter().map(|one| (class(one), *one)).collect();
+    let class = |digest: &Digest| (class_of(store, digest), *digest);
+    let mut objects: Vec<(Class, Digest)> = objects.iter().map(class).collect();
     // Stable: those of one record stay together, and those that were to be first are.
     objects.sort_by_key(|(class, _)| *class);
     objects
