@@ -255,6 +255,9 @@ impl Call<'_> {
             Err(code) => return Ok(code),
         };
         let cwd = &self.context.environment.cwd;
+        if let Some(invocation) = invocation {
+            remove_shared_outputs(invocation, &cwd.join(&invocation.out_dir));
+        }
         let sessions = invocation.and_then(|invocation| Sessions::look(invocation, cwd));
         let compile_start = Instant::now();
         let mut code = self.start_compiler(streams)?;
@@ -485,7 +488,7 @@ impl Call<'_> {
         event: &UnitEvent,
         streams: &mut Streams<'_>,
     ) -> io::Result<(execute::Ran, Option<Linked>)> {
-        remove_shared_outputs(unit, out_dir);
+        remove_shared_outputs(unit.invocation, out_dir);
         let mut arguments = unit.remap_arguments();
         if event.without_state {
             arguments.extend(verify::without_state(&self.chain.arguments));
@@ -595,10 +598,10 @@ fn add_filled(event: &mut UnitEvent, filled: Filled) {
     event.times.materialise_us += micros(filled.time);
 }
 
-/// Removes libraries that share their inode with the store, before a compiler could write into them.
-fn remove_shared_outputs(unit: &Unit<'_>, out_dir: &Path) {
+/// Removes libraries that share their inode with the store, before a compiler could write into them. Cargo removes the `.rlib`.
+fn remove_shared_outputs(invocation: &Invocation, out_dir: &Path) {
     for ending in ["rlib", "rmeta"] {
-        let library = out_dir.join(format!("lib{}.{ending}", unit.invocation.file_stem()));
+        let library = out_dir.join(format!("lib{}.{ending}", invocation.file_stem()));
         if rekindle_fsx::stat(&library).is_ok_and(|sig| sig.nlink > 1) {
             let _ = rekindle_fsx::remove_file(&library);
         }

@@ -1,5 +1,7 @@
 //! Machines that share a remote and nothing else.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -269,6 +271,51 @@ fn libraries_from_afar_are_linked_to_their_places_and_fresh() {
     let [_, hits, misses, uncacheable] = fates(&second.stats());
     assert_eq!((hits, misses, uncacheable), (0, 0, 0));
     assert_eq!(second.output(), "one!2\n");
+}
+
+/// Writes into what its unit has already, as rustc, which replaces it, does not; then starts the compiler.
+const WRITES_IN_PLACE: &str = r#"#!/bin/sh
+if [ "${1#-}" != "$1" ] || [ "$1" = - ]; then set -- rustc "$@"; fi
+for argument; do
+    case $before in --out-dir) out=$argument ;; --crate-name) name=$argument ;; esac
+    before=$argument
+done
+if [ "$name" = lib ]; then
+    for file in "$out"/liblib-*.rlib "$out"/liblib-*.rmeta; do
+        if [ -f "$file" ]; then echo changed >> "$file"; fi
+    done
+fi
+exec "$@"
+"#;
+
+#[test]
+fn a_compiler_does_not_find_the_stores_own_libraries_to_write_into() {
+    // A wrapper that nobody knows makes units uncacheable; a compiler is known by its bytes.
+    for variable in ["RUSTC_WRAPPER", "RUSTC"] {
+        write_in_place(variable);
+    }
+}
+
+fn write_in_place(variable: &str) {
+    let project = workspace();
+    let cargo_home = project.path("cargo").display().to_string();
+    let machine = |name| Machine::new(&project, name, "src").with("CARGO_HOME", &cargo_home);
+    machine("first").build();
+    project.put("ws/app/src/main.rs", "fn main() { lib::word(); }");
+    commit(&project, "second");
+    let compiler = project.path("compiler");
+    project.put("compiler", WRITES_IN_PLACE);
+    std::fs::set_permissions(&compiler, Permissions::from_mode(0o755)).unwrap();
+    let second = machine("second");
+    // The program reads the library, so that both of its files are there.
+    second.build();
+    second.edit("lib/src/lib.rs", "pub fn word() {}");
+    let mut build = second.command(&["build"]);
+    build.env(variable, &compiler);
+    Done::from(build.output().unwrap()).ok();
+    let mut verify = second.command(&["cache", "verify"]);
+    let done = Done::from(verify.output().unwrap()).ok();
+    assert!(done.stdout.contains(" 0 damaged"), "{}", done.stdout);
 }
 
 #[test]
