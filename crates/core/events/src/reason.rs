@@ -94,6 +94,8 @@ pub enum ChangeKind {
     Link,
     /// A program that a step is, started or looked for.
     Program,
+    /// A shared library that the loader looked for.
+    Library,
 }
 
 impl ChangeKind {
@@ -116,6 +118,7 @@ impl ChangeKind {
             Self::Listing => "listed directory",
             Self::Link => "symbolic link",
             Self::Program => "program",
+            Self::Library => "shared library",
         }
     }
 }
@@ -144,6 +147,7 @@ impl Change {
             ChangeKind::Listing => format!("other names are in `{name}`"),
             ChangeKind::Link => format!("`{name}` leads elsewhere"),
             ChangeKind::Program => format!("the program `{name}` is another"),
+            ChangeKind::Library => format!("the loader finds another `{name}`"),
             ChangeKind::Directory => {
                 let (old, new) = (self.old.as_deref()?, self.new.as_deref()?);
                 format!("its outputs hold the path of `{name}`: {old} → {new}")

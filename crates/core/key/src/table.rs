@@ -116,7 +116,7 @@ tags! {
         "PATH says which program is started: what it leads to counts, not what it says.";
     Variable = 37, Env, "Variables that the step was seen to read, by digest of the value",
         "Values are kept as digests alone; those that cargo or the system gives as paths are named relative to their roots.";
-    Library = 38, Program, "Shared libraries that were looked for: which files their names lead to in the loader's index",
+    Library = 38, Library, "Shared libraries that were looked for: which files their names lead to in the loader's index",
         "The index itself is another whenever any package is installed; what a name leads to decides what is loaded.";
     Spoken = 39, Env, "Beginnings of the names of variables that stand in a build script which looks for names in a copy of all",
         "The `cc` crate takes such a copy: a variable of whose name nothing stands in the program is not asked for.";

@@ -110,9 +110,13 @@ impl Lab {
 
     /// Runs `rekindle`, whatever comes of it.
     pub(crate) fn try_run(&self, arguments: &[&str]) -> Run {
+        self.logged(self.command(env!("CARGO_BIN_EXE_rekindle"), arguments))
+    }
+
+    /// Runs a command that starts `rekindle`, whatever comes of it.
+    pub(crate) fn logged(&self, mut command: Command) -> Run {
         let runs = self.project.path("store/v1/runs");
         let before = names(&runs);
-        let mut command = self.command(env!("CARGO_BIN_EXE_rekindle"), arguments);
         let done: Done = command.output().unwrap().into();
         let mut events = Vec::new();
         for name in names(&runs).iter().filter(|name| !before.contains(name)) {

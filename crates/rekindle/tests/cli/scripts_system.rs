@@ -1,9 +1,11 @@
-//! One header of the system, or one variable, changes: exactly the scripts that read it run.
+//! One header of the system, one variable or one library's place changes: exactly the scripts that read it run.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::keys::{Lab, Run, package, skip};
-use crate::scripts::{PRELUDE, replayed, steps};
+use crate::keys::{Lab, Run, package, sh, skip};
+use crate::scripts::{PRELUDE, ran_because, replayed, steps};
+use crate::second_machine::can_mount;
 
 /// Asks `pkg-config` where a library's headers are, and compiles against them.
 const PROBES: &str = r#"
@@ -134,4 +136,79 @@ fn exactly_the_scripts_that_read_it_run() {
     );
     assert_eq!(ran(&lab.anew(&["build"])), ["probing"]);
     assert_eq!(lab.app(), "2 3\n");
+}
+
+/// The loader's index of a machine that has the libraries of a directory as well, which it is looked for in first.
+fn index(lab: &Lab, libraries: &Path) -> PathBuf {
+    let [conf, index] = ["conf", "cache"].map(|ending| libraries.with_extension(ending));
+    let dirs = format!("{}\ninclude /etc/ld.so.conf\n", libraries.display());
+    std::fs::write(&conf, dirs).unwrap();
+    let words = ["-X", "-f", conf.to_str().unwrap(), "-C"];
+    let mut ldconfig = Command::new("/sbin/ldconfig");
+    let done = ldconfig.args(words).arg(&index).status().unwrap();
+    assert!(done.success());
+    let now = std::fs::read("/etc/ld.so.cache").unwrap();
+    assert!(
+        std::fs::read(&index).unwrap() != now,
+        "{}",
+        lab.checkout().display()
+    );
+    index
+}
+
+/// Builds anew as on a machine that has this index.
+fn with_index(lab: &Lab, index: &Path) -> Run {
+    let _ = std::fs::remove_dir_all(lab.path("target"));
+    let mount = "mount --bind \"$1\" /etc/ld.so.cache && shift && exec \"$@\"";
+    let mut command = lab.command("unshare", &["--mount", "--", "sh", "-c", mount, "sh"]);
+    let rekindle = [env!("CARGO_BIN_EXE_rekindle"), "build"];
+    command.arg(index).args(rekindle);
+    let run = lab.logged(command);
+    assert_eq!(run.done.code, Some(0), "{}", run.done.stderr);
+    run
+}
+
+/// The index is written anew with every library that is installed. What counts is what a name leads to.
+#[test]
+fn a_script_runs_when_a_librarys_name_leads_elsewhere() {
+    const TEST: &str = "a_script_runs_when_a_librarys_name_leads_elsewhere";
+    const LIBRARY: &str = "libgcc_s.so.1";
+    if !can_mount() {
+        return skip(TEST, "only root can mount");
+    }
+    if !Path::new("/etc/ld.so.cache").exists() {
+        return skip(TEST, "the loader has no index");
+    }
+    let lab = Lab::new(&[
+        ("Cargo.toml", &package("app", "")),
+        ("src/main.rs", "fn main() {}"),
+        (
+            "build.rs",
+            "fn main() { println!(\"cargo:rerun-if-changed=build.rs\") }",
+        ),
+    ]);
+    lab.anew(&["build"]);
+    replayed(&lab.anew(&["build"]));
+
+    let [other, same] = ["other", "same"].map(|name| lab.outside(name));
+    for dir in [&other, &same] {
+        std::fs::create_dir(dir).unwrap();
+    }
+    lab.put("spark.c", "int spark;\n");
+    let spark = other.join("libspark.so.1");
+    let words = ["-shared", "-Wl,-soname,libspark.so.1", "-o"];
+    let words = [&words[..], &[spark.to_str().unwrap(), "spark.c"]].concat();
+    sh(lab.checkout(), "cc", &words);
+    std::fs::remove_file(lab.path("spark.c")).unwrap();
+    replayed(&with_index(&lab, &index(&lab, &other)));
+
+    // The script was started with it, from where the index says.
+    let found = Command::new("cc")
+        .arg(format!("-print-file-name={LIBRARY}"))
+        .output();
+    let found = String::from_utf8(found.unwrap().stdout).unwrap();
+    std::fs::copy(found.trim(), same.join(LIBRARY)).unwrap();
+    let run = with_index(&lab, &index(&lab, &same));
+    ran_because(&run, "library", LIBRARY);
+    replayed(&lab.anew(&["build"]));
 }

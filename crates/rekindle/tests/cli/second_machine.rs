@@ -143,13 +143,17 @@ fn first(lab: &Lab, toolchain: &Path) -> Option<User> {
     fetch.output().unwrap().status.success().then_some(user)
 }
 
+/// Whether this user may mount something, for one command.
+pub(crate) fn can_mount() -> bool {
+    let mut unshare = Command::new("unshare");
+    let done = unshare.args(["--mount", "--", "true"]).output();
+    said("id", &["-u"]) == "0" && done.is_ok_and(|done| done.status.success())
+}
+
 #[test]
 fn another_user_on_another_machine_starts_nothing() {
     const TEST: &str = "another_user_on_another_machine_starts_nothing";
-    let can_mount = Command::new("unshare")
-        .args(["--mount", "--", "true"])
-        .output();
-    if said("id", &["-u"]) != "0" || !can_mount.is_ok_and(|done| done.status.success()) {
+    if !can_mount() {
         return skip(TEST, "only root can become another user and mount");
     }
     let manifest = package(
