@@ -9,10 +9,12 @@ use libfuzzer_sys::fuzz_target;
 use rekindle_outputs::placeholder::Placeholder;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Some(placeholder) = Placeholder::from_text(bytes) {
+    if let Some(placeholder) = Placeholder::from_bytes(bytes) {
         for launcher in [None, Some(Path::new("/usr/bin/rekindle-rustc"))] {
-            let text = placeholder.to_text(launcher);
-            assert_eq!(Placeholder::from_text(&text).as_ref(), Some(&placeholder));
+            for name in ["program", "liba.rmeta", "liba.rlib", "liba.so"] {
+                let bytes = placeholder.to_bytes(Path::new(name), launcher);
+                assert_eq!(Placeholder::from_bytes(&bytes).as_ref(), Some(&placeholder));
+            }
         }
     }
     if let Some(placeholder) = Placeholder::from_link(Path::new(OsStr::from_bytes(bytes))) {

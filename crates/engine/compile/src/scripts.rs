@@ -56,7 +56,7 @@ pub(crate) fn stand_in(
     if !placeholder::launcher_fits(launcher) || !unit.context.store.has_object(&digest, size) {
         return false;
     }
-    let text = Placeholder {
+    let bytes = Placeholder {
         digest,
         size,
         mode: MODE,
@@ -67,9 +67,9 @@ pub(crate) fn stand_in(
         }),
         replacements: debug::replacements(unit),
     }
-    .to_text(Some(launcher));
+    .to_bytes(path, Some(launcher));
     let temporary = rekindle_fsx::atomic::beside(path);
-    let placed = rekindle_fsx::atomic::write(&temporary, &text)
+    let placed = rekindle_fsx::atomic::write(&temporary, &bytes)
         .and_then(|()| rekindle_fsx::set_mode(&temporary, MODE))
         .and_then(|()| mtime_ns.map_or(Ok(()), |time| rekindle_fsx::set_mtime(&temporary, time)))
         .and_then(|()| rekindle_fsx::rename(&temporary, path));

@@ -194,7 +194,7 @@ mod tests {
                 replacements: Vec::new(),
             };
             let path = self.build_dir().join("debug/deps").join(name);
-            rekindle_fsx::atomic::write(&path, &placeholder.to_text(None)).unwrap();
+            rekindle_fsx::atomic::write(&path, &placeholder.to_bytes(&path, None)).unwrap();
             rekindle_fsx::set_mtime(&path, 1_700_000_000_000_000_000).unwrap();
             placeholder
         }

@@ -4,7 +4,8 @@
 //! one without us fails and never takes it for the bytes:
 //!
 //! - *text*, for outputs of compilers: lines of `name value`, ended by `end`. The first line of a
-//!   program's is `#!<launcher> --rekindle-launch`, so that starting it starts our launcher.
+//!   program's is `#!<launcher> --rekindle-launch`, so that starting it starts our launcher; a crate's has before it what
+//!   makes rustc say what to do (`placeholder/for_rustc.rs`).
 //! - *link*, for what a build script made: a symbolic link whose target does not exist.
 //!
 //! ```text
@@ -19,6 +20,8 @@
 //! replace <hex> <hex>               once for every path in debug information
 //! end
 //! ```
+
+mod for_rustc;
 
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -95,10 +98,9 @@ impl Placeholder {
                 .and_then(|link| Self::from_link(&link))),
             rekindle_fsx::FileKind::File if sig.size <= MAX_BYTES => {
                 // Most files are others', which their first bytes tell.
-                let begins = |head: &[u8]| MAGIC.starts_with(head) || head == LAUNCHED;
-                match rekindle_fsx::read_with_sig(path, LAUNCHED.len() as u64)? {
-                    Some((head, _)) if begins(&head) => {
-                        Ok(Self::from_text(&rekindle_fsx::read(path)?))
+                match rekindle_fsx::read_with_sig(path, for_rustc::BEGIN_BYTES)? {
+                    Some((head, _)) if may_begin(&head) => {
+                        Ok(Self::from_bytes(&rekindle_fsx::read(path)?))
                     }
                     Some(_) => Ok(None),
                     None => Err(io::ErrorKind::NotFound.into()),
@@ -127,9 +129,18 @@ impl Placeholder {
         Ok(None)
     }
 
-    /// The text form; with a launcher, a program's.
+    /// What is written in the place of `path`: the text form; with a launcher, a program's.
     #[must_use]
-    pub fn to_text(&self, launcher: Option<&Path>) -> Vec<u8> {
+    pub fn to_bytes(&self, path: &Path, launcher: Option<&Path>) -> Vec<u8> {
+        let text = self.to_text(launcher);
+        match launcher {
+            // The kernel looks for it first.
+            Some(_) => text,
+            None => for_rustc::dressed(path, text),
+        }
+    }
+
+    fn to_text(&self, launcher: Option<&Path>) -> Vec<u8> {
         let mut text = Vec::with_capacity(512);
         if let Some(launcher) = launcher {
             text.extend_from_slice(LAUNCHED);
@@ -166,7 +177,8 @@ impl Placeholder {
 
     /// Reads the text form; `None` for anything else, a cut text included.
     #[must_use]
-    pub fn from_text(text: &[u8]) -> Option<Self> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let text = for_rustc::undressed(bytes, MAGIC);
         let text = match text.strip_prefix(LAUNCHED) {
             Some(program) => &program[program.iter().position(|byte| *byte == b'\n')? + 1..],
             None => text,
@@ -246,6 +258,12 @@ impl Placeholder {
     }
 }
 
+/// Whether a file whose first bytes these are may be a placeholder.
+fn may_begin(head: &[u8]) -> bool {
+    let first = &head[..head.len().min(LAUNCHED.len())];
+    MAGIC.starts_with(first) || first == LAUNCHED || for_rustc::begins(head)
+}
+
 /// A path on a line of its own.
 pub(crate) fn escaped(bytes: &[u8]) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(bytes.len());
@@ -314,9 +332,11 @@ mod tests {
     fn both_forms_read_back() {
         let whole = placeholder();
         for launcher in [None, Some(Path::new("/usr/bin/rekindle-rustc"))] {
-            let text = whole.to_text(launcher);
-            assert_eq!(Placeholder::from_text(&text), Some(whole.clone()));
-            assert_eq!(Placeholder::from_text(&text[..text.len() - 1]), None);
+            for name in ["a", "liba.rmeta", "liba.rlib", "liba.so"] {
+                let bytes = whole.to_bytes(Path::new(name), launcher);
+                assert_eq!(Placeholder::from_bytes(&bytes), Some(whole.clone()));
+                assert_eq!(Placeholder::from_bytes(&bytes[..bytes.len() - 1]), None);
+            }
         }
         let bare = Placeholder {
             known: None,
@@ -365,7 +385,7 @@ mod tests {
     #[test]
     fn others_files_are_no_placeholders() {
         for text in [&b""[..], b"!<arch>\n", b"#!", b"#!/bin/sh\nend\n", MAGIC] {
-            assert_eq!(Placeholder::from_text(text), None);
+            assert_eq!(Placeholder::from_bytes(text), None);
         }
         assert_eq!(Placeholder::from_link(Path::new("/usr/lib/x.so")), None);
         assert_eq!(Placeholder::from_link(Path::new(NOWHERE)), None);

@@ -420,7 +420,7 @@ impl<'a> Capture<'a> {
         }
         if entry.sig.size <= INLINE_MAX_BYTES && (in_out_dir || !is_crate) {
             let bytes = rekindle_fsx::read(&entry.path)?;
-            if Placeholder::from_text(&bytes).is_some() {
+            if Placeholder::from_bytes(&bytes).is_some() {
                 return Err(LeftOut::UnknownInputs("it is a placeholder itself".into()));
             }
             let is_code = bytes.starts_with(b"\x7fELF");
@@ -451,7 +451,7 @@ impl<'a> Capture<'a> {
         // A placeholder is no text of the script's, whatever it holds.
         let text = self
             .mapped(&bytes)
-            .filter(|_| Placeholder::from_text(&bytes).is_none());
+            .filter(|_| Placeholder::from_bytes(&bytes).is_none());
         let Some(text) = text else {
             return Ok(None);
         };

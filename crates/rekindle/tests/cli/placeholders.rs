@@ -1,6 +1,7 @@
 //! A target directory in which outputs are placeholders works as one in which they are real, with cargo
 //! and with `rekindle`, and reads no more bytes than it must.
 
+use std::path::Path;
 use std::process::Command;
 
 use rekindle_events::Fate;
@@ -341,6 +342,62 @@ fn a_plain_cargo_fails_and_names_a_placeholder() {
     assert!(String::from_utf8_lossy(&text).contains("build with `rekindle`"));
     one.build();
     one.assert_fresh("rekindle made it good");
+}
+
+/// rustc names the compiler that made a crate, where that is another one: a placeholder's says what to do.
+#[test]
+fn rustc_says_what_to_do_about_a_placeholder() {
+    const TEST: &str = "rustc_says_what_to_do_about_a_placeholder";
+    let field = Field::new();
+    let one = checkout(&field);
+    one.rekindle(&["build"]).ok();
+    let real = std::fs::read(one.output("deps", "libdep-", ".rmeta")).unwrap();
+    let stand_ins = StandIns::put(&field, &one);
+    let put = std::fs::read(stand_ins.path("libdep.rmeta")).unwrap();
+    if put[..8] != real[..8] {
+        return skip(TEST, "this rustc's metadata has another version");
+    }
+    one.put("reads.rs", "extern crate dep; fn main() {}\n");
+    one.put("expands.rs", "extern crate mac; fn main() {}\n");
+    for (source, name) in [
+        ("reads.rs", "libdep.rmeta"),
+        ("reads.rs", "libdep.rlib"),
+        ("expands.rs", "libmac.so"),
+    ] {
+        let path = stand_ins.path(name).display();
+        let given = format!("--extern={}={path}", &name[3..6]);
+        let words = [source, "--out-dir=elsewhere", &given];
+        let done: Done = one.command("rustc", &words).output().unwrap().into();
+        assert_ne!(done.code, Some(0), "{name}");
+        let said = done.stderr;
+        assert!(
+            said.contains("E0514") && said.contains("`rekindle materialise`"),
+            "{said}"
+        );
+    }
+}
+
+/// Not by a linker either: mold passes over what it does not know in an archive.
+#[test]
+fn no_linker_takes_a_placeholder_for_a_library() {
+    const TEST: &str = "no_linker_takes_a_placeholder_for_a_library";
+    let field = Field::new();
+    let (one, stand_ins) = stood_in(&field, &["build"]);
+    one.put("main.c", "int main(void) { return 0; }\n");
+    for linker in ["bfd", "gold", "lld", "mold"] {
+        let links = |more: &[&Path]| {
+            let words = ["main.c", "-o", "main", &format!("-fuse-ld={linker}")];
+            let mut cc = one.command("cc", &words);
+            cc.args(more).output().unwrap().status.success()
+        };
+        if !links(&[]) {
+            skip(TEST, &format!("{linker} is not installed"));
+            continue;
+        }
+        for name in ["libdep.rlib", "libdep.rmeta", "libmac.so"] {
+            assert!(!links(&[stand_ins.path(name)]), "{linker} takes {name}");
+        }
+    }
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn a_crate_of_which_nothing_is_known_is_compiled_with_all_the_same() {
         let mut placeholder = Placeholder::read(path).unwrap().unwrap();
         placeholder.known = None;
         let sig = rekindle_fsx::stat(path).unwrap();
-        rekindle_fsx::atomic::write(path, &placeholder.to_text(None)).unwrap();
+        rekindle_fsx::atomic::write(path, &placeholder.to_bytes(path, None)).unwrap();
         rekindle_fsx::set_mtime(path, sig.mtime_ns).unwrap();
     }
     one.put(

@@ -179,8 +179,8 @@ impl StandIns {
                         externs: read.externs,
                     });
                     let launcher = (kind == Kind::Program).then_some(launcher.as_path());
-                    let text = placeholder.to_text(launcher);
-                    rekindle_fsx::atomic::write(&path, &text).unwrap();
+                    let bytes = placeholder.to_bytes(&path, launcher);
+                    rekindle_fsx::atomic::write(&path, &bytes).unwrap();
                     rekindle_fsx::set_mode(&path, placeholder.mode).unwrap();
                 }
                 Kind::Native => {

@@ -47,7 +47,7 @@ impl Field {
 
     fn text(&self, name: &str, placeholder: &Placeholder) -> PathBuf {
         let path = self.path(name);
-        rekindle_fsx::atomic::write(&path, &placeholder.to_text(None)).unwrap();
+        rekindle_fsx::atomic::write(&path, &placeholder.to_bytes(&path, None)).unwrap();
         rekindle_fsx::set_mtime(&path, TIME_NS).unwrap();
         path
     }
@@ -118,7 +118,7 @@ fn a_library_that_came_from_elsewhere_shares_its_inode_though_its_place_is_older
             mode: 0o644,
             ..placeholder.clone()
         };
-        rekindle_fsx::atomic::write(&path, &placeholder.to_text(None)).unwrap();
+        rekindle_fsx::atomic::write(&path, &placeholder.to_bytes(&path, None)).unwrap();
         rekindle_fsx::set_mtime(&path, TIME_NS).unwrap();
         materialise(&path).unwrap();
         let sig = rekindle_fsx::stat(&path).unwrap();

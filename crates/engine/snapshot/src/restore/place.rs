@@ -216,8 +216,8 @@ impl Placing<'_> {
             // Only what starts our launcher can be started.
             _ => (None, mode & 0o666),
         };
-        let text = placeholder.to_text(launcher);
-        stamped::write_new(path, &text, mode, self.time_ns)
+        let bytes = placeholder.to_bytes(path, launcher);
+        stamped::write_new(path, &bytes, mode, self.time_ns)
     }
 }
 
