@@ -127,11 +127,7 @@ impl Lab {
 
     /// Runs `rekindle`, which must succeed.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let run = self.try_run(arguments);
-        Run {
-            done: run.done.ok(),
-            ..run
-        }
+        self.try_run(arguments).ok()
     }
 
     /// Runs `rekindle` without a target directory to start from.
@@ -225,6 +221,14 @@ impl Lab {
 }
 
 impl Run {
+    /// The run, which must have succeeded.
+    pub(crate) fn ok(self) -> Self {
+        Self {
+            done: self.done.ok(),
+            ..self
+        }
+    }
+
     fn new(done: Done, events: Vec<Value>) -> Self {
         let of_units = |event: &&Value| event["event"] == "unit";
         Self {

@@ -139,7 +139,7 @@ fn exactly_the_scripts_that_read_it_run() {
 }
 
 /// The loader's index of a machine that has the libraries of a directory as well, which it is looked for in first.
-fn index(lab: &Lab, libraries: &Path) -> PathBuf {
+fn index(libraries: &Path) -> PathBuf {
     let [conf, index] = ["conf", "cache"].map(|ending| libraries.with_extension(ending));
     let dirs = format!("{}\ninclude /etc/ld.so.conf\n", libraries.display());
     std::fs::write(&conf, dirs).unwrap();
@@ -148,11 +148,8 @@ fn index(lab: &Lab, libraries: &Path) -> PathBuf {
     let done = ldconfig.args(words).arg(&index).status().unwrap();
     assert!(done.success());
     let now = std::fs::read("/etc/ld.so.cache").unwrap();
-    assert!(
-        std::fs::read(&index).unwrap() != now,
-        "{}",
-        lab.checkout().display()
-    );
+    let is_another = std::fs::read(&index).unwrap() != now;
+    assert!(is_another, "{} is the one here", index.display());
     index
 }
 
@@ -163,9 +160,7 @@ fn with_index(lab: &Lab, index: &Path) -> Run {
     let mut command = lab.command("unshare", &["--mount", "--", "sh", "-c", mount, "sh"]);
     let rekindle = [env!("CARGO_BIN_EXE_rekindle"), "build"];
     command.arg(index).args(rekindle);
-    let run = lab.logged(command);
-    assert_eq!(run.done.code, Some(0), "{}", run.done.stderr);
-    run
+    lab.logged(command).ok()
 }
 
 /// The index is written anew with every library that is installed. What counts is what a name leads to.
@@ -200,7 +195,7 @@ fn a_script_runs_when_a_librarys_name_leads_elsewhere() {
     let words = [&words[..], &[spark.to_str().unwrap(), "spark.c"]].concat();
     sh(lab.checkout(), "cc", &words);
     std::fs::remove_file(lab.path("spark.c")).unwrap();
-    replayed(&with_index(&lab, &index(&lab, &other)));
+    replayed(&with_index(&lab, &index(&other)));
 
     // The script was started with it, from where the index says.
     let found = Command::new("cc")
@@ -208,7 +203,7 @@ fn a_script_runs_when_a_librarys_name_leads_elsewhere() {
         .output();
     let found = String::from_utf8(found.unwrap().stdout).unwrap();
     std::fs::copy(found.trim(), same.join(LIBRARY)).unwrap();
-    let run = with_index(&lab, &index(&lab, &same));
+    let run = with_index(&lab, &index(&same));
     ran_because(&run, "library", LIBRARY);
     replayed(&lab.anew(&["build"]));
 }

@@ -44,7 +44,7 @@ pub(super) fn dressed(path: &Path, text: Vec<u8>) -> Vec<u8> {
         Some("rmeta") => [&metadata(), &text[..], END].concat(),
         Some("rlib") => [archive(), text].concat(),
         Some("so") => {
-            let metadata = [metadata(), END.to_vec()].concat();
+            let metadata = whole_metadata();
             let length = (metadata.len() as u64).to_le_bytes();
             [HEADER, &length, &metadata, &text].concat()
         }
@@ -87,10 +87,13 @@ fn metadata() -> Vec<u8> {
     [HEADER, &NO_ROOT, &[length], COMPILER, &[STRING_END, b'\n']].concat()
 }
 
+fn whole_metadata() -> Vec<u8> {
+    [&metadata(), END].concat()
+}
+
 fn archive() -> Vec<u8> {
-    let metadata = [metadata(), END.to_vec()].concat();
     let mut archive = ARCHIVE.to_vec();
-    member(&mut archive, "lib.rmeta/", &metadata);
+    member(&mut archive, "lib.rmeta/", &whole_metadata());
     member(&mut archive, "none.o/", &object());
     archive
 }
