@@ -20,6 +20,8 @@ use crate::push::{self, RAW_BYTES};
 
 /// How often the notes are looked at: a look reads a file of some ten thousand bytes.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Programs are dealt to one pack by this many bytes: they come to a tenth, and the last of them wait for the run's end.
+const PROGRAMS_BYTES: u64 = RAW_BYTES / 2;
 /// How little its packing counts beside compilers, as `nice` has it: it takes the time that they leave. After the last of them, when the
 /// program that they made is packed and the run's end waits for it, that is all of it.
 const NICENESS: i32 = 10;
@@ -46,6 +48,30 @@ struct Sender {
 struct Published {
     objects: Vec<Digest>,
     bytes: u64,
+}
+
+/// What waits for a pack.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Programs, which refer to each other: they wait for a pack of their own.
+    programs: Vec<Published>,
+    others: Vec<Published>,
+}
+
+impl Waiting {
+    fn add(&mut self, published: Published, has_program: bool) {
+        if has_program {
+            self.programs.push(published);
+        } else {
+            self.others.push(published);
+        }
+    }
+
+    /// Takes what is enough for a pack; `None` where there is too little.
+    fn share(&mut self) -> Option<Vec<Digest>> {
+        share_of(&mut self.others, RAW_BYTES)
+            .or_else(|| share_of(&mut self.programs, PROGRAMS_BYTES))
+    }
 }
 
 impl Ahead {
@@ -86,10 +112,10 @@ impl Ahead {
 impl Sender {
     fn run(mut self) -> Vec<PackEntry> {
         let mut packs = Vec::new();
-        let mut waiting = Vec::new();
+        let mut waiting = Waiting::default();
         while !self.over.load(Ordering::SeqCst) {
-            waiting.extend(self.published());
-            let Some(share) = share_of(&mut waiting) else {
+            self.take_published(&mut waiting);
+            let Some(share) = waiting.share() else {
                 std::thread::park_timeout(PAUSE);
                 continue;
             };
@@ -102,9 +128,8 @@ impl Sender {
         packs
     }
 
-    /// What was published since the last look.
-    fn published(&mut self) -> Vec<Published> {
-        let mut new = Vec::new();
+    /// Takes what was published since the last look.
+    fn take_published(&mut self, waiting: &mut Waiting) {
         for record in beyond::noted(&self.run_dir) {
             if !self.seen.insert(record) {
                 continue;
@@ -113,26 +138,27 @@ impl Sender {
                 continue;
             };
             let mut published = Published::default();
+            let mut has_program = false;
             for digest in found.refs {
                 let size = self.store.object_size(&digest);
                 if let Some(size) = size.filter(|_| self.known.insert(digest)) {
                     published.objects.push(digest);
                     published.bytes += size;
+                    has_program |= push::class_of(&self.store, &digest).is_program();
                 }
             }
-            new.push(published);
+            waiting.add(published, has_program);
         }
-        new
     }
 }
 
 /// Takes what is enough for a pack off the front; `None` where there is too little. While one pack is made, enough for several may
 /// come: in one share some libraries would be in another pack than the metadata that they repeat.
-fn share_of(waiting: &mut Vec<Published>) -> Option<Vec<Digest>> {
+fn share_of(waiting: &mut Vec<Published>, enough_bytes: u64) -> Option<Vec<Digest>> {
     let mut bytes = 0;
     let last = waiting.iter().position(|published| {
         bytes += published.bytes;
-        bytes >= RAW_BYTES
+        bytes >= enough_bytes
     })?;
     let share = waiting.drain(..=last);
     Some(share.flat_map(|published| published.objects).collect())
@@ -141,6 +167,24 @@ fn share_of(waiting: &mut Vec<Published>) -> Option<Vec<Digest>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_wait_for_each_other() {
+        let published = |name: u8, bytes| Published {
+            objects: vec![Digest::of(&[name])],
+            bytes,
+        };
+        let mut waiting = Waiting::default();
+        waiting.add(published(1, PROGRAMS_BYTES / 2), true);
+        waiting.add(published(2, RAW_BYTES), false);
+        waiting.add(published(3, PROGRAMS_BYTES / 2), true);
+        waiting.add(published(4, PROGRAMS_BYTES / 2), true);
+        assert_eq!(waiting.share(), Some(vec![Digest::of(&[2])]));
+        let programs = vec![Digest::of(&[1]), Digest::of(&[3])];
+        assert_eq!(waiting.share(), Some(programs));
+        assert_eq!(waiting.share(), None);
+        assert_eq!(waiting.programs.len(), 1);
+    }
 
     #[test]
     fn a_share_is_what_one_pack_takes_and_parts_no_record() {
@@ -152,9 +196,9 @@ mod tests {
         for first in [0, 2] {
             let both = [published(first), published(first + 1)];
             let expected: Vec<Digest> = both.into_iter().flat_map(|one| one.objects).collect();
-            assert_eq!(share_of(&mut waiting), Some(expected));
+            assert_eq!(share_of(&mut waiting, RAW_BYTES), Some(expected));
         }
-        assert_eq!(share_of(&mut waiting), None);
+        assert_eq!(share_of(&mut waiting, RAW_BYTES), None);
         assert_eq!(waiting.len(), 1);
     }
 }

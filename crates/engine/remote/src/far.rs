@@ -22,8 +22,8 @@ use crate::index::{Index, PackEntry, Place};
 use crate::pack::{self, Frame, Packed};
 use crate::stream;
 
-/// Ranges that are no farther apart are read in one request: what a link of 200 Mbit/s brings in 10 ms.
-const GAP_BYTES: u64 = 256 << 10;
+/// Ranges that are no farther apart are read in one request: what a link of 200 Mbit/s brings in 3 ms.
+const GAP_BYTES: u64 = 64 << 10;
 /// A range of several frames is no longer than this, so that several are under way at once.
 const RANGE_BYTES: u64 = 8 << 20;
 

@@ -22,13 +22,15 @@
 //!
 //! An `.rlib` repeats the `.rmeta` beside it, byte for byte, and that is most of it. So the frame of a library may have a
 //! *base*, an earlier frame of the same pack with its metadata alone, whose bytes zstd refers to (a prefix, as of `zstd
-//! --patch-from`). Who compiles reads metadata only, who links reads both and the repetition once. A base has no base.
+//! --patch-from`). Who compiles reads metadata only, who links reads both and the repetition once. Libraries of macros have one among
+//! themselves, and build scripts' programs: each has the standard library in it. A base has no base.
 //!
 //! Nothing here is believed: lengths are bounded before memory is taken ([`Table::check`]), a frame must come out at exactly
 //! the length that the table says, and every object is compared with its digest. A base may be anything: it decides how
 //! short a frame is, never what comes out of it unnoticed.
 
 mod builder;
+mod class;
 
 use std::io::Read;
 use std::ops::Range;
@@ -36,8 +38,8 @@ use std::ops::Range;
 use rekindle_base::Digest;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::builder::ARCHIVE;
-pub use self::builder::{Builder, is_metadata};
+pub use self::builder::Builder;
+pub(crate) use self::class::Class;
 
 /// The version of the format.
 pub const VERSION: u32 = 2;
@@ -531,6 +533,52 @@ mod tests {
         let mut spoilt = metadata.clone();
         spoilt[5_000] ^= 1;
         assert_eq!(with(Some(&spoilt)), Err(PackError::Damaged));
+    }
+
+    #[test]
+    fn macros_refer_to_macros_of_about_their_size_and_scripts_to_scripts() {
+        let elf = |kind: u8, word: &[u8], kilobytes: u32, from: u32| {
+            let code = (0..kilobytes * 256)
+                .flat_map(|n| (n ^ from).wrapping_mul(2_654_435_761).to_le_bytes());
+            let head = [
+                &b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"[..],
+                &[kind, 0],
+                word,
+            ]
+            .concat();
+            head.into_iter().chain(code).collect::<Vec<u8>>()
+        };
+        let macros = |kilobytes, from| elf(3, b"__rustc_proc_macro_decls_1__", kilobytes, from);
+        let script = |kilobytes, from| elf(3, b"_ZN18build_script_build4main", kilobytes, from);
+        let objects = [
+            macros(100, 0),
+            script(100, 0),
+            elf(3, b"a program", 100, 0),
+            elf(1, b"build_script_build", 100, 0),
+            macros(190, 0),
+            script(90, 0),
+            // More than twice the size of the first, or less than half: it has more to say than it repeats.
+            macros(210, 0),
+            macros(70, 1 << 30),
+            macros(300, 0),
+        ];
+        let (pack, table) = packed(&objects);
+        let bases: Vec<Option<u32>> = table.frames.iter().map(|frame| frame.base).collect();
+        let expected = [
+            None,
+            None,
+            None,
+            None,
+            Some(0),
+            Some(1),
+            None,
+            Some(0),
+            Some(6),
+        ];
+        assert_eq!(bases, expected);
+        assert_eq!(check_all(&pack), Ok(objects.len()));
+        let frame = &table.frames[4];
+        assert!(frame.packed_bytes < 100_000, "{} bytes", frame.packed_bytes);
     }
 
     #[test]

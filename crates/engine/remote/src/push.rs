@@ -17,7 +17,7 @@ use crate::client::{Client, ClientError};
 use crate::compact;
 use crate::far::{index_name, pack_name};
 use crate::index::{Index, MAX_PACKS, PackEntry, Shared};
-use crate::pack::{ARCHIVE, Builder, is_metadata};
+use crate::pack::{Builder, Class};
 use crate::pull::{Found, keep_index};
 use crate::tip::{Key, Tip};
 
@@ -114,7 +114,7 @@ pub fn save(
         }
         wanted.extend(compact::rewritten(client, store, &mut index));
     }
-    let missing = in_order(wanted, save.first);
+    let missing = in_order(store, wanted, save.first);
     for pack in save.lost {
         // Its name may be wanted again, and a name that is taken is not written.
         let _ = client.remove(&pack_name(pack));
@@ -258,12 +258,17 @@ fn missing(
     Some(missing)
 }
 
-fn in_order(mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Digest> {
+fn in_order(store: &LocalStore, mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Digest> {
     let mut seen = HashSet::new();
     wanted.retain(|digest| seen.insert(*digest));
     let first: HashSet<&Digest> = first.iter().collect();
-    // Stable: what one record refers to stays together.
-    wanted.sort_by_key(|digest| !first.contains(digest));
+    // Stable: what one record refers to stays together, but for programs.
+    let place = |digest: &Digest| match () {
+        () if first.contains(digest) => 0,
+        () if class_of(store, digest).is_program() => 1,
+        () => 2,
+    };
+    wanted.sort_by_cached_key(place);
     wanted
 }
 
@@ -356,7 +361,7 @@ pub(crate) fn pack_share(
     let mut packs = Vec::new();
     let empty = || Builder::with_threads(threads);
     let mut builder = empty();
-    for (class, digest) in libraries_last(store, objects) {
+    for (class, digest) in by_class(store, objects) {
         // A library stays in the pack of the metadata that it repeats.
         if builder.len() >= PACK_BYTES && class != Class::Library {
             packs.extend(write_pack(
@@ -377,31 +382,41 @@ pub(crate) fn pack_share(
     Ok(packs)
 }
 
-/// What an object is, in the order in which a pack has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
-    Other,
-    Metadata,
-    Library,
+/// What an object of the store is.
+pub(crate) fn class_of(store: &LocalStore, digest: &Digest) -> Class {
+    let begin = store.object_begin(digest, Class::BEGIN_BYTES);
+    begin.map_or(Class::Other, |(size, begin)| Class::of_begin(size, &begin))
 }
 
-fn class_of(store: &LocalStore, digest: &Digest) -> Class {
-    match store.object_begin(digest, 8) {
-        Some((size, _)) if size <= crate::pack::SMALL_BYTES => Class::Other,
-        Some((_, begin)) if is_metadata(&begin) => Class::Metadata,
-        Some((_, begin)) if begin == ARCHIVE => Class::Library,
-        _ => Class::Other,
-    }
-}
-
-/// The same objects, large metadata and what is no library before libraries: these repeat it, and where it lies together less
-/// is read by who wants nothing else.
-fn libraries_last(store: &LocalStore, objects: &[Digest]) -> Vec<(Class, Digest)> {
+/// The same objects by what they are: what others refer to comes before these, and where it lies together less is read by who
+/// wants nothing else.
+fn by_class(store: &LocalStore, objects: &[Digest]) -> Vec<(Class, Digest)> {
     let class = |digest: &Digest| (class_of(store, digest), *digest);
     let mut objects: Vec<(Class, Digest)> = objects.iter().map(class).collect();
     // Stable: those of one record stay together, and those that were to be first are.
     objects.sort_by_key(|(class, _)| *class);
+    middle_first(store, &mut objects);
     objects
+}
+
+/// Of libraries of macros puts the one of middle size first, to which the others will refer: the smallest has least of what they
+/// have, the largest most that they have not.
+fn middle_first(store: &LocalStore, objects: &mut [(Class, Digest)]) {
+    let begin = objects.partition_point(|(class, _)| *class < Class::Macros);
+    let end = objects.partition_point(|(class, _)| *class <= Class::Macros);
+    let Some(macros) = objects.get_mut(begin..end) else {
+        return;
+    };
+    let size = |at: &usize| {
+        macros
+            .get(*at)
+            .and_then(|(_, digest)| store.object_size(digest))
+    };
+    let mut by_size: Vec<usize> = (0..macros.len()).collect();
+    by_size.sort_by_key(size);
+    if let Some(middle) = by_size.get(by_size.len() / 2) {
+        macros.swap(0, *middle);
+    }
 }
 
 fn write_pack(client: &Client, builder: Builder) -> Result<Option<PackEntry>, PushError> {

@@ -2,17 +2,15 @@
 
 use rekindle_base::Digest;
 
+use super::class::{self, Class};
+
 use super::{
     END, Frame, LEVEL, MAGIC, MAX_OBJECT_BYTES, MAX_WINDOW_LOG, Packed, SHARED_BYTES, SMALL_BYTES,
     Table, VERSION, deflate, deflate_by,
 };
 
-/// Metadata that is kept for libraries of the same pack: a share of objects has no more.
+/// What is kept for others of the same pack to refer to: a share of objects has no more.
 const BASES_BYTES: usize = 128 << 20;
-/// How `.rmeta` begins: rustc's magic, whose version follows.
-const METADATA: &[u8] = b"rust\0\0\0";
-/// How archives begin, and so `.rlib`.
-pub(crate) const ARCHIVE: &[u8] = b"!<arch>\n";
 /// Places in a library that may be the begin of its metadata, at most: mostly the first one is.
 const CANDIDATES_MAX: usize = 8;
 
@@ -20,13 +18,16 @@ const CANDIDATES_MAX: usize = 8;
 #[derive(Debug)]
 struct Base {
     frame: u32,
+    class: Class,
     bytes: Vec<u8>,
 }
 
-/// Whether an object that begins so is a crate's metadata. One that only looks like it makes a pack no worse.
-#[must_use]
-pub fn is_metadata(begin: &[u8]) -> bool {
-    begin.starts_with(METADATA)
+impl Base {
+    /// Whether a program of that class is worth reading beside this one.
+    fn is_like(&self, (class, length): (Class, usize)) -> bool {
+        let (least, most) = (self.bytes.len() / 2, self.bytes.len().saturating_mul(2));
+        self.class == class && (least..=most).contains(&length)
+    }
 }
 
 /// Deflates what may repeat `base`.
@@ -51,7 +52,7 @@ pub struct Builder {
     threads: usize,
     bytes: Vec<u8>,
     table: Table,
-    /// Metadata that libraries may repeat.
+    /// What later ones may repeat.
     bases: Vec<Base>,
     bases_bytes: usize,
     /// Small objects that wait for their frame, and their bytes.
@@ -85,7 +86,7 @@ impl Builder {
     /// Adds an object, whose digest the caller has checked.
     ///
     /// # Errors
-    /// Of kind `InvalidInput` where it is larger than [`MAX_OBJECT_BYTES`]; where zstd has no memory.
+    /// Of class `InvalidInput` where it is larger than [`MAX_OBJECT_BYTES`]; where zstd has no memory.
     pub fn add(&mut self, digest: Digest, bytes: &[u8], executable: bool) -> std::io::Result<()> {
         let object = Packed {
             digest,
@@ -145,7 +146,8 @@ impl Builder {
 
     /// Adds a frame of its own for one object.
     fn large(&mut self, bytes: &[u8], object: Packed) -> std::io::Result<()> {
-        let base = self.base_for(bytes);
+        let class = Class::of(bytes);
+        let base = self.base_for(class, bytes);
         let packed = match base {
             Some(base) => deflate_onto(bytes, &base.bytes)?,
             None => deflate_by(self.threads, bytes)?,
@@ -153,27 +155,43 @@ impl Builder {
         let base = base.map(|base| base.frame);
         let place = u32::try_from(self.table.frames.len()).map_err(std::io::Error::other)?;
         self.push(&packed, base, vec![object]);
-        if is_metadata(bytes) && self.bases_bytes + bytes.len() <= BASES_BYTES {
+        let is_base = match class {
+            Class::Metadata => true,
+            // A base has no base.
+            Class::Macros | Class::Script => base.is_none(),
+            Class::Library | Class::Program | Class::Other => false,
+        };
+        if is_base && self.bases_bytes + bytes.len() <= BASES_BYTES {
             self.bases_bytes += bytes.len();
             self.bases.push(Base {
                 frame: place,
+                class,
                 bytes: bytes.to_vec(),
             });
         }
         Ok(())
     }
 
-    /// The metadata that a library has in it.
-    fn base_for(&self, library: &[u8]) -> Option<&Base> {
-        if !library.starts_with(ARCHIVE) {
-            return None;
+    /// What these bytes repeat much of.
+    fn base_for(&self, class: Class, bytes: &[u8]) -> Option<&Base> {
+        match class {
+            Class::Library => self.metadata_of(bytes),
+            Class::Macros | Class::Script => {
+                let mut bases = self.bases.iter();
+                bases.find(|base| base.is_like((class, bytes.len())))
+            }
+            Class::Metadata | Class::Program | Class::Other => None,
         }
+    }
+
+    /// The metadata that a library has in it.
+    fn metadata_of(&self, library: &[u8]) -> Option<&Base> {
         // It is the first member behind the table of symbols, in an object file.
-        let candidates = memchr::memmem::find_iter(library, METADATA).take(CANDIDATES_MAX);
+        let candidates = memchr::memmem::find_iter(library, class::METADATA).take(CANDIDATES_MAX);
         let mut candidates = candidates.filter_map(|at| library.get(at..));
         candidates.find_map(|metadata| {
             let mut bases = self.bases.iter();
-            bases.find(|base| metadata.starts_with(&base.bytes))
+            bases.find(|base| base.class == Class::Metadata && metadata.starts_with(&base.bytes))
         })
     }
 

@@ -104,6 +104,65 @@ fn a_full_pack_is_not_closed_between_metadata_and_the_library_that_repeats_it() 
     assert!(pack.bytes < push::PACK_BYTES + 200_000, "{}", pack.bytes);
 }
 
+/// A library of macros, of so many bytes more than all have in common.
+fn macros(seed: u64, own: usize) -> Vec<u8> {
+    let head = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0__rustc_proc_macro_decls_";
+    [head, &noise(7, 300_000)[..], &noise(seed, own)].concat()
+}
+
+#[test]
+fn macros_lie_together_and_refer_to_the_one_of_middle_size() {
+    let lab = Lab::new();
+    let (here, there) = (lab.store("here"), lab.store("there"));
+    let all = [macros(11, 90_000), macros(12, 10_000), macros(13, 50_000)];
+    // Between them what fills packs.
+    let full = usize::try_from(push::RAW_BYTES / 2).unwrap();
+    let used: Vec<_> = all
+        .iter()
+        .enumerate()
+        .flat_map(|(at, macros)| {
+            let other = vec![u8::try_from(at).unwrap(); full];
+            [
+                put(&here, &format!("macros {at}"), &[macros, b"macros.d"]),
+                put(&here, &format!("other {at}"), &[&other]),
+            ]
+        })
+        .collect();
+    save(&lab.client(), &here, None, &used).unwrap();
+    let found = find(&lab.client(), &there);
+    let packs = &found.index.packs;
+    assert!(packs.len() > 1);
+    let frames = packs.iter().flat_map(|pack| {
+        pack.table
+            .frames
+            .iter()
+            .enumerate()
+            .map(move |frame| (pack, frame))
+    });
+    let of = |macros: &Vec<u8>| {
+        let digest = Digest::of(macros);
+        let mut frames = frames.clone();
+        let (pack, (at, _)) = frames
+            .find(|(_, (_, frame))| frame.objects[0].digest == digest)
+            .unwrap();
+        (pack.name, at, pack.table.base_of(at).map(|(base, _)| base))
+    };
+    let [
+        (first, _, first_base),
+        (second, _, second_base),
+        (middle, at, middle_base),
+    ] = all.each_ref().map(of);
+    assert_eq!((first, second), (middle, middle));
+    assert_eq!(
+        (first_base, second_base, middle_base),
+        (Some(at), Some(at), None)
+    );
+    // One alone brings what it refers to.
+    let far = Far::new(lab.client(), there.clone(), &found.index, None);
+    far.bring(&[Digest::of(&all[0])]);
+    assert_eq!(there.object_bytes(&Digest::of(&all[0])).unwrap().0, all[0]);
+}
+
 #[test]
 fn a_library_alone_brings_what_it_refers_to() {
     let saves = saved();
