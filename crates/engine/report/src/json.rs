@@ -57,6 +57,8 @@ pub struct Stats {
     pub remote: Option<crate::Remotes>,
     /// Compiled units by the reason's type.
     pub reasons: BTreeMap<String, u64>,
+    /// Runs of scripts and of C compilers that were not stored, by the reason's type.
+    pub refusals: BTreeMap<String, u64>,
     /// Linked units by the linker that the output names.
     pub linkers: BTreeMap<String, u64>,
     /// Hits that were compiled again and compared.
@@ -234,6 +236,7 @@ impl From<&Summary> for Stats {
             snapshot: Snapshot::of(summary),
             remote: (!summary.remote.is_none()).then(|| summary.remote.clone()),
             reasons: summary.reasons.clone(),
+            refusals: summary.refusals.clone(),
             linkers: summary.linkers.clone(),
             verified: Verified {
                 same: summary.verified.same,
@@ -463,7 +466,7 @@ mod tests {
                 r#""files_placed":0,"files_materialised":0,"units_captured":0,"#,
                 r#""units_left_out":0,"stored_bytes":0,"packages_restored":0,"restore_ms":0,"#,
                 r#""capture_ms":0},"#,
-                r#""reasons":{},"linkers":{},"#,
+                r#""reasons":{},"refusals":{},"linkers":{},"#,
                 r#""verified":{"same":0,"different":0},"warnings":[]}"#,
             )
         );

@@ -1,6 +1,8 @@
 //! `stats` for people: two columns, names left and numbers right, as compile caches print them.
 //! The first five lines are those that scripts around CI logs look for.
 
+use std::collections::BTreeMap;
+
 use rekindle_base::ByteSize;
 
 use crate::words::duration;
@@ -79,13 +81,18 @@ fn units(table: &mut Table, summary: &Summary) {
         .row("Units restored", summary.hits)
         .row("Units missed", summary.misses)
         .row("Units uncacheable", summary.uncacheable);
-    for (reason, count) in &summary.reasons {
-        table.row(format!("  {}", reason.replace('_', " ")), count);
-    }
+    reasons(table, &summary.reasons);
     if summary.verified.same + summary.verified.different > 0 {
         table
             .row("Hits verified, same bits", summary.verified.same)
             .row("Hits verified, other bits", summary.verified.different);
+    }
+}
+
+/// What the row before is made of.
+fn reasons(table: &mut Table, reasons: &BTreeMap<String, u64>) {
+    for (reason, count) in reasons {
+        table.row(format!("  {}", reason.replace('_', " ")), count);
     }
 }
 
@@ -138,6 +145,11 @@ fn processes(table: &mut Table, summary: &Summary) {
             .row("C compilers and archivers started", summary.started_tools)
             .row("C objects and archives restored", summary.reused_tools);
     }
+    let refused = summary.refused_scripts + summary.refused_tools;
+    if refused > 0 {
+        table.row("Scripts and C compiles not stored", refused);
+        reasons(table, &summary.refusals);
+    }
     for (linker, count) in &summary.linkers {
         table.row(format!("Linked with {linker}"), count);
     }
@@ -162,10 +174,10 @@ fn sums(table: &mut Table, summary: &Summary) {
 
 #[cfg(test)]
 mod tests {
-    use rekindle_events::EventKind;
+    use rekindle_events::{EventKind, Refusal, StepFate};
 
     use super::*;
-    use crate::fixtures::{finished, hit, log, missed, never_seen, started};
+    use crate::fixtures::{finished, hit, log, missed, never_seen, started, step};
 
     #[test]
     fn the_known_lines_come_first_and_line_up() {
@@ -194,6 +206,30 @@ mod tests {
         assert_eq!(words[4], ["Cache hit rate", "66.67 %"]);
         assert_eq!(lines[0].len(), lines[1].len());
         assert!(text.contains("not counted"));
+    }
+
+    #[test]
+    fn what_is_not_stored_of_scripts_is_no_reason_of_a_unit() {
+        let mut refused = step("z", StepFate::Refused);
+        refused.refused = Some(Refusal::Failed { exit_code: 1 });
+        let events = log(vec![
+            started("r"),
+            EventKind::Unit(missed("c", never_seen())),
+            EventKind::Step(refused),
+            finished(None),
+        ]);
+        let text = stats_text(&Summary::of_run("r", &events));
+        let below = |row: &str| {
+            let lines = text
+                .lines()
+                .skip_while(|line| !line.starts_with(row))
+                .skip(1);
+            let lines = lines.take_while(|line| line.starts_with("  "));
+            let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+            words.collect::<Vec<_>>()
+        };
+        assert_eq!(below("Units uncacheable"), ["never seen 1"]);
+        assert_eq!(below("Scripts and C compiles not stored"), ["failed 1"]);
     }
 
     #[test]

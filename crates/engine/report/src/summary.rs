@@ -75,6 +75,8 @@ pub struct Summary {
     pub materialised_files: u64,
     /// Units by the typed reason that they were compiled for.
     pub reasons: BTreeMap<String, u64>,
+    /// Runs of scripts and of C compilers by the typed reason that they were not stored for.
+    pub refusals: BTreeMap<String, u64>,
     /// Linked units by the linker that the output names.
     pub linkers: BTreeMap<String, u64>,
     /// Hits compared with a fresh compile.
@@ -190,6 +192,9 @@ impl Summary {
         for (reason, count) in &other.reasons {
             *self.reasons.entry(reason.clone()).or_default() += count;
         }
+        for (reason, count) in &other.refusals {
+            *self.refusals.entry(reason.clone()).or_default() += count;
+        }
         for (linker, count) in &other.linkers {
             *self.linkers.entry(linker.clone()).or_default() += count;
         }
@@ -237,7 +242,7 @@ impl Summary {
             StepFate::Refused => self.refused_scripts += 1,
         }
         if let Some(reason) = step.refused.as_ref().and_then(tag) {
-            *self.reasons.entry(reason).or_default() += 1;
+            *self.refusals.entry(reason).or_default() += 1;
         }
     }
 
