@@ -240,6 +240,29 @@ fn what_the_store_has_lost_is_downloaded() {
     assert_eq!(lab.cargo(&["run", "-q", "--release"]).ok().stdout, PRINTED);
 }
 
+/// Somebody empties the store. Of cargo's home all is kept, or archives alone, as some actions keep it.
+#[test]
+fn what_an_emptied_store_had_is_downloaded() {
+    for keeps_sources in [true, false] {
+        let lab = rebuilt();
+        lab.rekindle(&["build"]).ok();
+        let sparse = lab.sparse();
+        assert!(!sparse.is_empty());
+        for dir in ["store", "ws/target"] {
+            fs::remove_dir_all(lab.path(dir)).unwrap();
+        }
+        if !keeps_sources {
+            fs::remove_dir_all(lab.home().join("registry/src")).unwrap();
+        }
+        lab.requests();
+        let built = lab.rekindle(&["build"]).ok();
+        assert!(!built.stderr.contains("error"), "{}", built.stderr);
+        assert!(lab.requests() >= sparse.len(), "{keeps_sources}");
+        assert!(lab.sparse().is_empty(), "{keeps_sources}");
+        assert_eq!(lab.cargo(&["run", "-q"]).ok().stdout, PRINTED);
+    }
+}
+
 /// cargo's home is everybody's, and what another workspace has lost is nothing to fail for.
 #[test]
 fn materialise_fails_for_the_packages_of_its_own_workspace_alone() {

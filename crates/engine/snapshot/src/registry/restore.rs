@@ -47,10 +47,15 @@ pub fn restore(
         jobs.extend(home.jobs(packages, &mut restored));
     }
     let git = git::missing(cargo_home, store, &lock.git);
-    if jobs.is_empty() && git.is_empty() {
+    let orphans = orphans(store, cargo_home, &homes, &lock);
+    if jobs.is_empty() && git.is_empty() && orphans.is_empty() {
         return Ok(restored);
     }
     let _lock = lock_packages(cargo_home)?;
+    for orphan in &orphans {
+        sparse::forget(orphan);
+        restored.lost += 1;
+    }
     if !jobs.is_empty() {
         tag(&cargo_home.join("registry"))?;
     }
@@ -101,6 +106,36 @@ pub(super) fn homes<'a>(
         }
     }
     homes
+}
+
+/// What stands for packages in registries of which this store knows nothing, and nobody has their sources: somebody emptied the
+/// store, or cargo's home came from elsewhere, perhaps with archives alone. It makes way for cargo to download them.
+fn orphans(
+    store: &LocalStore,
+    cargo_home: &Path,
+    homes: &[(Registry, Vec<&Locked>)],
+    lock: &Lock,
+) -> Vec<Location> {
+    let is_known = |dir: &Path| {
+        homes
+            .iter()
+            .any(|(registry, _)| Path::new(&registry.dir) == dir)
+    };
+    let dirs = fsx::list_names(&cargo_home.join("registry/cache")).unwrap_or_default();
+    let mut orphans = Vec::new();
+    for dir in dirs.into_iter().filter(|dir| !is_known(Path::new(dir))) {
+        let location = |package: &Locked| Location {
+            home: cargo_home.to_owned(),
+            index: dir.clone(),
+            package: package.dir_name().into(),
+        };
+        let is_orphan = |location: &Location| {
+            let is_note = || matches!(Note::read(&location.crate_file()), Ok(Some(_)));
+            sparse::is_lost(location, store) || (!fsx::exists(&location.sources()) && is_note())
+        };
+        orphans.extend(lock.registry.iter().map(location).filter(is_orphan));
+    }
+    orphans
 }
 
 /// Says of a directory that we make what cargo says of it: backups leave it out.
