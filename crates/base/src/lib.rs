@@ -19,5 +19,5 @@ pub use digest::{Digest, DigestHasher, ParseDigestError};
 pub use error::ErrorKind;
 pub use progress::{Progress, Reached, progress};
 pub use size::{ByteSize, ParseSizeError};
-pub use text::edits;
+pub use text::{edits, is_hex};
 pub use workflow_command::{CommandMessage, CommandProperty};

@@ -1,4 +1,4 @@
-//! Words that people mistype.
+//! Words that people mistype, and numbers that programs write.
 
 /// Levenshtein's distance: how many letters are put in, left out or changed, to find what was meant by a name that
 /// is none.
@@ -18,9 +18,24 @@ pub fn edits(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// Whether a text is so many hexadecimal digits, as cargo, git and digests have them: none is a capital.
+#[must_use]
+pub fn is_hex(text: &str, digits: usize) -> bool {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == digits && text.bytes().all(is_digit)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::edits;
+    use super::{edits, is_hex};
+
+    #[test]
+    fn hexadecimal_digits_are_counted_and_small() {
+        assert!(is_hex("0189abcdef", 10) && is_hex("", 0));
+        for (text, digits) in [("abc", 2), ("abc", 4), ("ABC", 3), ("abg", 3), ("-12", 3)] {
+            assert!(!is_hex(text, digits), "{text}");
+        }
+    }
 
     #[test]
     fn counts_letters() {

@@ -1,6 +1,6 @@
 //! What is kept.
 
-use rekindle_base::DigestHasher;
+use rekindle_base::{DigestHasher, is_hex};
 use serde::{Deserialize, Serialize};
 
 /// Texts longer than this are cut before they are kept, in bytes.
@@ -220,13 +220,6 @@ pub(crate) const PROJECT_LENGTH: usize = 64;
 
 /// The database has signed numbers, and JSON's readers have doubles.
 const NUMBER_MAX: u64 = 1 << 53;
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-}
 
 fn cut(text: &mut String) {
     if text.len() > TEXT_MAX {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::layout;
 use crate::materialise;
 use crate::placeholder::{MAX_BYTES, Placeholder};
+use rekindle_base::is_hex;
 use rekindle_store::LocalStore;
 
 /// Makes cargo build the unit that a lost placeholder belongs to, with what depends on it: removes what
@@ -136,7 +137,7 @@ fn hash_of(path: &Path) -> Option<String> {
 }
 
 fn is_hash(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    is_hex(text, 16)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rekindle_base::is_hex;
 use rekindle_fsx::lock::FileLock;
 
 /// A profile directory of a build directory.
@@ -205,7 +206,7 @@ fn split_id(name: &str) -> Option<(&str, &str)> {
 }
 
 fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    is_hex(text, 16)
 }
 
 /// Names that are text: others are none of cargo's.

@@ -107,10 +107,7 @@ fn a_store_that_cannot_be_written_costs_a_warning() {
 #[test]
 fn a_second_cache_is_named() {
     let project = Project::new(HELLO);
-    project.put("bin/sccache", "#!/bin/sh\nexec \"$@\"\n");
-    let cache = project.path("bin/sccache");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&cache, mode).unwrap();
+    let cache = project.put_program("bin/sccache", "#!/bin/sh\nexec \"$@\"\n");
     let text = format!("build.rustc-wrapper = '{}'", cache.display());
     project.put("ws/.cargo/config.toml", &text);
     let done = project.rekindle(&["build"]).ok();

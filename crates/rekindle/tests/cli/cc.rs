@@ -1,6 +1,7 @@
 //! Compiles of C and runs of `ar`, one by one: what each depends on, and what it leaves.
 
 use super::cc_lab::{COMPILERS, Lab};
+use super::project::write_program;
 
 fn lab() -> Lab {
     let lab = Lab::new();
@@ -379,14 +380,11 @@ fn what_is_no_plain_compile_runs_as_it_would() {
 #[test]
 fn a_driver_that_does_not_start_its_compiler_is_not_believed() {
     let lab = lab();
-    lab.put(
-        "bin/gcc",
+    write_program(
+        &lab.path("bin/gcc"),
         "#!/bin/sh\ncase \"$*\" in *--version*) exec /usr/bin/gcc \"$@\";; esac\n\
          for last; do :; done\necho object > \"$last\"\n",
     );
-    let script = lab.path("bin/gcc");
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let line = "@HERE@/bin/gcc -I inc -c a.c -o a.o";
     assert_eq!(lab.fate(line), "refused: command");
     assert_eq!(lab.read("a.o"), b"object\n");

@@ -80,9 +80,9 @@ fn which(name: &str) -> PathBuf {
 #[test]
 fn a_foreign_wrapper_is_found_and_taken_out() {
     let ward = Ward::new();
-    ward.project.put("tools/wrap", "#!/bin/sh\nexec \"$@\"\n");
-    let script = ward.project.path("tools/wrap");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = ward
+        .project
+        .put_program("tools/wrap", "#!/bin/sh\nexec \"$@\"\n");
     let config = format!(
         "# mine\n[build]\nrustc-wrapper = \"{}\"\njobs = 2\n",
         script.display()
@@ -587,9 +587,9 @@ fn several_fixes_of_one_file_are_all_made() {
 #[test]
 fn a_fix_that_another_one_has_made_needless_is_not_made() {
     let ward = Ward::new();
-    let bin = ward.project.path("bin/sccache");
-    ward.project.put("bin/sccache", "#!/bin/sh\nexec \"$@\"\n");
-    std::fs::set_permissions(&bin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = ward
+        .project
+        .put_program("bin/sccache", "#!/bin/sh\nexec \"$@\"\n");
     let config = format!(
         "[build]\nrustc-wrapper = \"{}\"\nincremental = true\n",
         bin.display()
@@ -648,9 +648,7 @@ fn a_service_that_does_not_run_is_found_and_started() {
          echo \"ActiveState=$(cat $state)\" ;;\nstart) [ \"$2\" = {name} ] && printf active > $state ;;\nesac\n",
         state.display()
     );
-    ward.project.put("bin/systemctl", &script);
-    let program = ward.project.path("bin/systemctl");
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    ward.project.put_program("bin/systemctl", &script);
     let path = std::env::var_os("PATH").unwrap();
     let dirs = [ward.project.path("bin")]
         .into_iter()

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::faults::{Checkout, Field, OUTPUT, skipped};
-use crate::project::program_dir;
+use crate::project::{program_dir, write_program};
 
 /// What a wrapper does when it is killed.
 #[derive(Clone, Copy, PartialEq)]
@@ -44,9 +44,7 @@ fn check(test: &str, name: &str, doing: Doing) {
     }
     let field = Field::new();
     let script = field.path("wrapper.sh");
-    std::fs::write(&script, SCRIPT).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&script, mode).unwrap();
+    write_program(&script, SCRIPT);
     let checkout = field.checkout("one");
     checkout.build();
     if doing == Doing::Publishing {

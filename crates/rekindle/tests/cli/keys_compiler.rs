@@ -1,9 +1,9 @@
 //! The compiler: what it prints, how it ends, what it is told, and who stands before it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::keys::{Lab, package};
+use crate::project::write_program;
 
 fn lab(main: &str) -> Lab {
     Lab::new(&[
@@ -216,9 +216,7 @@ fn an_argument_that_is_not_known_is_left_alone() {
 
 fn wrapper_script(lab: &Lab, text: &str) -> PathBuf {
     let file = lab.outside("bin/my-wrapper");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(&file, text).unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&file, text);
     file
 }
 

@@ -1,13 +1,13 @@
 //! Linkers that nobody can ask what they read: the compile is observed, and what they made comes back where
 //! all of that is the same.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::debug::check_sources;
 use crate::keys::{Lab, lacks_target, package, sh, skip};
 use crate::keys_native::shared;
+use crate::project::write_program;
 
 /// A program of which a function is linked by `more`, lines of a build script; and a script that stands for the
 /// linker's driver.
@@ -30,8 +30,7 @@ fn scripted(more: &str) -> (Lab, PathBuf) {
 /// Writes such a script.
 fn script(driver: &Path, line: &str) {
     let text = format!("#!/bin/sh\n{line}\nexec cc \"$@\"\n");
-    std::fs::write(driver, text).unwrap();
-    std::fs::set_permissions(driver, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(driver, text);
 }
 
 #[test]

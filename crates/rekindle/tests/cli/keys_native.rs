@@ -1,9 +1,10 @@
 //! Native libraries and linkers decide whether a unit is used again.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::keys::{Lab, package, sh, skip};
+use crate::project::write_program;
 
 /// A build script that makes a static library of `NAME.c` and has it linked.
 pub(crate) fn build_script(name: &str) -> String {
@@ -227,11 +228,9 @@ fn a_shared_library_that_the_linker_read_is_keyed() {
 /// A copy of a program of the system in a directory of ours; a byte behind its end makes it another.
 fn copied(lab: &Lab, from: &str, name: &str) -> PathBuf {
     let file = lab.outside("prefix/bin").join(name);
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    write_program(&file, std::fs::read(from).unwrap());
     // gcc looks for its parts from where it lies.
     let _ = symlink("/usr/lib", lab.outside("prefix/lib"));
-    std::fs::write(&file, std::fs::read(from).unwrap()).unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
     file
 }
 

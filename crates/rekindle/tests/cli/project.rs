@@ -22,6 +22,14 @@ impl Done {
     }
 }
 
+/// Writes a file that may be started, with the directories above it.
+pub(crate) fn write_program(file: &Path, bytes: impl AsRef<[u8]>) {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, bytes).unwrap();
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(file, everybody).unwrap();
+}
+
 impl From<Output> for Done {
     fn from(output: Output) -> Self {
         Self {
@@ -61,6 +69,13 @@ impl Project {
         let file = self.path(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
+    }
+
+    /// Writes a program, such as a script; where it is.
+    pub(crate) fn put_program(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.path(name);
+        write_program(&file, text);
+        file
     }
 
     /// `program` with its surroundings swept of what the tests themselves run under.

@@ -1,7 +1,5 @@
 //! Machines that share a remote and nothing else.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -303,9 +301,7 @@ fn write_in_place(variable: &str) {
     machine("first").build();
     project.put("ws/app/src/main.rs", "fn main() { lib::word(); }");
     commit(&project, "second");
-    let compiler = project.path("compiler");
-    project.put("compiler", WRITES_IN_PLACE);
-    std::fs::set_permissions(&compiler, Permissions::from_mode(0o755)).unwrap();
+    let compiler = project.put_program("compiler", WRITES_IN_PLACE);
     let second = machine("second");
     // The program reads the library, so that both of its files are there.
     second.build();

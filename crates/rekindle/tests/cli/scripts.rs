@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::keys::{Lab, Run, package};
+use crate::project::write_program;
 
 /// A project whose `main` prints what its build script generated.
 pub(crate) fn lab(script: &str) -> Lab {
@@ -314,11 +315,7 @@ fn a_program_on_the_path_that_is_another_is_an_input() {
     let mut lab = lab(script);
     let dirs = ["first", "second"].map(|name| lab.outside(name));
     let put = |dir: &Path, text: &str| {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::create_dir_all(dir).unwrap();
-        let file = dir.join("genny");
-        std::fs::write(&file, format!("#!/bin/sh\necho {text}\n")).unwrap();
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&dir.join("genny"), format!("#!/bin/sh\necho {text}\n"));
     };
     put(&dirs[1], "one");
     std::fs::create_dir_all(&dirs[0]).unwrap();

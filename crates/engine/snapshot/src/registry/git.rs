@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rekindle_base::Digest;
+use rekindle_base::{Digest, is_hex};
 use rekindle_fsx as fsx;
 use rekindle_fsx::FileKind;
 use rekindle_fsx::place::Wish;
@@ -14,7 +14,7 @@ use rekindle_outputs::sparse::Filled;
 use rekindle_store::{LocalStore, Space, Store};
 use serde::{Deserialize, Serialize};
 
-use super::lockfile::{GitSource, is_hex, is_plain};
+use super::lockfile::{GitSource, is_plain};
 use super::{Captured, Left, RegistryError, Restored, VERSION, key_of, lock_packages};
 use crate::model::{Body, File, Form, Object};
 

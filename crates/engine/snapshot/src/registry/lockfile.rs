@@ -1,5 +1,6 @@
 //! What a `Cargo.lock` says of packages that are not the workspace's own.
 
+use rekindle_base::is_hex;
 use serde::Deserialize;
 
 use super::RegistryError;
@@ -114,13 +115,6 @@ fn git_source(source: String) -> Option<GitSource> {
         ident,
         revision,
     })
-}
-
-pub(super) fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a text may be a part of a file's name: what registries allow in names and versions.
