@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rekindle_base::ByteSize;
+use rekindle_outputs::materialise::{self, MaterialiseError};
 use rekindle_outputs::sparse::FillError;
-use rekindle_outputs::{incremental, materialise, placeholder, sparse};
+use rekindle_outputs::{bring, incremental, lost, placeholder, sparse};
 use rekindle_snapshot::registry;
 use serde::Serialize;
 
@@ -40,14 +41,22 @@ pub(crate) fn run(args: &MaterialiseArgs) -> Result<(), CommandError> {
     paths.sort_unstable();
     paths.dedup();
     let bar = project.bars(args.format).begin(Work::MATERIALISE);
+    let cargo_home = &project.resolved.settings.cargo_home;
+    let is_away = bring::is_any_away(&paths)
+        || sparse::is_any_away(cargo_home, &project.store).map_err(unreadable)?;
+    let reached = if is_away {
+        project.reach_remote()
+    } else {
+        Ok(())
+    };
     let mut outcome = materialise::materialise_all(&paths, None);
+    if reached.is_ok() {
+        forget(&outcome.failed);
+    }
     let states = incremental::fill_all(&project.layout.build_dir);
     outcome.done.files += states.files;
     outcome.done.bytes += states.bytes;
-    let cargo_home = &project.resolved.settings.cargo_home;
-    let packages = sparse::fill_all(cargo_home, Some(&project.store)).map_err(|error| {
-        CommandError::environment(format!("cargo's home cannot be read: {error}"))
-    })?;
+    let packages = sparse::fill_all(cargo_home, Some(&project.store)).map_err(unreadable)?;
     drop(bar);
     let (unused, unfilled) = unused_apart(&project.layout.workspace_root, packages.errors);
     let failed = outcome.failed.iter().map(ToString::to_string);
@@ -75,14 +84,26 @@ pub(crate) fn run(args: &MaterialiseArgs) -> Result<(), CommandError> {
             json.lost_elsewhere.len()
         );
     }
-    match json.failed.first() {
-        None => Ok(()),
-        Some(first) => Err(CommandError::environment(format!(
-            "{} could not be put in place: {first}",
-            json.failed.len()
-        ))
-        .hint("`rekindle build` builds what the store has lost")),
+    let Some(first) = json.failed.first() else {
+        return Ok(());
+    };
+    let error = format!("{} could not be put in place: {first}", json.failed.len());
+    Err(CommandError::environment(error).hint(match reached {
+        Ok(()) => "`rekindle build` builds what the store has lost, and so does cargo".to_owned(),
+        Err(why) => format!("{why}; try again, or have `rekindle build` build what it needs"),
+    }))
+}
+
+/// What nobody has is to be built anew, and cargo does not know: it would find it fresh.
+fn forget(failed: &[MaterialiseError]) {
+    for error in failed.iter().filter(|error| error.is_lost()) {
+        // What cannot be removed is a placeholder as before.
+        let _ = lost::forget(error.path());
     }
+}
+
+fn unreadable(error: std::io::Error) -> CommandError {
+    CommandError::environment(format!("cargo's home cannot be read: {error}"))
 }
 
 /// Packages that the store has lost and a workspace's lock file does not name, and why the others are not in

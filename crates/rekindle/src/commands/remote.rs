@@ -13,6 +13,7 @@ use rekindle_remote::address::Address;
 use rekindle_remote::ahead::Ahead;
 use rekindle_remote::blobs::{Blobs, Name};
 use rekindle_remote::client::{Client, Counts, Limits};
+use rekindle_remote::far::Far;
 use rekindle_remote::index::PackEntry;
 use rekindle_remote::pull::{self, Found};
 use rekindle_remote::push::{self, PushError, Save, Saved};
@@ -129,6 +130,22 @@ impl Opened {
             new.map_err(|error| format!("the remote's save could not be stored here: {error}"))?;
         Ok(Some((found, new)))
     }
+}
+
+/// Has this process read from a remote what the store lacks of the save that a build here would begin with. An error says why
+/// the remote cannot tell what it has.
+pub(crate) fn reach(
+    (settings, surroundings): (&RemoteSettings, &Surroundings),
+    store: &LocalStore,
+    wanted: &Wanted,
+) -> Result<(), String> {
+    let opened = Opened::new(settings, surroundings)
+        .map_err(|reason| format!("the remote cannot be used: {reason}"))?;
+    if let Some((found, _)) = opened.look(store, wanted)? {
+        let far = Far::new(opened.client, store.clone(), &found.index, None);
+        beyond::set(store.dir(), Arc::new(far));
+    }
+    Ok(())
 }
 
 /// What the settings name.

@@ -17,7 +17,7 @@ use rekindle_store::LocalStore;
 use serde::Serialize;
 
 use super::bar::{Bars, Work};
-use super::{print, print_json};
+use super::{print, print_json, remote};
 use crate::cli::{Format, Site, SnapshotArgs, SnapshotCommand};
 use crate::error::CommandError;
 
@@ -99,6 +99,15 @@ impl Project {
     pub(super) fn bars(&self, format: Format) -> Bars {
         let quiet = self.resolved.quiet || format == Format::Json;
         Bars::new(&self.surroundings, quiet)
+    }
+
+    /// Has this process read from the remote, where one is configured, what the store lacks. An error says why it cannot.
+    pub(super) fn reach_remote(&self) -> Result<(), String> {
+        let Some(settings) = &self.resolved.remote else {
+            return Ok(());
+        };
+        let settings = (settings, &self.surroundings);
+        remote::reach(settings, &self.store, &self.selection.wanted)
     }
 
     fn here(&self) -> Where {

@@ -275,6 +275,24 @@ fn tests_and_examples_are_launched() {
     one.assert_fresh_for(&["test", "--all-targets", "--no-run"], "tests ran");
 }
 
+/// cargo finds fresh what stands for objects that nobody has, as long as nothing reads it.
+#[test]
+fn what_cannot_be_materialised_is_built_next() {
+    let field = Field::new();
+    let (one, stand_ins) = stood_in(&field, &["build"]);
+    std::fs::remove_dir_all(&field.store).unwrap();
+    one.assert_fresh("the store was emptied");
+    let failed = one.rekindle(&["materialise"]);
+    assert_eq!(failed.code, Some(3), "{}", failed.stderr);
+    let told = "stands for an object that is gone";
+    assert!(failed.stderr.contains(told), "{}", failed.stderr);
+    one.cargo(&["build"]).ok();
+    assert_eq!(one.run_program(), OUTPUT);
+    assert!(stand_ins.real().contains(&"libdep.rlib".to_owned()));
+    one.rekindle(&["materialise"]).ok();
+    one.assert_fresh_for_cargo("all was built");
+}
+
 #[test]
 fn rustdoc_reads_what_it_needs() {
     let field = Field::new();

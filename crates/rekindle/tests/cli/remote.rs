@@ -153,6 +153,32 @@ fn another_machine_in_another_directory_compiles_and_links_nothing() {
 }
 
 #[test]
+fn materialise_reads_what_a_build_would() {
+    let project = saved();
+    let second = Machine::new(&project, "second", "first/src");
+    second.build();
+    let materialise = |remote: Option<&str>| -> Done {
+        let mut command = second.command(&["materialise"]);
+        command.envs(remote.map(|remote| ("REKINDLE_REMOTE", remote)));
+        command.env("REKINDLE_REMOTE_PATIENCE", "1s");
+        command.output().unwrap().into()
+    };
+    // While the remote cannot be asked, nothing is given up.
+    let failed = materialise(Some("redis://127.0.0.1:1"));
+    assert_eq!(failed.code, Some(3), "{}", failed.stderr);
+    assert!(failed.stderr.contains("try again"), "{}", failed.stderr);
+    materialise(None).ok();
+    // So plain cargo has all that it needs.
+    second.edit("app/src/main.rs", "fn main() { lib::word(); }");
+    let mut cargo = project.command("cargo", &["build", "--offline"]);
+    cargo.current_dir(&second.checkout);
+    cargo.env("CARGO_HOME", second.path("cargo"));
+    let built = Done::from(cargo.output().unwrap()).ok();
+    assert!(built.stderr.contains("Compiling app"), "{}", built.stderr);
+    assert!(!built.stderr.contains("Compiling lib"), "{}", built.stderr);
+}
+
+#[test]
 fn another_machine_in_the_same_directory_finds_all_fresh_and_reads_little() {
     let project = saved();
     let second = Machine::new(&project, "second", "first/src");

@@ -261,18 +261,7 @@ pub struct FilledAll {
 /// # Errors
 /// Where a directory cannot be listed.
 pub fn fill_all(cargo_home: &Path, store: Option<&LocalStore>) -> std::io::Result<FilledAll> {
-    let mut dirs = Vec::new();
-    let sources = cargo_home.join("registry/src");
-    for index in fsx::list_names(&sources)? {
-        let index = sources.join(index);
-        for package in fsx::list_names(&index)? {
-            let dir = index.join(package);
-            if fsx::exists(&dir.join(MARKER)) {
-                dirs.push(dir);
-            }
-        }
-    }
-    let mut all = fill_each(&dirs, store);
+    let mut all = fill_each(&sparse_dirs(cargo_home)?, store);
     let cache = cargo_home.join("registry/cache");
     for index in fsx::list_names(&cache)? {
         for name in fsx::list_names(&cache.join(&index))? {
@@ -295,6 +284,32 @@ pub fn fill_all(cargo_home: &Path, store: Option<&LocalStore>) -> std::io::Resul
         }
     }
     Ok(all)
+}
+
+/// Whether any sparse package in cargo's home has its sources in no store on this disk.
+///
+/// # Errors
+/// Where a directory cannot be listed.
+pub fn is_any_away(cargo_home: &Path, store: &LocalStore) -> std::io::Result<bool> {
+    let dirs = sparse_dirs(cargo_home)?;
+    let mut locations = dirs.iter().filter_map(|dir| Location::of(dir));
+    Ok(locations.any(|location| is_lost(&location, store)))
+}
+
+/// The packages in cargo's home that are sparse.
+fn sparse_dirs(cargo_home: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut dirs = Vec::new();
+    let sources = cargo_home.join("registry/src");
+    for index in fsx::list_names(&sources)? {
+        let index = sources.join(index);
+        for package in fsx::list_names(&index)? {
+            let dir = index.join(package);
+            if fsx::exists(&dir.join(MARKER)) {
+                dirs.push(dir);
+            }
+        }
+    }
+    Ok(dirs)
 }
 
 /// Unpacking is mostly the processor's work.
