@@ -86,7 +86,7 @@ impl Builder {
     /// Adds an object, whose digest the caller has checked.
     ///
     /// # Errors
-    /// Of class `InvalidInput` where it is larger than [`MAX_OBJECT_BYTES`]; where zstd has no memory.
+    /// Of kind `InvalidInput` where it is larger than [`MAX_OBJECT_BYTES`]; where zstd has no memory.
     pub fn add(&mut self, digest: Digest, bytes: &[u8], executable: bool) -> std::io::Result<()> {
         let object = Packed {
             digest,
