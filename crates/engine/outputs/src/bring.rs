@@ -8,18 +8,6 @@ use rekindle_store::{LocalStore, beyond};
 
 use crate::placeholder::Placeholder;
 
-/// Whether any of `paths` is a placeholder of an object that is not on this disk.
-#[must_use]
-pub fn is_any_away(paths: &[PathBuf]) -> bool {
-    paths.iter().any(|path| {
-        let placeholder = Placeholder::read(path).ok().flatten();
-        placeholder.is_some_and(|placeholder| {
-            let store = LocalStore::open(&placeholder.store);
-            !store.holds_object(&placeholder.digest, placeholder.size)
-        })
-    })
-}
-
 /// Brings at once what is beyond the store, if anything is: one after the other would take as many round trips. `files` has the
 /// names of each.
 pub(crate) fn placeholders(files: &[Vec<PathBuf>]) {

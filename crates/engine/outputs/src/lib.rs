@@ -14,7 +14,7 @@
 //! process was given; [`present`] says what the names that a process was seen to read stand for now.
 
 pub mod archive;
-pub mod bring;
+mod bring;
 pub mod early;
 pub mod elf;
 pub mod environment;

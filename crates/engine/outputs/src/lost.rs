@@ -52,11 +52,8 @@ pub fn forget_others(path: &Path) -> io::Result<usize> {
             if entry.sig.size > MAX_BYTES {
                 continue;
             }
-            if let Ok(Some(placeholder)) = Placeholder::read(&entry.path) {
-                let store = LocalStore::open(&placeholder.store);
-                if !store.has_object(&placeholder.digest, placeholder.size) {
-                    lost.push(entry.path);
-                }
+            if is_lost(&entry.path) {
+                lost.push(entry.path);
             }
         }
     }
@@ -64,6 +61,16 @@ pub fn forget_others(path: &Path) -> io::Result<usize> {
         forget(path)?;
     }
     Ok(lost.len())
+}
+
+/// Whether a file is a placeholder, and its store has no object of this size, nor what lies beyond.
+#[must_use]
+pub fn is_lost(path: &Path) -> bool {
+    let placeholder = Placeholder::read(path).ok().flatten();
+    placeholder.is_some_and(|placeholder| {
+        let store = LocalStore::open(&placeholder.store);
+        !store.has_object(&placeholder.digest, placeholder.size)
+    })
 }
 
 /// The directory of a crate's incremental state: without one of its files the rest is of no use.

@@ -16,7 +16,7 @@ use rekindle_store::{LocalStore, Store, beyond};
 
 use crate::client::Client;
 use crate::index::PackEntry;
-use crate::push::{self, RAW_BYTES};
+use crate::push::{self, Classed, RAW_BYTES};
 
 /// How often the notes are looked at: a look reads a file of some ten thousand bytes.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -46,7 +46,7 @@ struct Sender {
 /// The objects that one record refers to and no pack has: a library and its metadata, say.
 #[derive(Debug, Default)]
 struct Published {
-    objects: Vec<Digest>,
+    objects: Vec<Classed>,
     bytes: u64,
 }
 
@@ -59,8 +59,12 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn add(&mut self, published: Published, has_program: bool) {
-        if has_program {
+    fn add(&mut self, published: Published) {
+        if published
+            .objects
+            .iter()
+            .any(|(class, _)| class.is_program())
+        {
             self.programs.push(published);
         } else {
             self.others.push(published);
@@ -68,7 +72,7 @@ impl Waiting {
     }
 
     /// Takes what is enough for a pack; `None` where there is too little.
-    fn share(&mut self) -> Option<Vec<Digest>> {
+    fn share(&mut self) -> Option<Vec<Classed>> {
         share_of(&mut self.others, RAW_BYTES)
             .or_else(|| share_of(&mut self.programs, PROGRAMS_BYTES))
     }
@@ -138,23 +142,21 @@ impl Sender {
                 continue;
             };
             let mut published = Published::default();
-            let mut has_program = false;
             for digest in found.refs {
                 let size = self.store.object_size(&digest);
                 if let Some(size) = size.filter(|_| self.known.insert(digest)) {
-                    published.objects.push(digest);
+                    published.objects.push(push::classed(&self.store, &digest));
                     published.bytes += size;
-                    has_program |= push::class_of(&self.store, &digest).is_program();
                 }
             }
-            waiting.add(published, has_program);
+            waiting.add(published);
         }
     }
 }
 
 /// Takes what is enough for a pack off the front; `None` where there is too little. While one pack is made, enough for several may
 /// come: in one share some libraries would be in another pack than the metadata that they repeat.
-fn share_of(waiting: &mut Vec<Published>, enough_bytes: u64) -> Option<Vec<Digest>> {
+fn share_of(waiting: &mut Vec<Published>, enough_bytes: u64) -> Option<Vec<Classed>> {
     let mut bytes = 0;
     let last = waiting.iter().position(|published| {
         bytes += published.bytes;
@@ -167,20 +169,25 @@ fn share_of(waiting: &mut Vec<Published>, enough_bytes: u64) -> Option<Vec<Diges
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pack::Class;
 
     #[test]
     fn programs_wait_for_each_other() {
-        let published = |name: u8, bytes| Published {
-            objects: vec![Digest::of(&[name])],
+        let object = |class, name: u8| (class, Digest::of(&[name]));
+        let published = |objects: &[Classed], bytes| Published {
+            objects: objects.to_vec(),
             bytes,
         };
+        let [macros, library, own] = [Class::Macros, Class::Library, Class::Program];
+        let (one, two) = (object(macros, 1), object(library, 2));
+        let (three, text) = (object(own, 3), object(Class::Other, 5));
         let mut waiting = Waiting::default();
-        waiting.add(published(1, PROGRAMS_BYTES / 2), true);
-        waiting.add(published(2, RAW_BYTES), false);
-        waiting.add(published(3, PROGRAMS_BYTES / 2), true);
-        waiting.add(published(4, PROGRAMS_BYTES / 2), true);
-        assert_eq!(waiting.share(), Some(vec![Digest::of(&[2])]));
-        let programs = vec![Digest::of(&[1]), Digest::of(&[3])];
+        waiting.add(published(&[one], PROGRAMS_BYTES / 2));
+        waiting.add(published(&[two], RAW_BYTES));
+        waiting.add(published(&[text, three], PROGRAMS_BYTES / 2));
+        waiting.add(published(&[object(macros, 4)], PROGRAMS_BYTES / 2));
+        assert_eq!(waiting.share(), Some(vec![two]));
+        let programs = vec![one, text, three];
         assert_eq!(waiting.share(), Some(programs));
         assert_eq!(waiting.share(), None);
         assert_eq!(waiting.programs.len(), 1);
@@ -189,13 +196,15 @@ mod tests {
     #[test]
     fn a_share_is_what_one_pack_takes_and_parts_no_record() {
         let published = |name: u8| Published {
-            objects: vec![Digest::of(&[name, 1]), Digest::of(&[name, 2])],
+            objects: [1, 2]
+                .map(|of| (Class::Other, Digest::of(&[name, of])))
+                .to_vec(),
             bytes: RAW_BYTES / 2,
         };
         let mut waiting: Vec<Published> = (0..5).map(published).collect();
         for first in [0, 2] {
             let both = [published(first), published(first + 1)];
-            let expected: Vec<Digest> = both.into_iter().flat_map(|one| one.objects).collect();
+            let expected: Vec<Classed> = both.into_iter().flat_map(|one| one.objects).collect();
             assert_eq!(share_of(&mut waiting, RAW_BYTES), Some(expected));
         }
         assert_eq!(share_of(&mut waiting, RAW_BYTES), None);

@@ -40,6 +40,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::builder::Builder;
 pub(crate) use self::class::Class;
+#[cfg(test)]
+pub(crate) use self::class::elf_head;
 
 /// The version of the format.
 pub const VERSION: u32 = 2;
@@ -540,12 +542,7 @@ mod tests {
         let elf = |kind: u8, word: &[u8], kilobytes: u32, from: u32| {
             let code = (0..kilobytes * 256)
                 .flat_map(|n| (n ^ from).wrapping_mul(2_654_435_761).to_le_bytes());
-            let head = [
-                &b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"[..],
-                &[kind, 0],
-                word,
-            ]
-            .concat();
+            let head = [&elf_head([kind, 0])[..], word].concat();
             head.into_iter().chain(code).collect::<Vec<u8>>()
         };
         let macros = |kilobytes, from| elf(3, b"__rustc_proc_macro_decls_1__", kilobytes, from);

@@ -258,17 +258,17 @@ fn missing(
     Some(missing)
 }
 
-fn in_order(store: &LocalStore, mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Digest> {
+fn in_order(store: &LocalStore, mut wanted: Vec<Digest>, first: &[Digest]) -> Vec<Classed> {
     let mut seen = HashSet::new();
     wanted.retain(|digest| seen.insert(*digest));
     let first: HashSet<&Digest> = first.iter().collect();
+    let mut wanted: Vec<Classed> = wanted.iter().map(|digest| classed(store, digest)).collect();
     // Stable: what one record refers to stays together, but for programs.
-    let place = |digest: &Digest| match () {
+    wanted.sort_by_key(|(class, digest)| match () {
         () if first.contains(digest) => 0,
-        () if class_of(store, digest).is_program() => 1,
+        () if class.is_program() => 1,
         () => 2,
-    };
-    wanted.sort_by_cached_key(place);
+    });
     wanted
 }
 
@@ -284,7 +284,7 @@ pub(crate) fn threads() -> usize {
 fn upload(
     client: &Client,
     store: &LocalStore,
-    objects: &[Digest],
+    objects: &[Classed],
     saved: &mut Saved,
 ) -> Result<Vec<PackEntry>, PushError> {
     let shares = shares(store, objects);
@@ -327,17 +327,18 @@ fn upload(
 }
 
 /// Deals objects out, in their order, so that while one pack is under way the next is made.
-fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
-    let size = |digest: &Digest| store.object_size(digest).unwrap_or(0);
+fn shares<'a>(store: &LocalStore, objects: &'a [Classed]) -> Vec<&'a [Classed]> {
+    let size = |(_, digest): &Classed| store.object_size(digest).unwrap_or(0);
     let sizes: Vec<u64> = objects.iter().map(size).collect();
     let share = sizes.iter().sum::<u64>() / AT_ONCE as u64;
     let share = share.clamp(RAW_BYTES_MIN, RAW_BYTES);
     // Of one record metadata comes first.
-    let parts = |at: usize| match (objects.get(at), objects.get(at + 1)) {
-        (Some(one), Some(next)) => {
-            class_of(store, one) == Class::Metadata && class_of(store, next) == Class::Library
-        }
-        _ => false,
+    let parts = |at: usize| {
+        let pair = (objects.get(at), objects.get(at + 1));
+        matches!(
+            pair,
+            (Some((Class::Metadata, _)), Some((Class::Library, _)))
+        )
     };
     let mut shares = Vec::new();
     let (mut from, mut bytes) = (0, 0);
@@ -355,7 +356,7 @@ fn shares<'a>(store: &LocalStore, objects: &'a [Digest]) -> Vec<&'a [Digest]> {
 /// Packs some objects, a large one with so many threads, and writes the packs.
 pub(crate) fn pack_share(
     (client, store): (&Client, &LocalStore),
-    objects: &[Digest],
+    objects: &[Classed],
     threads: usize,
 ) -> Result<Vec<PackEntry>, PushError> {
     let mut packs = Vec::new();
@@ -382,17 +383,20 @@ pub(crate) fn pack_share(
     Ok(packs)
 }
 
-/// What an object of the store is.
-pub(crate) fn class_of(store: &LocalStore, digest: &Digest) -> Class {
+/// An object, and what it is.
+pub(crate) type Classed = (Class, Digest);
+
+/// Finds out what an object of the store is.
+pub(crate) fn classed(store: &LocalStore, digest: &Digest) -> Classed {
     let begin = store.object_begin(digest, Class::BEGIN_BYTES);
-    begin.map_or(Class::Other, |(size, begin)| Class::of_begin(size, &begin))
+    let class = begin.map_or(Class::Other, |(size, begin)| Class::of_begin(size, &begin));
+    (class, *digest)
 }
 
 /// The same objects by what they are: what others refer to comes before these, and where it lies together less is read by who
 /// wants nothing else.
-fn by_class(store: &LocalStore, objects: &[Digest]) -> Vec<(Class, Digest)> {
-    let class = |digest: &Digest| (class_of(store, digest), *digest);
-    let mut objects: Vec<(Class, Digest)> = objects.iter().map(class).collect();
+fn by_class(store: &LocalStore, objects: &[Classed]) -> Vec<Classed> {
+    let mut objects = objects.to_vec();
     // Stable: those of one record stay together, and those that were to be first are.
     objects.sort_by_key(|(class, _)| *class);
     middle_first(store, &mut objects);
@@ -401,7 +405,7 @@ fn by_class(store: &LocalStore, objects: &[Digest]) -> Vec<(Class, Digest)> {
 
 /// Of libraries of macros puts the one of middle size first, to which the others will refer: the smallest has least of what they
 /// have, the largest most that they have not.
-fn middle_first(store: &LocalStore, objects: &mut [(Class, Digest)]) {
+fn middle_first(store: &LocalStore, objects: &mut [Classed]) {
     let begin = objects.partition_point(|(class, _)| *class < Class::Macros);
     let end = objects.partition_point(|(class, _)| *class <= Class::Macros);
     let Some(macros) = objects.get_mut(begin..end) else {

@@ -128,9 +128,7 @@ impl Summary {
                     summary.misses += imported.misses;
                     summary.uncacheable += imported.uncacheable;
                     summary.compile_us += imported.compile_us;
-                    for (reason, count) in &imported.reasons {
-                        *summary.reasons.entry(reason.clone()).or_default() += count;
-                    }
+                    add_counts(&mut summary.reasons, &imported.reasons);
                 }
                 EventKind::Machine(_)
                 | EventKind::ScriptRan(_)
@@ -189,15 +187,9 @@ impl Summary {
         self.materialised_files += other.materialised_files;
         self.verified.same += other.verified.same;
         self.verified.different += other.verified.different;
-        for (reason, count) in &other.reasons {
-            *self.reasons.entry(reason.clone()).or_default() += count;
-        }
-        for (reason, count) in &other.refusals {
-            *self.refusals.entry(reason.clone()).or_default() += count;
-        }
-        for (linker, count) in &other.linkers {
-            *self.linkers.entry(linker.clone()).or_default() += count;
-        }
+        add_counts(&mut self.reasons, &other.reasons);
+        add_counts(&mut self.refusals, &other.refusals);
+        add_counts(&mut self.linkers, &other.linkers);
         for warning in &other.warnings {
             self.add_warning(warning);
         }
@@ -280,6 +272,12 @@ impl Summary {
             Some(false) => self.verified.different += 1,
             None => {}
         }
+    }
+}
+
+fn add_counts(counts: &mut BTreeMap<String, u64>, others: &BTreeMap<String, u64>) {
+    for (name, count) in others {
+        *counts.entry(name.clone()).or_default() += count;
     }
 }
 

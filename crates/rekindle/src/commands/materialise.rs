@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rekindle_base::ByteSize;
 use rekindle_outputs::materialise::{self, MaterialiseError};
 use rekindle_outputs::sparse::FillError;
-use rekindle_outputs::{bring, incremental, lost, placeholder, sparse};
+use rekindle_outputs::{incremental, lost, placeholder, sparse};
 use rekindle_snapshot::registry;
 use serde::Serialize;
 
@@ -42,12 +42,13 @@ pub(crate) fn run(args: &MaterialiseArgs) -> Result<(), CommandError> {
     paths.dedup();
     let bar = project.bars(args.format).begin(Work::MATERIALISE);
     let cargo_home = &project.resolved.settings.cargo_home;
-    let is_away = bring::is_any_away(&paths)
-        || sparse::is_any_away(cargo_home, &project.store).map_err(unreadable)?;
-    let reached = if is_away {
-        project.reach_remote()
-    } else {
-        Ok(())
+    let is_any_away = || -> std::io::Result<bool> {
+        let is_away = paths.iter().any(|path| lost::is_lost(path));
+        Ok(is_away || sparse::is_any_lost(cargo_home, &project.store)?)
+    };
+    let reached = match project.remote() {
+        Some(remote) if is_any_away().map_err(unreadable)? => project.reach(remote),
+        _ => Ok(()),
     };
     let mut outcome = materialise::materialise_all(&paths, None);
     if reached.is_ok() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rekindle::cargo_config::CargoConfig;
 use rekindle::layout::{self, Asked, Layout};
+use rekindle::remote::RemoteSettings;
 use rekindle::selection::{self, Call, Selection};
 use rekindle::{Resolved, Surroundings, WRAPPER, git, given, resolve_settings, sibling};
 use rekindle_base::{ByteSize, Clock, Digest, SystemClock};
@@ -101,11 +102,13 @@ impl Project {
         Bars::new(&self.surroundings, quiet)
     }
 
-    /// Has this process read from the remote, where one is configured, what the store lacks. An error says why it cannot.
-    pub(super) fn reach_remote(&self) -> Result<(), String> {
-        let Some(settings) = &self.resolved.remote else {
-            return Ok(());
-        };
+    /// The remote that is configured.
+    pub(super) fn remote(&self) -> Option<&RemoteSettings> {
+        self.resolved.remote.as_ref()
+    }
+
+    /// Has this process read from a remote what the store lacks. An error says why it cannot.
+    pub(super) fn reach(&self, settings: &RemoteSettings) -> Result<(), String> {
         let settings = (settings, &self.surroundings);
         remote::reach(settings, &self.store, &self.selection.wanted)
     }

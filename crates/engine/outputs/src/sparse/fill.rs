@@ -116,7 +116,7 @@ pub fn is_lost(location: &Location, store: &LocalStore) -> bool {
 /// them.
 pub fn forget(location: &Location) {
     let crate_file = location.crate_file();
-    if matches!(Note::read(&crate_file), Ok(Some(_))) {
+    if Note::is_at(&crate_file) {
         let _ = fsx::remove_file(&crate_file);
     }
     let sources = location.sources();
@@ -290,7 +290,7 @@ pub fn fill_all(cargo_home: &Path, store: Option<&LocalStore>) -> std::io::Resul
 ///
 /// # Errors
 /// Where a directory cannot be listed.
-pub fn is_any_away(cargo_home: &Path, store: &LocalStore) -> std::io::Result<bool> {
+pub fn is_any_lost(cargo_home: &Path, store: &LocalStore) -> std::io::Result<bool> {
     let dirs = sparse_dirs(cargo_home)?;
     let mut locations = dirs.iter().filter_map(|dir| Location::of(dir));
     Ok(locations.any(|location| is_lost(&location, store)))

@@ -34,7 +34,7 @@ use crate::archive::ArchiveError;
 use crate::placeholder::{escaped, path};
 
 pub use fill::{
-    FilledAll, fill, fill_all, fill_behind, fill_linked, fill_mentioned, forget, is_any_away,
+    FilledAll, fill, fill_all, fill_behind, fill_linked, fill_mentioned, forget, is_any_lost,
     is_lost, obtain,
 };
 pub use place::{Sources, place};

@@ -83,6 +83,12 @@ impl Note {
         }
         Ok(rekindle_fsx::read_if_exists(path)?.and_then(|bytes| Self::from_bytes(&bytes)))
     }
+
+    /// Whether a file is one, and can be read.
+    #[must_use]
+    pub fn is_at(path: &Path) -> bool {
+        matches!(Self::read(path), Ok(Some(_)))
+    }
 }
 
 #[cfg(test)]

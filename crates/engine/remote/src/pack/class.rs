@@ -79,6 +79,12 @@ fn is_object_file(begin: &[u8]) -> bool {
     matches!(begin.get(16..18), Some([RELOCATABLE, 0] | [0, RELOCATABLE]))
 }
 
+/// How a file of this type begins; its two bytes are in the order of the processor.
+#[cfg(test)]
+pub(crate) fn elf_head(kind: [u8; 2]) -> Vec<u8> {
+    [ELF, b"\x02\x01\x01\0\0\0\0\0\0\0\0\0", &kind].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -144,8 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_small_or_large_or_for_a_linker_is_no_program() {
-        let elf = |kind: [u8; 2]| [&b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"[..], &kind].concat();
-        let of = |size, kind| Class::of_begin(size, &elf(kind));
+        let of = |size, kind| Class::of_begin(size, &elf_head(kind));
         assert_eq!(of(SMALL_BYTES + 1, [3, 0]), Class::Program);
         assert_eq!(of(PROMISED_BYTES, [0, 2]), Class::Program);
         assert_eq!(of(SMALL_BYTES, [3, 0]), Class::Other);

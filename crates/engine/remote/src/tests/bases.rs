@@ -1,7 +1,7 @@
 //! Libraries that refer to metadata, between two stores.
 
 use super::*;
-use crate::pack::SMALL_BYTES;
+use crate::pack::{SMALL_BYTES, elf_head};
 
 /// Bytes that zstd makes nothing of.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
@@ -106,8 +106,14 @@ fn a_full_pack_is_not_closed_between_metadata_and_the_library_that_repeats_it() 
 
 /// A library of macros, of so many bytes more than all have in common.
 fn macros(seed: u64, own: usize) -> Vec<u8> {
-    let head = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0__rustc_proc_macro_decls_";
-    [head, &noise(7, 300_000)[..], &noise(seed, own)].concat()
+    let exported = b"__rustc_proc_macro_decls_";
+    [
+        &elf_head([3, 0])[..],
+        exported,
+        &noise(7, 300_000),
+        &noise(seed, own),
+    ]
+    .concat()
 }
 
 #[test]

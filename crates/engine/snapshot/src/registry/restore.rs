@@ -130,7 +130,7 @@ fn orphans(
             package: package.dir_name().into(),
         };
         let is_orphan = |location: &Location| {
-            let is_note = || matches!(Note::read(&location.crate_file()), Ok(Some(_)));
+            let is_note = || Note::is_at(&location.crate_file());
             sparse::is_lost(location, store) || (!fsx::exists(&location.sources()) && is_note())
         };
         orphans.extend(lock.registry.iter().map(location).filter(is_orphan));
@@ -269,7 +269,7 @@ impl<'a> Home<'a> {
             }
         }
         let is_whole = there && fsx::exists(&sources.join(CARGO_OK));
-        let is_note = || matches!(Note::read(&crate_file), Ok(Some(_)));
+        let is_note = || Note::is_at(&crate_file);
         // Where cargo has what it takes to unpack it, it does.
         if has_crate && (is_whole || (there && !is_note())) {
             return Ok(None);
