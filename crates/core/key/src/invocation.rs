@@ -256,6 +256,13 @@ impl Invocation {
         self.crate_name.starts_with("build_script_")
     }
 
+    /// Whether only builds make use of its output: a build script, or a library of procedural macros. What it does with its
+    /// variables is told by its symbols, so it keeps them where a profile says `strip`, which cargo means for these as well.
+    #[must_use]
+    pub fn is_tool(&self) -> bool {
+        self.is_build_script() || self.crate_types.iter().any(|kind| kind == "proc-macro")
+    }
+
     /// The kind of unit, for people.
     #[must_use]
     pub fn kind(&self) -> String {

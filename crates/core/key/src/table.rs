@@ -202,6 +202,14 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "keyed already, or without effect on what is made",
     },
     Exclusion {
+        what: "of observed compiles: what PATH says, where macros start programs, and neither ask for it nor go through all variables",
+        reason: "what it leads to is keyed by content; an output that holds its value is keyed by it",
+    },
+    Exclusion {
+        what: "of macros and build scripts: that a profile strips their symbols",
+        reason: "they keep them (`--strip-debug` in the place of `--strip-all`), since what a program does with its variables is told by its symbols; people do not get these",
+    },
+    Exclusion {
         what: "compiles that no macro reaches, and whose linker can be asked what it reads, are not observed",
         reason: "a compiler that runs no foreign code declares what it reads",
     },
@@ -214,8 +222,8 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "made by the run itself",
     },
     Exclusion {
-        what: "of C compiles: where outputs go, where neither they nor a dependency file hold it",
-        reason: "the same object has another name in another build",
+        what: "of C compiles: where outputs go, where neither they nor a dependency file hold it; and that the directories above are there",
+        reason: "the same object has another name in another build; without its directories there is none",
     },
     Exclusion {
         what: "of C compiles: PATH, LD_LIBRARY_PATH, HOME, TMPDIR and the like; PWD, unless it is another name of their directory",

@@ -20,6 +20,7 @@ use rekindle_outputs::present::Present;
 use rekindle_outputs::record::OutputRecord;
 use rekindle_steps::meanwhile;
 
+use crate::cc;
 use crate::chain::Chain;
 use crate::context::Context;
 use crate::link::{Link, LinkPlan};
@@ -103,6 +104,11 @@ impl<'a> Unit<'a> {
             .iter()
             .map(|(_, path, _)| path.clone())
             .collect()
+    }
+
+    /// The roots as paths really are: what the compiler finds is named without links, where cargo may name it through one.
+    pub(crate) fn real_roots(&self) -> Roots {
+        cc::without_links(&self.roots, &self.context.environment.cwd)
     }
 
     /// The manifest, but for what only a path set tells.

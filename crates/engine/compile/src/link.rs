@@ -79,6 +79,8 @@ pub(crate) struct LinkPlan {
     /// Arguments that choose a linker, and the choice's name.
     choice: Vec<OsString>,
     choice_name: String,
+    /// As [`Plan`] has it.
+    keeps_symbols: bool,
 }
 
 fn unknown(detail: impl Into<String>) -> UncacheableReason {
@@ -118,6 +120,7 @@ impl LinkPlan {
             driver_file,
             choice,
             choice_name,
+            keeps_symbols: invocation.is_tool(),
         })
     }
 
@@ -135,6 +138,7 @@ impl LinkPlan {
                 .iter()
                 .map(|word| word.as_bytes().to_vec())
                 .collect(),
+            keeps_symbols: self.keeps_symbols,
         }
     }
 
@@ -167,8 +171,12 @@ impl LinkPlan {
             .ok_or_else(|| unknown("the linker did not list what it read"))?;
         let mut names = BTreeSet::new();
         let mut libraries = BTreeSet::new();
+        let real_roots = unit.real_roots();
         for path in read {
             let path = unit.roots.absolute(Path::new(OsStr::from_bytes(&path)));
+            // The compiler hands libraries on without links: below a target that is one they are known by cargo's names.
+            let name = real_roots.canonical(&path);
+            let path = unit.roots.resolve(&name).unwrap_or(path);
             if is_derived(unit, &path) {
                 continue;
             }

@@ -17,9 +17,10 @@ use rekindle_fsx::time::Watch;
 use rekindle_fsx::{real_but_last, scan};
 use rekindle_key::pathset::Name;
 use rekindle_key::table::{self, COMPILER_ENV_NAMES};
-use rekindle_key::variables::{NEVER_KEYED, is_among};
+use rekindle_key::variables::{NEVER_KEYED, SEARCHED, is_among, is_telling};
 use rekindle_key::{Manifest, Roots, SearchKind, outdir, profile};
 use rekindle_observe::{Contact, EnvDoubt, Observation, Observer, Options, Seen};
+use rekindle_outputs::present::search_path;
 use rekindle_steps::meanwhile::Meanwhile;
 use rekindle_steps::{judge, told};
 
@@ -156,7 +157,13 @@ pub(crate) fn names(
         }
     }
     let rules = Rules::new(unit, declared);
+    let search = search_path(unit.context.environment);
+    // A program that is the compiler's own was found along `PATH` as any other.
+    for program in &observation.programs {
+        judge::push_lookup(program, Seen::READ, search, &mut names);
+    }
     for (path, seen) in observation.files.iter() {
+        judge::push_lookup(path, seen, search, &mut names);
         if !rules.leave_out(path, seen) {
             // What a script made of such names is looked for in its outputs. Of a program's text nobody could say.
             if seen.has(Seen::LISTED) && profile::is_filled(&rules.roots.canonical(path)) {
@@ -273,6 +280,12 @@ fn variables(unit: &Unit<'_>, observation: &Observation, known: &BTreeSet<&Name>
     let sysroot = real(&unit.toolchain.sysroot);
     if judge::reads_environment(&observation.env, &sysroot) {
         names.push(Name::Variables);
+        // It is none of all, as it leads shells to what is seen anyway. A macro that goes through them may look at what it says.
+        let searched = Name::Variable(SEARCHED.to_vec());
+        if judge::loaded_reads_environment(&observation.env, &sysroot) && !names.contains(&searched)
+        {
+            names.push(searched);
+        }
     }
     names
 }
@@ -287,7 +300,9 @@ pub(crate) fn values(
     (outputs, declared): (&[PathBuf], &[Name]),
 ) -> Result<Vec<Name>, UncacheableReason> {
     let environment = unit.context.environment;
-    let looked_for: Vec<told::Variable<'_>> = told::left_out(environment).collect();
+    let searched = environment.get("PATH").filter(|value| is_telling(value));
+    let searched = searched.map(|value| (SEARCHED, value.as_bytes()));
+    let looked_for: Vec<told::Variable<'_>> = told::left_out(environment).chain(searched).collect();
     let needles: Vec<&[u8]> = looked_for.iter().map(|(_, value)| *value).collect();
     let mut held = BTreeSet::new();
     for path in outputs {
@@ -339,7 +354,6 @@ struct Rules {
 
 impl Rules {
     fn new(unit: &Unit<'_>, declared: &[Name]) -> Self {
-        let roots = unit.roots.iter().map(|(root, path)| (root, real(path)));
         let cwd = real(&unit.context.environment.cwd);
         let mut files = BTreeSet::new();
         for name in declared {
@@ -373,7 +387,7 @@ impl Rules {
             )
             .collect();
         Self {
-            roots: Roots::new(&cwd, roots),
+            roots: unit.real_roots(),
             declared: files,
             above,
             tools: tools(unit),

@@ -26,7 +26,13 @@ pub(crate) struct Plan {
     pub(crate) driver: Vec<u8>,
     /// Arguments that choose the linker; tried without when the link fails.
     pub(crate) choice: Vec<Vec<u8>>,
+    /// Whether what is made keeps its symbols, also where the profile strips them.
+    pub(crate) keeps_symbols: bool,
 }
+
+/// How rustc has the linker leave out all symbols, and how it has it leave out debug information alone.
+const STRIP_ALL: &str = "-Wl,--strip-all";
+const STRIP_DEBUG: &str = "-Wl,--strip-debug";
 
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +136,15 @@ fn link(
     list.push(dependency_file(directory));
     let driver = OsStr::from_bytes(&plan.driver);
     let mut command = Command::new(driver);
-    command.args(arguments).arg(list);
+    command.args(arguments.iter().map(|word| {
+        let is_kept = plan.keeps_symbols && word == STRIP_ALL;
+        if is_kept {
+            OsStr::new(STRIP_DEBUG)
+        } else {
+            word
+        }
+    }));
+    command.arg(list);
     if chosen {
         command.args(plan.choice.iter().map(|word| OsStr::from_bytes(word)));
     }

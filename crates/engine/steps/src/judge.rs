@@ -41,6 +41,9 @@ pub struct Policy {
     /// Whether it is known to remove nothing but what it made itself: compilers make their temporary
     /// files beside their outputs, under names that must be new.
     pub tidies: bool,
+    /// Whether it looks at the directories above its outputs to write there, and for nothing else: compilers resolve the names of
+    /// their outputs.
+    pub resolves: bool,
     /// Variables whose values do nothing but lead to what is observed anyway.
     pub unkeyed: &'static [&'static str],
 }
@@ -118,7 +121,10 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
     check_writes(step, ran, policy)?;
     let search = search_path(step.environment);
     let elsewhere = elsewhere(step, &observation.env);
-    let walked = walked(&step.roots, &observation.files);
+    let mut walked = walked(&step.roots, &observation.files);
+    if policy.resolves {
+        walked.extend(above_places(step));
+    }
     let missing = missing_directories(&observation.files);
     // By their bytes; what of them is no output the run made and removed, or was about to make: see `check_writes`.
     let written: BTreeSet<&OsStr> = observation
@@ -190,16 +196,19 @@ pub fn why(blind: &Blind) -> String {
 /// nothing else; what is known of programs of its name does not hold for that.
 #[must_use]
 pub fn reads_environment(env: &EnvReads, trusted: &Path) -> bool {
-    let loaded = |doubt: &EnvDoubt| !matches!(doubt, EnvDoubt::Unreported);
-    let of_trusted = env
-        .doubts
-        .iter()
-        .filter(|(program, _)| program.starts_with(trusted))
-        .any(|(_, doubts)| doubts.iter().any(loaded));
-    of_trusted
+    loaded_reads_environment(env, trusted)
         || doubts(env)
             .keys()
             .any(|program| !program.starts_with(trusted))
+}
+
+/// Whether what a program below `trusted` loaded read variables as a whole.
+#[must_use]
+pub fn loaded_reads_environment(env: &EnvReads, trusted: &Path) -> bool {
+    let loaded = |doubt: &EnvDoubt| !matches!(doubt, EnvDoubt::Unreported);
+    let of_trusted = env.doubts.iter();
+    let mut of_trusted = of_trusted.filter(|(program, _)| program.starts_with(trusted));
+    of_trusted.any(|(_, doubts)| doubts.iter().any(loaded))
 }
 
 /// What may speak of a variable that was read among all: programs that may have read them all, and every file that was
@@ -318,6 +327,13 @@ fn walked<'a>(roots: &'a Roots, files: &SeenPaths) -> BTreeSet<&'a Path> {
         .collect()
 }
 
+/// The directories below roots that are above where outputs go: without them there would be none.
+fn above_places<'a>(step: &'a Step<'_>) -> impl Iterator<Item = &'a Path> {
+    let is_of_root = |path: &&Path| step.roots.canonical(path).first() == Some(&b'{');
+    let places = step.places.iter();
+    places.flat_map(move |place| place.path().ancestors().skip(1).take_while(is_of_root))
+}
+
 /// Whether a path is the directory that `PWD` names. Compilers compare it with their own and then forget
 /// it. Whoever looks below it makes use of it.
 fn is_elsewhere(
@@ -427,7 +443,7 @@ pub fn push_path(
 }
 
 /// A name that was looked for in a directory of `PATH`: what it leads to under another `PATH` counts.
-fn push_lookup(path: &Path, seen: Seen, search: &[PathBuf], names: &mut BTreeSet<Name>) {
+pub fn push_lookup(path: &Path, seen: Seen, search: &[PathBuf], names: &mut BTreeSet<Name>) {
     let Some((directory, name)) = split(path) else {
         return;
     };

@@ -41,6 +41,25 @@ fn a_compile_is_reused_until_something_that_it_reads_changes() {
     }
 }
 
+/// Compilers look at the directories above what they write.
+#[test]
+fn where_an_object_goes_is_no_input() {
+    for compiler in COMPILERS {
+        let lab = lab();
+        let line = |to: &str| format!("{compiler} -g -I inc -c a.c -o {to}/deep/a.o");
+        let make = |to: &str| std::fs::create_dir_all(lab.path(to).join("deep")).unwrap();
+        make("one");
+        assert_eq!(lab.fate(&line("one")), "miss", "{compiler}");
+        std::fs::remove_dir_all(lab.path("one")).unwrap();
+        make("two");
+        assert_eq!(lab.fate(&line("two")), "hit", "{compiler}");
+        // Where there is no directory the compiler says so, and nobody makes one.
+        let (done, _) = lab.run_command(&mut lab.command(&line("three")));
+        assert_ne!(done.code, Some(0), "{compiler}");
+        assert!(!lab.path("three").exists(), "{compiler}");
+    }
+}
+
 #[test]
 fn a_header_that_appears_earlier_is_found() {
     for compiler in COMPILERS {

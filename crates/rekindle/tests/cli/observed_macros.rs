@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::keys::{Lab, Run};
 use crate::keys_macros::lab;
+use crate::project::write_program;
 
 /// A macro of which `$body` gives text, from a directory `dir` outside of every package.
 fn reader(body: &str) -> Lab {
@@ -55,6 +56,9 @@ fn a_target_that_is_a_link_is_the_same_wherever_it_leads() {
         std::fs::create_dir_all(&target).unwrap();
         let _ = std::fs::remove_file(lab.path("target"));
         std::os::unix::fs::symlink(&target, lab.path("target")).unwrap();
+        if !is_first {
+            std::fs::remove_dir_all(lab.outside("targets/one")).unwrap();
+        }
         let run = lab.run(&["build"]);
         if !is_first {
             run.only_hits();
@@ -263,6 +267,138 @@ fn variables_that_a_macro_only_hands_on() {
     built(&lab);
     lab.set("GREETING", "two");
     lab.anew(&["build"]).only_hits();
+}
+
+/// A library of macros says what it does with its variables by its symbols, and so does a build script. A profile that strips
+/// strips these as well.
+#[test]
+fn what_is_stripped_only_hands_on_as_well() {
+    let mut lab = reader(
+        "std::process::Command::new(\"cat\").arg(\"/dev/null\").env(\"OWN\", \"x\").status().unwrap().to_string()",
+    );
+    let manifest = std::fs::read_to_string(lab.path("Cargo.toml")).unwrap();
+    lab.put(
+        "Cargo.toml",
+        &format!("{manifest}[profile.dev]\nstrip = true\n"),
+    );
+    lab.put(
+        "app/build.rs",
+        "fn main() { assert!(std::process::Command::new(\"true\").env(\"OWN\", \"x\").status().unwrap().success()); }\n",
+    );
+    lab.set("GREETING", "one");
+    built(&lab);
+    lab.set("GREETING", "two");
+    let run = lab.anew(&["build"]);
+    run.only_hits();
+    let scripts = run
+        .events
+        .iter()
+        .filter(|event| event["kind"] == "build-script");
+    let fates: Vec<&serde_json::Value> = scripts
+        .filter(|event| event["event"] == "step")
+        .map(|event| &event["fate"])
+        .collect();
+    assert_eq!(fates, ["hit"]);
+    // The program itself is what its profile says.
+    let program = std::fs::read(lab.path("target/debug/app")).unwrap();
+    assert!(!program.windows(7).any(|part| part == b".symtab"));
+}
+
+/// `PATH` counts by what it leads to: a macro starts `name`, found in `directory`, or nowhere. Then directories come before, first
+/// without the program, then with one.
+fn started(body: &str, name: &str, directory: Option<&Path>) -> (String, String) {
+    let mut lab = reader(body);
+    let searched = std::env::var_os("PATH").unwrap();
+    let path = |lab: &Lab, more: &[&str]| {
+        let more = more.iter().map(|directory| lab.outside(directory));
+        let known = directory.map(Path::to_owned).into_iter();
+        let searched = std::env::split_paths(&searched);
+        std::env::join_paths(more.chain(known).chain(searched)).unwrap()
+    };
+    let program = |lab: &Lab, name: &str| {
+        write_program(&lab.outside("earlier").join(name), "#!/bin/sh\necho two\n");
+    };
+    let before = path(&lab, &[]);
+    lab.set("PATH", before);
+    built(&lab);
+    let said = lab.app();
+    program(&lab, "unrelated");
+    let after = path(&lab, &["earlier"]);
+    lab.set("PATH", after);
+    lab.anew(&["build"]).only_hits();
+    let (after, _) = lab.check(
+        "app",
+        ("program", name),
+        |lab| program(lab, name),
+        |lab| std::fs::remove_file(lab.outside("earlier").join(name)).unwrap(),
+    );
+    (said, after)
+}
+
+/// What a program says, in Rust.
+fn output_of(name: &str) -> String {
+    format!(
+        "std::process::Command::new(\"{name}\").arg(\"--version\").output().map(|said| String::from_utf8(said.stdout).unwrap()).unwrap_or_default()"
+    )
+}
+
+#[test]
+fn a_program_that_a_macro_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    write_program(&dir.path().join("teller"), "#!/bin/sh\necho one\n");
+    let (before, after) = started(&output_of("teller"), "teller", Some(dir.path()));
+    assert_eq!((&*before, &*after), ("one\n\n", "two\n\n"));
+}
+
+#[test]
+fn a_program_that_a_macro_does_not_find() {
+    let (before, after) = started(&output_of("teller"), "teller", None);
+    assert_eq!((&*before, &*after), ("\n", "two\n\n"));
+}
+
+/// What the compiler has beside it is none of what is seen of files.
+#[test]
+fn a_program_of_the_toolchains_that_a_macro_starts() {
+    let asked = std::process::Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output();
+    let sysroot = String::from_utf8(asked.unwrap().stdout).unwrap();
+    let bin = Path::new(sysroot.trim()).join("bin");
+    let (before, after) = started(&output_of("rustdoc"), "rustdoc", Some(&bin));
+    assert!(before.starts_with("rustdoc "), "{before}");
+    assert_eq!(after, "two\n\n");
+}
+
+/// Whoever looks at what it says is keyed by that.
+#[test]
+fn path_as_a_macro_reads_it() {
+    for body in [
+        "std::env::var(\"PATH\").unwrap().matches(\"unrelated\").count().to_string()",
+        "std::env::vars().filter(|(name, value)| name == \"PATH\" && value.contains(\"unrelated\")).count().to_string()",
+    ] {
+        let mut lab = reader(body);
+        let searched = std::env::var("PATH").unwrap();
+        lab.set("PATH", &searched);
+        built(&lab);
+        assert_eq!(lab.app(), "0\n", "{body}");
+        lab.set("PATH", format!("{searched}:/unrelated"));
+        lab.anew(&["build"]).missed_for("app", ("env", "PATH"));
+        assert_eq!(lab.app(), "1\n", "{body}");
+    }
+}
+
+/// A shell gets it among all, for what it leads to. What was made of its words is looked for.
+#[test]
+fn path_as_a_shell_says_it() {
+    let mut lab = reader(
+        "String::from_utf8(std::process::Command::new(\"sh\").args([\"-c\", \"echo $PATH\"]).output().unwrap().stdout).unwrap()",
+    );
+    let searched = std::env::var("PATH").unwrap();
+    lab.set("PATH", &searched);
+    built(&lab);
+    lab.set("PATH", format!("{searched}:/unrelated"));
+    lab.anew(&["build"]).missed_for("app", ("env", "PATH"));
+    assert!(lab.app().contains(":/unrelated"));
 }
 
 /// What is left out of all variables counts where its value is in the program.

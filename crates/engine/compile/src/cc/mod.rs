@@ -38,7 +38,7 @@ use crate::publish::micros;
 use crate::scripts;
 use crate::settings::Settings;
 use family::Identity;
-pub(crate) use places::library_path;
+pub(crate) use places::{library_path, without_links};
 
 /// The first word of a call that was redirected; the real program and its words follow.
 pub const REDIRECTED: &str = "--rekindle-cc";
@@ -346,6 +346,10 @@ impl Call<'_> {
                 detail: "something that is no file is in its place".into(),
             }));
         }
+        if !job.outputs.iter().all(|path| has_directory(path)) {
+            // The program says so.
+            return Ok(Dealt::Unchanged);
+        }
         let program = match self.engine.files.tool(&job.tool) {
             Ok(digest) => digest,
             Err(_) => return Ok(Dealt::Unchanged),
@@ -433,6 +437,7 @@ impl Call<'_> {
         let policy = Policy {
             updates: matches!(job.what, What::Archive(_)),
             tidies: true,
+            resolves: true,
             unkeyed: LEADING,
             ..Policy::default()
         };
@@ -502,6 +507,12 @@ impl Call<'_> {
 /// Whether nothing is there, or a file. Writing through a link writes elsewhere.
 fn is_replaceable(path: &Path) -> bool {
     rekindle_fsx::stat(path).map_or(true, |sig| sig.kind() == rekindle_fsx::FileKind::File)
+}
+
+/// Whether a file can be made there.
+fn has_directory(path: &Path) -> bool {
+    let directory = path.parent().map(rekindle_fsx::stat_follow);
+    directory.is_some_and(|sig| sig.is_ok_and(|sig| sig.kind() == rekindle_fsx::FileKind::Dir))
 }
 
 fn other(detail: &str) -> NotACompile {

@@ -31,12 +31,9 @@ pub(super) struct Facts {
     pub(super) names: Vec<&'static str>,
 }
 
-/// Functions by which the C library itself reads variables, without a call that could be seen.
+/// Functions by which the C library itself reads variables, without a call that could be seen. Those that start programs are
+/// none of them: what is looked for along `PATH` is seen.
 const READERS: &[(&[&[u8]], &[&str])] = &[
-    (
-        &[b"execvp", b"execlp", b"execvpe", b"posix_spawnp"],
-        &["PATH"],
-    ),
     (
         &[b"setlocale", b"newlocale"],
         &[
