@@ -230,6 +230,10 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "the programs, libraries and headers that they lead to are observed, and keyed by content",
     },
     Exclusion {
+        what: "of C compiles that said nothing: LANG, LANGUAGE, LC_*, LOCPATH, and files of languages",
+        reason: "compilers translate what they say, and do nothing else with them",
+    },
+    Exclusion {
         what: "of steps: times, owners and inodes of files",
         reason: "another checkout has others; what is read is keyed by content",
     },

@@ -250,6 +250,12 @@ pub const SET_BY_CARGO: &[LeftOut] = &[
     },
 ];
 
+/// Left out of what says nothing: they choose the language of messages, and how numbers, times and letters are written.
+pub const OF_MESSAGES: &[LeftOut] = &[LeftOut {
+    names: &["LANG", "LANGUAGE", "LC_*", "LOCPATH"],
+    reason: "compilers translate what they say, and do nothing else with them",
+}];
+
 /// Where programs are looked for. What a search finds is keyed, for every name that was looked for: its
 /// value counts where a step listed one of its directories, or made something of it.
 pub const SEARCHED: &[u8] = b"PATH";

@@ -12,7 +12,7 @@ use rekindle_key::loader;
 use rekindle_key::pathset::{Name, PathSet};
 use rekindle_key::plain;
 use rekindle_key::profile;
-use rekindle_key::variables::{self, NEVER_KEYED, is_among};
+use rekindle_key::variables::{self, NEVER_KEYED, OF_MESSAGES, is_among};
 use rekindle_key::words::Words;
 use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
 
@@ -44,6 +44,9 @@ pub struct Policy {
     /// Whether it looks at the directories above its outputs to write there, and for nothing else: compilers resolve the names of
     /// their outputs.
     pub resolves: bool,
+    /// Whether it translates what it says, has no other use for a language, and has said nothing: compilers that have nothing to
+    /// warn of.
+    pub is_silent: bool,
     /// Variables whose values do nothing but lead to what is observed anyway.
     pub unkeyed: &'static [&'static str],
 }
@@ -137,7 +140,9 @@ pub(crate) fn judge(step: &Step<'_>, ran: &Ran, policy: Policy) -> Result<Judged
             if !policy.updates {
                 check_earlier(ran, path, seen)?;
             }
-        } else if seen == Seen::THERE && walked.contains(&**path) {
+        } else if (seen == Seen::THERE && walked.contains(&**path))
+            || (policy.is_silent && is_of_messages(path))
+        {
             // See the table of exclusions.
         } else if !written.contains(path.as_os_str())
             && !step.own.iter().any(|own| plain::is_same(own, path))
@@ -327,6 +332,17 @@ fn walked<'a>(roots: &'a Roots, files: &SeenPaths) -> BTreeSet<&'a Path> {
         .collect()
 }
 
+/// Whether it is of a language: its letters, or messages in it.
+fn is_of_messages(path: &Path) -> bool {
+    const PLACES: [&str; 3] = [
+        "/usr/lib/locale",
+        "/usr/share/locale",
+        "/usr/share/locale-langpack",
+    ];
+    PLACES.iter().any(|place| path.starts_with(place))
+        || path.ends_with("gconv/gconv-modules.cache")
+}
+
 /// The directories below roots that are above where outputs go: without them there would be none.
 fn above_places<'a>(step: &'a Step<'_>) -> impl Iterator<Item = &'a Path> {
     let is_of_root = |path: &&Path| step.roots.canonical(path).first() == Some(&b'{');
@@ -499,6 +515,9 @@ const ASKS_BY_NAME: &[&str] = &[
     "date",
     "pkg-config",
     "pkgconf",
+    "llvm-config",
+    "git",
+    "protoc",
     "rustc",
     "gawk",
     "mawk",
@@ -557,8 +576,10 @@ fn names_of_variables(env: &EnvReads, policy: Policy) -> Vec<Name> {
     let asked = env.names.iter().map(|name| name.as_bytes());
     let keyed = asked.filter(|name| {
         let leads = |other: &&str| other.as_bytes() == *name;
+        let is_of_messages = policy.is_silent && is_among(name, OF_MESSAGES);
         *name != variables::SEARCHED
             && !is_among(name, NEVER_KEYED)
+            && !is_of_messages
             && !policy.unkeyed.iter().any(leads)
     });
     keyed.map(|name| Name::Variable(name.to_vec())).collect()

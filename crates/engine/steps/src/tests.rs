@@ -21,6 +21,7 @@ mod contacts;
 mod listed;
 mod machine;
 mod meanwhile;
+mod messages;
 mod missing;
 mod signatures;
 mod walked;

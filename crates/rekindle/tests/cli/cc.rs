@@ -240,6 +240,27 @@ fn variables_that_only_lead_somewhere_do_not() {
     }
 }
 
+/// Compilers translate what they say.
+#[test]
+fn the_language_counts_where_something_is_said() {
+    for compiler in COMPILERS {
+        let lab = lab();
+        lab.put("w.c", "#warning so\n");
+        for (source, in_another) in [("a.c", "hit"), ("w.c", "miss")] {
+            let line = format!("{compiler} -I inc -c {source} -o a.o");
+            let run = |language: &str| {
+                let (done, fate) = lab.run_command(lab.command(&line).env("LC_ALL", language));
+                done.ok();
+                fate
+            };
+            assert_eq!(run("C"), "miss", "{compiler} {source}");
+            assert_eq!(run("C"), "hit", "{compiler} {source}");
+            assert_eq!(run("C.UTF-8"), in_another, "{compiler} {source}");
+            assert_eq!(run("xx_YY.UTF-8"), in_another, "{compiler} {source}");
+        }
+    }
+}
+
 #[test]
 fn a_source_that_asks_for_the_time_is_compiled_each_time() {
     for compiler in COMPILERS {

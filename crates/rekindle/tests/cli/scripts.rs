@@ -244,6 +244,22 @@ fn a_short_value_that_is_there_by_chance_is_none() {
     replayed(&lab.anew(&["build"]));
 }
 
+/// git has the list of all to hand it on, and asks for its own by name.
+#[test]
+fn who_starts_git_reads_what_git_asks_for() {
+    let script = r#"fn main() {
+        make(Command::new("git").args(["var", "GIT_EDITOR"]).output().unwrap().stdout)
+    }"#;
+    let mut lab = lab(script);
+    lab.set("GIT_EDITOR", "ed");
+    lab.anew(&["build"]);
+    lab.set("GREETING", "hello");
+    replayed(&lab.anew(&["build"]));
+    lab.set("GIT_EDITOR", "vi");
+    ran_because(&lab.anew(&["build"]), "env", "GIT_EDITOR");
+    assert_eq!(lab.app(), "vi\n\n");
+}
+
 /// A project whose script looks for variables in a copy of all, which it takes as the `cc` crate does.
 fn copying(script: &str) -> Lab {
     const CC: &str = "pub mod build_env {

@@ -438,6 +438,7 @@ impl Call<'_> {
             updates: matches!(job.what, What::Archive(_)),
             tidies: true,
             resolves: true,
+            is_silent: ran.stdout.is_empty() && ran.stderr.is_empty(),
             unkeyed: LEADING,
             ..Policy::default()
         };
