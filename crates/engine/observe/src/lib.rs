@@ -13,6 +13,7 @@
     reason = "system calls that no safe wrapper offers: seccomp's listener, other processes' memory"
 )]
 
+mod kinds;
 #[cfg(observable)]
 mod linux;
 mod observation;
@@ -25,6 +26,7 @@ mod ring;
 mod run;
 mod seen_paths;
 
+pub use kinds::is_of_kind;
 pub use observation::{Blind, Contact, EnvDoubt, EnvReads, Observation, Seen};
 pub use options::{Options, Redirect};
 pub use preload::install_preload;

@@ -14,7 +14,7 @@ use rekindle_key::plain;
 use rekindle_key::profile;
 use rekindle_key::variables::{self, NEVER_KEYED, OF_MESSAGES, is_among};
 use rekindle_key::words::Words;
-use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths};
+use rekindle_observe::{Blind, EnvDoubt, EnvReads, Observation, Seen, SeenPaths, is_of_kind};
 
 use crate::told::WORDS_STAND_WHOLE;
 use crate::{Ran, Step};
@@ -25,7 +25,7 @@ use rekindle_outputs::present::{HOST_NAME, search_path};
 mod contacts;
 
 pub use contacts::contacted;
-use contacts::{Contacted, contact_of, is_of_kind};
+use contacts::{Contacted, contact_of};
 
 /// What a step may do and still be stored.
 #[derive(Clone, Copy, Debug, Default)]

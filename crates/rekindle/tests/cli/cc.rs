@@ -228,6 +228,7 @@ fn variables_that_only_lead_somewhere_do_not() {
         command.env("PATH", format!("{}:{path}", lab.path("bin").display()));
         command.env("LD_LIBRARY_PATH", lab.path("bin"));
         command.env("PWD", "/somewhere/else");
+        command.env("TERM", "screen-of-mine");
         let (done, fate) = lab.run_command(&mut command);
         done.ok();
         assert_eq!(fate, "hit", "{compiler}");

@@ -113,6 +113,22 @@ fn only_what_changed_is_compiled_when_the_run_misses() {
     );
 }
 
+/// A build in another terminal, or in none, is the same.
+#[test]
+fn the_terminal_is_no_input() {
+    let mut lab = lab();
+    lab.set("TERM", "xterm-of-mine");
+    lab.anew(&["build"]);
+    lab.set("TERM", "screen-of-mine");
+    let run = lab.anew(&["build"]);
+    assert_eq!(script(&run)["fate"], "hit", "{:#}", script(&run));
+    // And where the script runs for a reason of its own.
+    lab.set("APP_WORDS", "");
+    let run = lab.anew(&["build"]);
+    assert_eq!(script(&run)["fate"], "miss");
+    assert_eq!(tools(&run), ALL_HIT);
+}
+
 /// Everything that its compiles ever read is an input of a run in which none of them was started.
 #[test]
 fn a_run_of_restored_compiles_is_keyed_by_what_they_had_read() {

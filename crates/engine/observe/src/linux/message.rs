@@ -9,7 +9,7 @@ use super::peer;
 use super::record::{Record, to_path};
 use super::supervise::{Supervisor, Who};
 use crate::options::Bytes;
-use crate::{Contact, EnvDoubt, Observation, Redirect, protocol};
+use crate::{Contact, EnvDoubt, Observation, Redirect, kinds, protocol};
 
 /// More than this is no encoding of ours.
 const LONGEST: u64 = 256 << 20;
@@ -125,7 +125,12 @@ impl Supervisor {
         let Some(name) = self.checked(who, name) else {
             return 0;
         };
-        if !who.silent && self.reader(who, call.arguments[2]).is_some() {
+        if who.silent {
+            return 0;
+        }
+        if let Some(by) = self.reader(who, call.arguments[2])
+            && !(kinds::is_of_terminals(&name) && kinds::colours(&to_path(&by)))
+        {
             self.record(who.scope).name(&name);
         }
         0

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use super::supervise::{Supervisor, Who, record_in};
+use crate::kinds;
 use crate::ring::{self as layout, SLOT_COUNT};
 
 /// More processes than this are stopped for all that they read.
@@ -190,14 +191,15 @@ impl Supervisor {
         let Some(fd) = self.listener.give(call, ring.file.as_raw_fd()) else {
             return -1;
         };
+        let program = self.program(who);
         // What it writes is looked at later, perhaps after the thread's end.
         self.writers.push(Who {
             thread: process,
             late: true,
+            colours: kinds::colours(&program),
             ..who
         });
         // There it depends on the code that asks whether a variable is noted.
-        let program = self.program(who);
         let is_trusted = self.is_below_trusted(who, program.as_os_str().as_bytes());
         let aloud = if is_trusted { layout::ALOUD } else { 0 };
         u32::try_from(number).map_or(-1, |number| i64::from(number | aloud) << 32 | i64::from(fd))
@@ -233,6 +235,7 @@ impl Supervisor {
                 layout::LOOK => self.look(who, &line.path, true),
                 layout::LOOK_LINK => self.look(who, &line.path, false),
                 layout::REAL => self.real(who, &line.path),
+                layout::VARIABLE if who.colours && kinds::is_of_terminals(&line.path) => {}
                 layout::VARIABLE => self.record(who.scope).name(&line.path),
                 _ => {
                     let why = "a call that nobody knows".to_owned();

@@ -30,6 +30,45 @@ fn names_are_seen_set_or_not() {
     assert!(!seen.env.all(), "{:?}", seen.env.doubts);
 }
 
+/// Compilers ask for what a terminal shows, and are not started at one.
+#[test]
+fn what_a_terminal_shows_is_no_variable_of_a_compilers() {
+    let lab = Lab::new();
+    for (name, counts) in [
+        ("cc1", false),
+        ("x86_64-linux-gnu-gcc-12", false),
+        ("tool", true),
+    ] {
+        let program = lab.path(name);
+        rekindle_fsx::atomic::write(&program, &rekindle_fsx::read(Path::new(PLAIN)).unwrap())
+            .unwrap();
+        rekindle_fsx::set_mode(&program, 0o755).unwrap();
+        // Asked for in a call that is stopped, and in others that are written down.
+        let asked = [
+            "env",
+            "TERM",
+            "threadenv",
+            "COLORTERM",
+            "env",
+            "TERM",
+            "env",
+            "IS_NOT",
+            "env",
+            "COLORTERM",
+        ];
+        let seen = lab.observed(std::process::Command::new(&program).args(asked));
+        let names = &seen.observation.env.names;
+        assert!(names.contains(OsStr::new("IS_NOT")), "{name}");
+        for variable in ["TERM", "COLORTERM"] {
+            assert_eq!(
+                names.contains(OsStr::new(variable)),
+                counts,
+                "{name} {variable}"
+            );
+        }
+    }
+}
+
 #[test]
 fn all_variables() {
     let lab = Lab::new();

@@ -7,7 +7,7 @@ use std::path::Path;
 use memchr::memmem;
 use rekindle_events::Refusal;
 use rekindle_key::pathset::Name;
-use rekindle_observe::{Contact, Observation, Seen};
+use rekindle_observe::{Contact, Observation, Seen, is_of_kind};
 use rekindle_outputs::launch;
 use rekindle_outputs::present::{HOST_NAME, PROCESSOR, is_machine_name};
 
@@ -241,17 +241,4 @@ fn says_random(text: &[u8]) -> bool {
 pub(super) fn stamps(program: &Path) -> bool {
     let directory = program.parent().and_then(Path::file_name);
     directory == Some(OsStr::new("git-core")) || is_of_kind(program, STAMPING)
-}
-
-/// Whether a program is one of some, also as `x86_64-linux-gnu-gcc-12`, and `ld.bfd` as `ld`.
-pub(super) fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
-    let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let is_version = |word: &&str| {
-        word.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    // Names such as `pkg-config` have parts themselves.
-    let last = name.rsplit('-').find(|word| !is_version(word));
-    let kind = last.and_then(|word| word.split('.').next());
-    kinds.contains(&&*name) || kind.is_some_and(|kind| kinds.contains(&kind))
 }
