@@ -230,8 +230,8 @@ pub const EXCLUSIONS: &[Exclusion] = &[
         reason: "the programs, libraries and headers that they lead to are observed, and keyed by content",
     },
     Exclusion {
-        what: "TERM and COLORTERM, where compilers and linkers of C ask for them",
-        reason: "they colour what they say, where that is a terminal, which it is not in a step",
+        what: "TERM, COLORTERM, TMPDIR, TMP and TEMP, where compilers and linkers of C ask for them",
+        reason: "they colour what they say, where that is a terminal, which it is not in a step; temporary files are gone afterwards",
     },
     Exclusion {
         what: "of C compiles that said nothing: LANG, LANGUAGE, LC_*, LOCPATH, and files of languages",

@@ -17,21 +17,21 @@ pub fn is_of_kind(program: &Path, kinds: &[&str]) -> bool {
 }
 
 /// Compilers of C, their parts and what they start. They ask what a terminal can show to colour what they say, where they say it to one,
-/// and make nothing else of it.
+/// and where temporary files go, which are gone afterwards. They make nothing else of it.
 #[cfg(observable)]
-const COLOURING: &[&str] = &[
+const COMPILING: &[&str] = &[
     "cc", "c++", "gcc", "g++", "clang", "clang++", "cc1", "cc1plus", "lto1", "collect2", "as",
     "ld", "lld", "mold",
 ];
 
-/// Whether a program asks for [variables of terminals](is_of_terminals) only to colour what it says.
+/// Whether a program makes nothing of [some variables](is_of_surroundings).
 #[cfg(observable)]
-pub(crate) fn colours(program: &Path) -> bool {
-    is_of_kind(program, COLOURING)
+pub(crate) fn compiles(program: &Path) -> bool {
+    is_of_kind(program, COMPILING)
 }
 
-/// Whether a variable says what a terminal can show.
+/// Whether a variable says what a terminal can show, or where temporary files go.
 #[cfg(observable)]
-pub(crate) fn is_of_terminals(name: &[u8]) -> bool {
-    matches!(name, b"TERM" | b"COLORTERM")
+pub(crate) fn is_of_surroundings(name: &[u8]) -> bool {
+    matches!(name, b"TERM" | b"COLORTERM" | b"TMPDIR" | b"TMP" | b"TEMP")
 }

@@ -113,13 +113,16 @@ fn only_what_changed_is_compiled_when_the_run_misses() {
     );
 }
 
-/// A build in another terminal, or in none, is the same.
+/// A build in another terminal, or in none, and with temporary files elsewhere, is the same.
 #[test]
-fn the_terminal_is_no_input() {
+fn surroundings_are_no_input() {
     let mut lab = lab();
     lab.set("TERM", "xterm-of-mine");
     lab.anew(&["build"]);
     lab.set("TERM", "screen-of-mine");
+    let temporary = lab.outside("temporary");
+    std::fs::create_dir_all(&temporary).unwrap();
+    lab.set("TMPDIR", temporary);
     let run = lab.anew(&["build"]);
     assert_eq!(script(&run)["fate"], "hit", "{:#}", script(&run));
     // And where the script runs for a reason of its own.

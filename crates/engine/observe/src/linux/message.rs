@@ -129,7 +129,7 @@ impl Supervisor {
             return 0;
         }
         if let Some(by) = self.reader(who, call.arguments[2])
-            && !(kinds::is_of_terminals(&name) && kinds::colours(&to_path(&by)))
+            && !(kinds::is_of_surroundings(&name) && kinds::compiles(&to_path(&by)))
         {
             self.record(who.scope).name(&name);
         }

@@ -196,7 +196,7 @@ impl Supervisor {
         self.writers.push(Who {
             thread: process,
             late: true,
-            colours: kinds::colours(&program),
+            compiles: kinds::compiles(&program),
             ..who
         });
         // There it depends on the code that asks whether a variable is noted.
@@ -235,7 +235,7 @@ impl Supervisor {
                 layout::LOOK => self.look(who, &line.path, true),
                 layout::LOOK_LINK => self.look(who, &line.path, false),
                 layout::REAL => self.real(who, &line.path),
-                layout::VARIABLE if who.colours && kinds::is_of_terminals(&line.path) => {}
+                layout::VARIABLE if who.compiles && kinds::is_of_surroundings(&line.path) => {}
                 layout::VARIABLE => self.record(who.scope).name(&line.path),
                 _ => {
                     let why = "a call that nobody knows".to_owned();

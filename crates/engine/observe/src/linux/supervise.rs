@@ -79,8 +79,8 @@ pub(super) struct Who {
     pub(super) silent: bool,
     /// It was written down, and is looked into some time afterwards.
     pub(super) late: bool,
-    /// Of what is written down: whether it asks for what a terminal shows only to colour what it says.
-    pub(super) colours: bool,
+    /// Of what is written down: whether it makes nothing of [some variables](crate::kinds::is_of_surroundings).
+    pub(super) compiles: bool,
 }
 
 impl Supervisor {
@@ -242,7 +242,7 @@ impl Supervisor {
             scope,
             silent,
             late: false,
-            colours: false,
+            compiles: false,
         }
     }
 

@@ -30,9 +30,9 @@ fn names_are_seen_set_or_not() {
     assert!(!seen.env.all(), "{:?}", seen.env.doubts);
 }
 
-/// Compilers ask for what a terminal shows, and are not started at one.
+/// Compilers ask for what a terminal shows, and are not started at one; and where temporary files go.
 #[test]
-fn what_a_terminal_shows_is_no_variable_of_a_compilers() {
+fn surroundings_are_no_variables_of_a_compilers() {
     let lab = Lab::new();
     for (name, counts) in [
         ("cc1", false),
@@ -40,26 +40,19 @@ fn what_a_terminal_shows_is_no_variable_of_a_compilers() {
         ("tool", true),
     ] {
         let program = lab.path(name);
-        rekindle_fsx::atomic::write(&program, &rekindle_fsx::read(Path::new(PLAIN)).unwrap())
-            .unwrap();
-        rekindle_fsx::set_mode(&program, 0o755).unwrap();
+        // By another process: children of tests beside this one would have the file open to write.
+        let copied = std::process::Command::new("cp")
+            .args([Path::new(PLAIN), &program])
+            .status();
+        assert!(copied.unwrap().success());
         // Asked for in a call that is stopped, and in others that are written down.
-        let asked = [
-            "env",
-            "TERM",
-            "threadenv",
-            "COLORTERM",
-            "env",
-            "TERM",
-            "env",
-            "IS_NOT",
-            "env",
-            "COLORTERM",
-        ];
+        let surroundings = ["TERM", "COLORTERM", "TMPDIR", "TMP", "TEMP"];
+        let asked = surroundings.iter().chain(&["IS_NOT"]).chain(&surroundings);
+        let asked = asked.flat_map(|name| ["env", name]);
         let seen = lab.observed(std::process::Command::new(&program).args(asked));
         let names = &seen.observation.env.names;
         assert!(names.contains(OsStr::new("IS_NOT")), "{name}");
-        for variable in ["TERM", "COLORTERM"] {
+        for variable in surroundings {
             assert_eq!(
                 names.contains(OsStr::new(variable)),
                 counts,
