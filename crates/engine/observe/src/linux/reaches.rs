@@ -243,7 +243,10 @@ mod tests {
             "static HOW: fn() -> env::VarsOs = env::vars_os; std::hint::black_box(HOW)().count()",
             "let how: fn() -> env::VarsOs = if more > 7 { env::vars_os } else { panic!() }; std::hint::black_box(how)().count()",
             "fn none() -> env::VarsOs { panic!() } static HOWS: [fn() -> env::VarsOs; 2] = [none, env::vars_os]; HOWS[std::hint::black_box(more)]().count()",
-            "std::hint::black_box(env::vars_os as fn() -> env::VarsOs)().count()",
+            "{ let at: usize; unsafe { std::arch::asm!(\"lea {}, [rip + {}]\", out(reg) at, sym env::vars_os) }; at }",
+            "{ unsafe { std::arch::asm!(\"jz {}\", sym env::vars_os) }; 1 }",
+            "{ unsafe { std::arch::asm!(\"jmp {}\", sym env::vars_os) }; 1 }",
+            "{ unsafe { std::arch::asm!(\"xbegin {}\", sym env::vars_os) }; 1 }",
             "unsafe extern \"C\" { static environ: *const *const u8; } unsafe { environ as usize }",
         ] {
             let packed = "-Clink-arg=-Wl,-z,pack-relative-relocs";
