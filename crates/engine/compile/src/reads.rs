@@ -279,6 +279,14 @@ impl Reads {
         dir.is_some_and(|dir| incremental::is_wasted(dir, &self.crate_name, &self.id))
     }
 
+    /// Says so to the next compile of the unit, which then writes it. To be said after [`Self::fill`], which takes what waits away.
+    pub(crate) fn mark_wasted(&self, store: &LocalStore) {
+        if let Some(dir) = self.incremental.as_deref() {
+            // Without it that one writes none either.
+            let _ = incremental::mark(store, dir, &self.crate_name, &self.id);
+        }
+    }
+
     /// This crate's state alone: others of its name may be as large.
     fn fill_incremental(&self) -> Materialised {
         let dir = self.incremental.as_deref();

@@ -420,6 +420,9 @@ impl Call<'_> {
             Ok(filled) => add_filled(&mut event, filled),
             Err(code) => return Ok(code),
         }
+        if event.without_state {
+            reads.mark_wasted(&self.context.store);
+        }
         let out_dir = unit.roots.absolute(&unit.invocation.out_dir);
         let link_dir = out_dir.join(format!(".rekindle-link-{}", unit.invocation.file_stem()));
         let sessions = Sessions::look(unit.invocation, &self.context.environment.cwd);

@@ -8,7 +8,7 @@
 //! Writing state costs about a third of a compile. It pays where the same unit is compiled again with other
 //! sources; a new version of a package is another unit, for which it never does. So a state says whether
 //! it *paid*; and where a unit's predecessor's never did, its first compile writes none, and leaves a waiting state
-//! without files, by which the second compile knows that the unit is being worked on.
+//! without files ([`mark`]), by which the second compile knows that the unit is being worked on.
 //!
 //! On disk: postcard of [`Waiting`]. Bytes come from the store by reflink or checked hardlink: rustc never
 //! writes a file of a finished session in place, since it hardlinks them into the next session itself.
@@ -128,6 +128,26 @@ impl Waiting {
         }
         Ok(done)
     }
+}
+
+/// The name under which it waits that a unit's compile wrote no state.
+#[must_use]
+pub fn mark_name(crate_name: &str, unit: &str) -> String {
+    format!("{crate_name}-{unit}")
+}
+
+/// Leaves the word for the next compile of a unit that this one writes no state.
+///
+/// # Errors
+/// As writing.
+pub fn mark(
+    store: &LocalStore,
+    incremental: &Path,
+    crate_name: &str,
+    unit: &str,
+) -> io::Result<()> {
+    let name = mark_name(crate_name, unit);
+    Waiting::new(store, &name, Vec::new(), false).leave(incremental, unit)
 }
 
 /// How state goes into a store and comes out of it.

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use rekindle_base::{Digest, DigestHasher};
 use rekindle_fsx::FileKind;
-use rekindle_outputs::incremental::{Bytes, Piece, WISH, Waiting, crate_name, newest_session};
+use rekindle_outputs::incremental::{
+    Bytes, Piece, WISH, Waiting, crate_name, mark_name, newest_session,
+};
 use rekindle_store::{LocalStore, Space, Store, StoreError};
 
 use crate::capture::Captured;
@@ -103,7 +105,7 @@ fn mark(states: &mut Vec<Incremental>, without: &HashMap<String, String>, genera
         .collect();
     states.retain(|state| !state.files.is_empty() || !written.contains(&state.unit));
     states.extend(without.iter().map(|(unit, crate_name)| Incremental {
-        name: format!("{crate_name}-{unit}"),
+        name: mark_name(crate_name, unit),
         unit: unit.clone(),
         used: generation,
         paid: false,

@@ -4,7 +4,11 @@ use crate::project::{Done, Project};
 use crate::snapshots::{assert_fresh, commit, fresh_clone, git, manifest, program, workspace};
 
 fn build(project: &Project) -> Done {
-    let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &["build"]);
+    run(project, "build")
+}
+
+fn run(project: &Project, subcommand: &str) -> Done {
+    let mut command = project.command(env!("CARGO_BIN_EXE_rekindle"), &[subcommand]);
     command
         .env_remove("REKINDLE_SNAPSHOT")
         .env("CARGO_INCREMENTAL", "1")
@@ -136,6 +140,21 @@ fn a_new_version_writes_state_where_it_pays() {
     assert!(edit_writes("four"), "it begins with it");
     assert!(version_writes(&project, "0.5.0"), "it paid");
     assert_eq!(program(&project), "four!");
+}
+
+/// Who keeps the target and compiles again works on it. What waits is that of `check` here, of which a build reads nothing.
+#[test]
+fn a_second_compile_beside_the_first_writes_state() {
+    let project = workspace();
+    run(&project, "check").ok();
+    fresh_clone(&project);
+    for (word, written) in [("one", 0), ("two", 1), ("three", 1)] {
+        let main = format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}");
+        project.put("ws/app/src/main.rs", &main);
+        build(&project).ok();
+        assert_eq!(states(&project, "app-").1, written, "{word}");
+        assert_eq!(program(&project), format!("{word}!"));
+    }
 }
 
 /// Two changes of one commit that was compiled without state, as two pull requests are.
