@@ -257,6 +257,12 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// Whether a directory is at `path`, or behind a link there.
+#[must_use]
+pub fn is_dir(path: &Path) -> bool {
+    stat_follow(path).is_ok_and(|sig| sig.kind() == FileKind::Dir)
+}
+
 /// The path with links resolved.
 ///
 /// # Errors

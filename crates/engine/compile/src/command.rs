@@ -228,9 +228,7 @@ fn step<'a>(
 
 fn place(cwd: &Path, output: &Path) -> Place {
     let path = rekindle_fsx::real_but_last(&cwd.join(output));
-    let is_directory = output.as_os_str().as_bytes().ends_with(b"/")
-        || rekindle_fsx::stat_follow(&path)
-            .is_ok_and(|sig| sig.kind() == rekindle_fsx::FileKind::Dir);
+    let is_directory = output.as_os_str().as_bytes().ends_with(b"/") || rekindle_fsx::is_dir(&path);
     if is_directory {
         Place::Directory(path)
     } else {

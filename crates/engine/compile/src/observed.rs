@@ -272,22 +272,19 @@ fn variables(unit: &Unit<'_>, observation: &Observation, known: &BTreeSet<&Name>
             || HARMLESS.contains(&text)
             || known.contains(&declared)
     };
-    let asked = observation.env.names.iter().map(|name| name.as_bytes());
-    let mut names: Vec<Name> = asked
-        .filter(|name| !is_among(name, NEVER_KEYED) && !is_keyed(name))
-        .map(|name| Name::Variable(name.to_vec()))
-        .collect();
     let sysroot = real(&unit.toolchain.sysroot);
-    if judge::reads_environment(&observation.env, &sysroot) {
-        names.push(Name::Variables);
+    let asked = observation.env.names.iter().map(|name| name.as_bytes());
+    let mut asked: BTreeSet<&[u8]> = asked
+        .filter(|name| !is_among(name, NEVER_KEYED) && !is_keyed(name))
+        .collect();
+    if judge::loaded_reads_environment(&observation.env, &sysroot) {
         // It is none of all, as it leads shells to what is seen anyway. A macro that goes through them may look at what it says.
-        let searched = Name::Variable(SEARCHED.to_vec());
-        if judge::loaded_reads_environment(&observation.env, &sysroot) && !names.contains(&searched)
-        {
-            names.push(searched);
-        }
+        asked.insert(SEARCHED);
     }
-    names
+    let asked = asked.into_iter().map(|name| Name::Variable(name.to_vec()));
+    // After those that are asked for: what follows in a manifest is what it stands for.
+    let all = judge::reads_environment(&observation.env, &sysroot).then_some(Name::Variables);
+    asked.chain(all).collect()
 }
 
 /// Variables that do not count where all are read, and of which the compile made something all the same.
@@ -300,7 +297,8 @@ pub(crate) fn values(
     (outputs, declared): (&[PathBuf], &[Name]),
 ) -> Result<Vec<Name>, UncacheableReason> {
     let environment = unit.context.environment;
-    let searched = environment.get("PATH").filter(|value| is_telling(value));
+    let searched = environment.value(OsStr::from_bytes(SEARCHED));
+    let searched = searched.filter(|value| is_telling(value));
     let searched = searched.map(|value| (SEARCHED, value.as_bytes()));
     let looked_for: Vec<told::Variable<'_>> = told::left_out(environment).chain(searched).collect();
     let needles: Vec<&[u8]> = looked_for.iter().map(|(_, value)| *value).collect();

@@ -260,9 +260,7 @@ fn unread(path: &Path, error: &std::io::Error) -> String {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     match error.kind() {
         NotFound | NotADirectory => NOTHING.to_owned(),
-        _ if rekindle_fsx::stat_follow(path).is_ok_and(|sig| sig.kind() == FileKind::Dir) => {
-            DIRECTORY.to_owned()
-        }
+        _ if rekindle_fsx::is_dir(path) => DIRECTORY.to_owned(),
         kind => format!("unreadable: {kind}"),
     }
 }

@@ -115,10 +115,14 @@ fn version_writes(project: &Project, version: &str) -> bool {
     writes(project, "ws/app/Cargo.toml", &manifest)
 }
 
+/// A program that says a word.
+fn saying(word: &str) -> String {
+    format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}")
+}
+
 /// Whether another line in it writes it.
 fn edit_writes(project: &Project, word: &str) -> bool {
-    let main = format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}");
-    writes(project, "ws/app/src/main.rs", &main)
+    writes(project, "ws/app/src/main.rs", &saying(word))
 }
 
 /// State costs a third of a compile: a new version of a package, whose units are others, writes it only if
@@ -149,8 +153,7 @@ fn a_second_compile_beside_the_first_writes_state() {
     run(&project, "check").ok();
     fresh_clone(&project);
     for (word, written) in [("one", 0), ("two", 1), ("three", 1)] {
-        let main = format!("fn main() {{ println!(\"{word}{{}}\", env!(\"MADE\")); }}");
-        project.put("ws/app/src/main.rs", &main);
+        project.put("ws/app/src/main.rs", &saying(word));
         build(&project).ok();
         assert_eq!(states(&project, "app-").1, written, "{word}");
         assert_eq!(program(&project), format!("{word}!"));

@@ -512,8 +512,7 @@ fn is_replaceable(path: &Path) -> bool {
 
 /// Whether a file can be made there.
 fn has_directory(path: &Path) -> bool {
-    let directory = path.parent().map(rekindle_fsx::stat_follow);
-    directory.is_some_and(|sig| sig.is_ok_and(|sig| sig.kind() == rekindle_fsx::FileKind::Dir))
+    path.parent().is_some_and(rekindle_fsx::is_dir)
 }
 
 fn other(detail: &str) -> NotACompile {

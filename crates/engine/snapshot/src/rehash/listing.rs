@@ -167,8 +167,7 @@ impl Lister<'_> {
                 continue;
             }
             // Submodules, other repositories, and links to directories.
-            let is_dir = fsx::stat_follow(&path).is_ok_and(|sig| sig.kind() == fsx::FileKind::Dir);
-            if !is_dir {
+            if !fsx::is_dir(&path) {
                 self.add(&path);
             } else if fsx::exists(&path.join(".git")) {
                 match git_files(&path)? {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use rekindle_base::Digest;
 use rekindle_events::{EventKind, Vantage};
-use rekindle_fsx::FileKind;
 use rekindle_key::entry::Entry;
 use rekindle_key::step::StepEntry;
 use rekindle_key::variables::NOT_SET;
@@ -185,9 +184,7 @@ fn add(
 
 /// A directory that was listed stands for what is in it.
 fn drop_listed(reads: &mut Reads) {
-    let is_dir = |path: &&PathBuf| {
-        rekindle_fsx::stat_follow(path).is_ok_and(|sig| sig.kind() == FileKind::Dir)
-    };
+    let is_dir = |path: &&PathBuf| rekindle_fsx::is_dir(path);
     let listed: Vec<PathBuf> = reads.paths.keys().filter(is_dir).cloned().collect();
     let stands_for = |path: &PathBuf| {
         listed
@@ -255,8 +252,7 @@ fn finding(package: &str, dir: &Path, reads: &Reads, watched: &Watched) -> Optio
     let mut unwatched: Vec<(String, String, &str)> = Vec::new();
     for (path, who) in reads.paths.iter().filter(|(path, _)| !watched.has(path)) {
         let name = upwards(path, dir).display().to_string();
-        let is_dir = rekindle_fsx::stat_follow(path).is_ok_and(|sig| sig.kind() == FileKind::Dir);
-        let shown = if is_dir {
+        let shown = if rekindle_fsx::is_dir(path) {
             format!("{name}/")
         } else {
             name.clone()
